@@ -4,7 +4,7 @@
 #
 #   tools/test.sh [MESON_TEST_OPTION...]     e.g. tools/test.sh --suite unit
 #
-# BUILD names the build folder (build). Exit status 1 if a test failed, or none was run.
+# `-t N` multiplies the time limits, those of the test cases of Check too. BUILD names the build folder (build). Exit status 1 if a test failed, or none was run.
 set -uo pipefail
 
 cd "$(dirname "$0")/.."
@@ -12,6 +12,10 @@ build=${BUILD:-build}
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
+for ((i = 1; i < $#; i++)); do
+  next=$((i + 1))
+  [ "${!i}" != -t ] || export CK_TIMEOUT_MULTIPLIER=${!next}
+done
 meson test -C "$build" --print-errorlogs "$@" 2>&1 | tee "$log"
 status=${PIPESTATUS[0]}
 

@@ -29,8 +29,11 @@
 
 /* ---- barriers and warps -------------------------------------------------------------------- */
 
-#define __syncthreads()        emulated_barrier(EMULATED_HERE)
-#define __syncwarp(...)        emulated_sync_warp(EMULATED_HERE, ##__VA_ARGS__)
+#define __syncthreads() emulated_barrier(EMULATED_HERE)
+#define __syncwarp(...) emulated_sync_warp(EMULATED_HERE __VA_OPT__(, ) __VA_ARGS__)
+/* for blocks of whole warps */
+#define __syncthreads_or(value)                                                                    \
+    emulated_named_barrier(0, blockDim.x *blockDim.y *blockDim.z, 1, (value) != 0, EMULATED_HERE)
 #define __ballot_sync(mask, x) emulated_ballot(mask, (x) != 0, EMULATED_HERE)
 #define __any_sync(mask, x)    ((int)(__ballot_sync(mask, x) != 0))
 #define __all_sync(mask, x)    ((int)(__ballot_sync(mask, !(x)) == 0))
@@ -232,6 +235,41 @@ template <typename A, typename B> static inline typename std::common_type<A, B>:
     return a > b ? a : b;
 }
 
+static inline float __fmaf_rn(float x, float y, float z)
+{
+    return fmaf(x, y, z);
+}
+
+static inline float __fmul_rn(float x, float y)
+{
+    return x * y;
+}
+
+static inline float __fadd_rn(float x, float y)
+{
+    return x + y;
+}
+
+static inline float __fsub_rn(float x, float y)
+{
+    return x - y;
+}
+
+static inline float __fdiv_rn(float x, float y)
+{
+    return x / y;
+}
+
+template <typename T> static inline T __ldcg(const T *at)
+{
+    return *at;
+}
+
+static inline void __trap(void)
+{
+    emulated_fail("__trap()");
+}
+
 /* ---- launches -------------------------------------------------------------------------------- */
 
 /** As cudaFuncSetAttribute() and cudaFuncGetAttributes() of the run time. */
@@ -261,6 +299,18 @@ template <typename... P> struct emulated_call {
         std::apply(call->kernel, call->args);
     }
 };
+
+/** Registers a kernel of one parameter for cudaLaunchKernel(). Returns its address. */
+template <typename P> static inline const void *emulated_kernel(void (*kernel)(P))
+{
+    emulated_register((const void *)kernel, sizeof(P), [](const void *kernel, const void *arg) {
+        P parameter;
+
+        memcpy((void *)&parameter, arg, sizeof parameter);
+        ((void (*)(P))kernel)(parameter);
+    });
+    return (const void *)kernel;
+}
 
 /** A grid, a stream and arguments, which live to the end of the statement. */
 template <typename... A> struct emulated_bound {

@@ -14,9 +14,10 @@ enum {
     STACK = 256 << 10, /* address space: pages are used when touched */
     GUARD = 4096,      /* inaccessible, below each stack */
     MAX_SHARED = 256,  /* variables of a kernel */
+    NAMED_BARRIERS = 16,
 };
 
-enum state { READY, AT_BARRIER, AT_SHUFFLE, AT_BALLOT, RETURNED };
+enum state { READY, AT_BARRIER, AT_SHUFFLE, AT_BALLOT, AT_PHASE, AT_NAMED, RETURNED };
 
 typedef struct thread {
     void *stack_pointer;
@@ -25,6 +26,9 @@ typedef struct thread {
     uint32_t mask;        /* of an operation of the warp */
     uint32_t from;        /* lane that a shuffle reads */
     uint64_t value, result;
+    const emulated_phase *phase; /* whose phase of `parity` it waits for */
+    uint32_t parity;
+    uint32_t id; /* of the named barrier that it waits at */
     uint3 index;
 } thread;
 
@@ -47,6 +51,11 @@ static struct {
     uint32_t n_ready;          /* threads */
     uint32_t ready[MAX_WARPS]; /* lanes */
     uint64_t random;
+    uint64_t number; /* of the block */
+    struct {
+        uint32_t arrived, n;
+        int value;
+    } named[NAMED_BARRIERS];
     uint32_t self;                    /* the running thread */
     uint32_t warp, step, lane, turns; /* the running warp, and what is left of its turn */
 } block;
@@ -119,8 +128,9 @@ static void start_thread(uint32_t i)
 
 static const char *place_text(const thread *t, char text[200])
 {
-    static const char *const what[] = { "has not run", "waits at the barrier",
-                                        "waits at the shuffle", "waits at the vote" };
+    static const char *const what[] = { "has not run",          "waits at the barrier",
+                                        "waits at the shuffle", "waits at the vote",
+                                        "waits for the phase",  "waits at the named barrier" };
 
     if (t->state == RETURNED)
         snprintf(text, 200, "has returned");
@@ -189,9 +199,33 @@ static void resolve(uint32_t i)
             make_ready(first + k);
 }
 
-/* No thread can continue but by the end of a barrier. Returns 0 if all have returned. */
+static int has_ended(const emulated_phase *phase, uint32_t parity)
+{
+    return phase->parity != parity;
+}
+
+/* Continues the threads whose phases have ended. Returns whether there are any. */
+static int end_phases(void)
+{
+    int n = 0;
+
+    for (uint32_t i = 0; i < block.n_threads; i++)
+        if (block.threads[i].state == AT_PHASE &&
+            has_ended(block.threads[i].phase, block.threads[i].parity)) {
+            make_ready(i);
+            n++;
+        }
+    return n != 0;
+}
+
+/* No thread can continue but by the end of a phase or a barrier. Returns 0 if all have returned. */
 static int end_barrier(void)
 {
+    if (end_phases())
+        return 1;
+    for (uint32_t i = 0; i < block.n_threads; i++)
+        if (block.threads[i].state == AT_PHASE || block.threads[i].state == AT_NAMED)
+            fail("threads wait for each other", i, i ? 0 : block.n_threads - 1);
     for (uint32_t i = 0; i < block.n_threads; i++) {
         const thread *t = &block.threads[i], *first = &block.threads[0];
 
@@ -306,6 +340,73 @@ uint32_t emulated_ballot(uint32_t mask, int value, emulated_place place)
     return (uint32_t)warp_operation(AT_BALLOT, mask, place);
 }
 
+uint32_t emulated_thread(void)
+{
+    return block.self;
+}
+
+uint64_t emulated_block_number(void)
+{
+    return block.number;
+}
+
+void emulated_fail(const char *fault)
+{
+    fail(fault, block.self, block.self);
+}
+
+void emulated_phase_create(emulated_phase *phase, int count)
+{
+    *phase = (emulated_phase) { .count = (int16_t)count, .missing = (int16_t)count };
+}
+
+void emulated_phase_add(emulated_phase *phase, int arrivals, int32_t bytes)
+{
+    if (phase->missing < arrivals)
+        emulated_fail("more arrivals than a phase has");
+    phase->missing = (int16_t)(phase->missing - arrivals);
+    phase->bytes += bytes;
+    if (!phase->missing && !phase->bytes) {
+        phase->parity ^= 1;
+        phase->missing = phase->count;
+    }
+}
+
+void emulated_phase_wait(const emulated_phase *phase, uint32_t parity, emulated_place place)
+{
+    thread *self = &block.threads[block.self];
+
+    self->phase = phase;
+    self->parity = parity;
+    if (!has_ended(phase, parity))
+        (void)wait_at(AT_PHASE, place);
+}
+
+int emulated_named_barrier(uint32_t id, uint32_t n, int waits, int value, emulated_place place)
+{
+    thread *self = &block.threads[block.self];
+
+    if (id >= NAMED_BARRIERS || n % WARP || n > block.n_threads)
+        emulated_fail("a named barrier that does not exist");
+    if (block.named[id].arrived && block.named[id].n != n)
+        emulated_fail("a named barrier of another number of threads");
+    block.named[id].n = n;
+    block.named[id].value |= value;
+    self->id = id;
+    if (++block.named[id].arrived == n) { /* the running thread goes on */
+        for (uint32_t i = 0; i < block.n_threads; i++)
+            if (block.threads[i].state == AT_NAMED && block.threads[i].id == id) {
+                block.threads[i].result = (uint64_t)block.named[id].value;
+                make_ready(i);
+            }
+        value = block.named[id].value;
+        block.named[id].arrived = 0;
+        block.named[id].value = 0;
+        return value;
+    }
+    return waits ? (int)wait_at(AT_NAMED, place)->result : 0;
+}
+
 uint32_t emulated_lane(void)
 {
     return block.self % WARP;
@@ -364,6 +465,8 @@ static void run_block(void)
 {
     block.n_shared = 0;
     fill(block.dynamic_shared, block.grid->shared_bytes);
+    memset(block.named, 0, sizeof block.named);
+    block.number++;
     for (uint32_t i = 0; i < block.n_threads; i++) {
         start_thread(i);
         make_ready(i);
@@ -387,7 +490,7 @@ void emulator_run(const emulated_grid *grid, void (*body)(const void *arg), cons
     block.grid = grid;
     block.body = body;
     block.arg = arg;
-    if (posix_memalign((void **)&block.dynamic_shared, 128, grid->shared_bytes))
+    if (posix_memalign((void **)&block.dynamic_shared, 1024, grid->shared_bytes))
         abort();
     gridDim = grid->blocks;
     blockDim = grid->threads;

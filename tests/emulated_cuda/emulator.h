@@ -52,6 +52,11 @@ void emulator_run(const emulated_grid *grid, void (*body)(const void *arg), cons
 void emulated_launch(const void *arg, size_t bytes, void (*body)(const void *arg),
                      const void *kernel, cudaStream_t stream);
 
+/** Makes a kernel known to cudaLaunchKernel(): the bytes of its parameter, and a function that
+ * calls it. */
+void emulated_register(const void *kernel, size_t bytes,
+                       void (*call)(const void *kernel, const void *arg));
+
 /* ---- called by the threads of a kernel ----------------------------------------------------- */
 
 /** Variables of CUDA, of the running thread. */
@@ -66,6 +71,34 @@ void *emulated_dynamic_shared(void);
 uint32_t emulated_lane(void);
 /** Lanes of the running thread's warp that have not returned. */
 uint32_t emulated_active(void);
+
+/** Number of the running thread in its block, and a number that differs between blocks. */
+uint32_t emulated_thread(void);
+uint64_t emulated_block_number(void);
+/** Ends the process: the running thread did what the text says. */
+#ifdef __cplusplus
+[[noreturn]]
+#else
+_Noreturn
+#endif
+void emulated_fail(const char *fault);
+
+/** A barrier in shared memory (mbarrier): a phase ends when `count` threads have arrived and all
+ * bytes that they expect have been copied. */
+typedef struct emulated_phase {
+    int16_t count, missing; /* arrivals */
+    int32_t bytes : 31;     /* expected, less those copied */
+    uint32_t parity : 1;    /* of the phase */
+} emulated_phase;
+
+void emulated_phase_create(emulated_phase *phase, int count);
+/** Arrives `arrivals` times; adds bytes to those expected. */
+void emulated_phase_add(emulated_phase *phase, int arrivals, int32_t bytes);
+/** Waits for the end of the phase of this parity. */
+void emulated_phase_wait(const emulated_phase *phase, uint32_t parity, emulated_place place);
+/** Arrives at barrier `id` of n threads, and waits if `waits`. Returns whether a value of those who
+ * wait is not 0. */
+int emulated_named_barrier(uint32_t id, uint32_t n, int waits, int value, emulated_place place);
 
 /** Waits for all threads of the block. */
 void emulated_barrier(emulated_place place);

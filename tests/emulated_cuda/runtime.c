@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "emulated_tensor.h"
 #include "emulator.h"
 #include "plugins/fake_gpu.h"
 
@@ -116,6 +117,63 @@ void emulated_launch(const void *arg, size_t bytes, void (*body)(const void *arg
     queue(run_launch, &l, offsetof(struct launch, arg) + bytes, stream);
 }
 
+/* Kernels that cudaLaunchKernel() knows. */
+static struct {
+    const void *kernel;
+    size_t bytes; /* of the parameter */
+    void (*call)(const void *kernel, const void *arg);
+} registered[MAX_KERNELS];
+static int n_registered;
+
+static int find_registered(const void *kernel)
+{
+    int i = 0;
+
+    while (i < n_registered && registered[i].kernel != kernel)
+        i++;
+    return i;
+}
+
+void emulated_register(const void *kernel, size_t bytes,
+                       void (*call)(const void *kernel, const void *arg))
+{
+    int i = find_registered(kernel);
+
+    if (i == MAX_KERNELS)
+        abort();
+    registered[i].kernel = kernel;
+    registered[i].bytes = bytes;
+    registered[i].call = call;
+    n_registered += i == n_registered;
+}
+
+struct single {
+    emulated_grid grid;
+    int kernel; /* of `registered` */
+    char arg[MAX_ARGS / 2];
+};
+
+static void run_single(const void *arg)
+{
+    const struct single *s = arg;
+
+    registered[s->kernel].call(registered[s->kernel].kernel, s->arg);
+}
+
+cudaError_t cudaLaunchKernel(const void *kernel, dim3 blocks, dim3 threads, void **args,
+                             size_t shared_bytes, cudaStream_t stream)
+{
+    struct single s = { .grid = { blocks, threads, shared_bytes, { __FILE__, __LINE__ } },
+                        .kernel = find_registered(kernel) };
+
+    if (s.kernel == n_registered || registered[s.kernel].bytes > sizeof s.arg)
+        return result(cudaErrorInvalidDeviceFunction);
+    memcpy(s.arg, args[0], registered[s.kernel].bytes);
+    emulated_launch(&s, offsetof(struct single, arg) + registered[s.kernel].bytes, run_single,
+                    kernel, stream);
+    return cudaGetLastError();
+}
+
 cudaError_t cudaFuncSetAttribute(const void *kernel, enum cudaFuncAttribute attribute, int value)
 {
     int i = 0;
@@ -199,7 +257,7 @@ cudaError_t cudaDeviceGetAttribute(int *ret_value, enum cudaDeviceAttr attribute
     (void)device;
     switch (attribute) {
     case cudaDevAttrMultiProcessorCount:
-        *ret_value = 132;
+        *ret_value = 4; /* few: persistent blocks have several tiles each */
         return cudaSuccess;
     case cudaDevAttrMaxSharedMemoryPerBlockOptin:
         *ret_value = SHARED_MAX;
@@ -275,6 +333,15 @@ cudaError_t cudaMemsetAsync(void *to, int byte, size_t bytes, cudaStream_t strea
 
     queue(run_fill, &f, sizeof f, stream);
     return cudaSuccess;
+}
+
+cudaError_t cudaMemset(void *to, int byte, size_t bytes)
+{
+    cudaError_t code = outside_of_captures();
+
+    if (code == cudaSuccess)
+        memset(to, byte, bytes);
+    return code;
 }
 
 /* ---- virtual memory of the driver: pages without access until they are mapped --------------- */
@@ -375,6 +442,34 @@ static CUresult CUDAAPI set_access(CUdeviceptr at, size_t bytes, const CUmemAcce
     return CUDA_SUCCESS;
 }
 
+static CUresult CUDAAPI encode_tiled(CUtensorMap *ret, CUtensorMapDataType type, cuuint32_t rank,
+                                     void *base, const cuuint64_t *size, const cuuint64_t *stride,
+                                     const cuuint32_t *box, const cuuint32_t *step,
+                                     CUtensorMapInterleave interleave, CUtensorMapSwizzle swizzle,
+                                     CUtensorMapL2promotion promotion, CUtensorMapFloatOOBfill fill)
+{
+    emulated_tensor t = { .base = base, .size = { 1, 1, 1, 1 }, .box = { 1, 1, 1, 1 } };
+
+    (void)promotion;
+    (void)fill;
+    if ((type != CU_TENSOR_MAP_DATA_TYPE_FLOAT16 && type != CU_TENSOR_MAP_DATA_TYPE_BFLOAT16) ||
+        interleave != CU_TENSOR_MAP_INTERLEAVE_NONE || swizzle != CU_TENSOR_MAP_SWIZZLE_128B ||
+        rank < 1 || rank > 4 || (uintptr_t)base % 16 || box[0] * 2 > 128)
+        return CUDA_ERROR_INVALID_VALUE;
+    t.element = 2;
+    for (cuuint32_t i = 0; i < rank; i++) {
+        if (!size[i] || size[i] > (cuuint64_t)1 << 32 || !box[i] || box[i] > 256 || step[i] != 1)
+            return CUDA_ERROR_INVALID_VALUE;
+        if (i && (stride[i - 1] % 16 || stride[i - 1] >= (cuuint64_t)1 << 40))
+            return CUDA_ERROR_INVALID_VALUE;
+        t.size[i] = size[i];
+        t.box[i] = box[i];
+        t.stride[i] = i ? stride[i - 1] : 0;
+    }
+    memcpy(ret, &t, sizeof t);
+    return CUDA_SUCCESS;
+}
+
 cudaError_t cudaGetDriverEntryPointByVersion(const char *name, void **ret_function,
                                              unsigned version, unsigned long long flags,
                                              enum cudaDriverEntryPointQueryResult *ret_found)
@@ -393,6 +488,7 @@ cudaError_t cudaGetDriverEntryPointByVersion(const char *name, void **ret_functi
         { "cuMemMap", (void *)map },
         { "cuMemUnmap", (void *)unmap },
         { "cuMemSetAccess", (void *)set_access },
+        { "cuTensorMapEncodeTiled", (void *)encode_tiled },
     };
 
     (void)version;

@@ -7,6 +7,7 @@ translate.py FILE.cu OUTPUT
 - `kernel<<<CONFIG>>>(ARGS)` becomes `kernel << emulated_config(CONFIG)(ARGS)`.
 - `__shared__ TYPE NAME[N], ..;` is followed by a call that fills the variables.
 - `extern __shared__ TYPE NAME[];` becomes a pointer to the block's dynamic shared memory.
+- `(const void *)NAME_kernel<..>` becomes `emulated_kernel(NAME_kernel<..>)`, for cudaLaunchKernel().
 Lines keep their numbers, for messages and debuggers.
 """
 import re
@@ -25,5 +26,6 @@ text = re.sub(r">>>(?=\s*\()", ")", text)
 text = re.sub(r"extern\s+__shared__\s+(?:__align__\(\d+\)\s*)?([\w\s]+?)\s*\b(\w+)\[\];",
               r"\1 *const \2 = (\1 *)emulated_dynamic_shared();", text)
 text = re.sub(r"\b__shared__\s([^;{}]*);", fill_shared, text)
+text = re.sub(r"\(const void \*\)(\w+_kernel<[^<>]*>)", r"emulated_kernel(\1)", text)
 with open(sys.argv[2], "w") as out:
     out.write(f'#line 1 "{sys.argv[1]}"\n{text}')

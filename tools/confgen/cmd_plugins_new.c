@@ -38,7 +38,8 @@ struct template_kind {
     const char *no_cuda;          /* why there is no template for GPUs; NULL: there is */
 };
 
-static const char *const attentions[] = { "auto", "cudnn", "eager", "efficient", "flash", NULL };
+static const char *const attentions[] = { "auto",  "cudnn",  "eager", "efficient",
+                                          "flash", "hopper", NULL };
 static const char *const caches[] = { "auto", "dynamic", "paged", "static", NULL };
 static const char *const constraints[] = { "grammar", "none", "template", NULL };
 

@@ -77,9 +77,11 @@ static cg_status supports(const cg_host *host, const cg_attention_problem *p, cg
                           "q of %s and cache of %s, wanted bf16 or f16 for both on CUDA; eager "
                           "supports f32",
                           cg_dtype_name(p->dtype), cg_dtype_name(p->kv_dtype));
-    if (p->head_dim != 64 && p->head_dim != 128)
-        return host->fail(err, CG_ERR_UNSUPPORTED, "head size %d, wanted 64 or 128 on CUDA",
-                          p->head_dim);
+    if (!flash_get_decode_kernel(p->head_dim, 0, 0))
+        return host->fail(
+            err, CG_ERR_UNSUPPORTED,
+            "head size %d, wanted 32, 56, 64, 80, 96, 128, 192 or 256 on CUDA; eager serves others",
+            p->head_dim);
     if (p->paged && p->block_tokens % FLASH_KV_BLOCK)
         return host->fail(err, CG_ERR_UNSUPPORTED,
                           "pages of %d tokens, wanted a multiple of %d on CUDA", p->block_tokens,
@@ -219,8 +221,9 @@ static cg_status create_plan(const cg_host *host, const cg_attention_problem *p,
                              cg_error *err)
 {
     /* BATCH_INVARIANT: the bits of one kernel, whatever the bounds of the plan. */
-    const int is_prefill =
-        !(p->flags & CG_ATTENTION_BATCH_INVARIANT) && p->max_tokens / PREFILL_TOKENS >= p->max_seqs;
+    const int is_prefill = (p->head_dim == 64 || p->head_dim == 128) &&
+                           !(p->flags & CG_ATTENTION_BATCH_INVARIANT) &&
+                           p->max_tokens / PREFILL_TOKENS >= p->max_seqs;
     int device = 0, multiprocessors = 0;
     cg_status st;
     cuda_plan *plan;

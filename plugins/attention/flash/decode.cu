@@ -21,21 +21,52 @@
  * Sources: Dao et al. 2022, algorithm 1 (tiling); Dao et al. 2023, "Flash-Decoding" (splits).
  */
 #include "flash_cuda.h"
-#include "mma.cuh"
-#include "not_finite.cuh"
+#include "../common/mma.cuh"
 #include "row_tile.cuh"
-#include "softmax.cuh"
+#include "../common/softmax.cuh"
 
-/* Sizes of the kernel for one head size. */
-template <int DIM> struct decode_shape {
-    static constexpr int KK = DIM / 16; /* steps of 16 elements */
-    static constexpr int ROW_BYTES = DIM * 2;
-    static constexpr int TILE = FLASH_KV_BLOCK * ROW_BYTES; /* bytes of K or V of a KV block */
-    static constexpr int STAGES = FLASH_DECODE_STAGES(DIM);
+/*
+ * Sizes of the kernel for one head size.
+ *
+ * Head sizes that are multiples of 64 have the swizzled rows of mma.cuh. Rows of the others are an
+ * odd number of 16-byte vectors apart, which puts a vector of 8 rows in different banks too; head
+ * size 56 is computed as 64, of which the last 8 elements are 0.
+ */
+template <int WIDTH> struct decode_shape {
+    static constexpr int DIM = (WIDTH + 15) / 16 * 16;
+    static constexpr int KK = DIM / 16;         /* steps of 16 elements */
+    static constexpr int ROW_BYTES = WIDTH * 2; /* of a head of q, out and the cache */
+    static constexpr bool SWIZZLED = DIM % 64 == 0;
+    static constexpr int VECTORS = DIM / 8; /* 16-byte vectors of a row */
+    static constexpr int STRIDE = SWIZZLED ? DIM * 2 : (VECTORS | 1) * 16; /* of rows */
+    static constexpr int TILE = FLASH_KV_BLOCK * STRIDE; /* bytes of K or V of a KV block */
+    static constexpr int STAGES = FLASH_DECODE_STAGES(WIDTH);
     static constexpr int RING = STAGES * 2 * TILE; /* bytes of a warp's ring */
+    static constexpr int BLOCKS = FLASH_DECODE_BLOCKS(WIDTH);
     /* Floats between rows of the exchange: rows g, g + 1 ... are in different banks. */
     static constexpr int PITCH = DIM + 8;
 };
+
+/* Offset in a tile of 16-byte vector `vector` of row `row`. */
+template <int WIDTH> DEVICE_INLINE uint32_t vector_offset(int row, int vector)
+{
+    using S = decode_shape<WIDTH>;
+
+    return row * S::STRIDE + ((S::SWIZZLED ? vector ^ (row & 7) : vector) << 4);
+}
+
+/* ldmatrix address of a lane for vectors 2 i and 2 i + 1, from that for vectors 0 and 1. */
+template <int WIDTH> DEVICE_INLINE uint32_t fragment(uint32_t tile, uint32_t offset, int i)
+{
+    using S = decode_shape<WIDTH>;
+
+    if constexpr (!S::SWIZZLED)
+        return tile + offset + i * 32;
+    else if constexpr (S::DIM == 192) /* the row's bits overlap those of i */
+        return tile + (offset ^ i % 4 << 5) + i / 4 * 128;
+    else
+        return tile + (offset ^ i << 5);
+}
 
 /* A warp's KV blocks: first_block, first_block + 4 ...; n of them, possibly none. */
 typedef struct kv_stream {
@@ -58,7 +89,7 @@ typedef struct kv_stream {
 
 /* Byte offset from k and v of the warp's KV block i; 0 if the block is at or past n_blocks, the
  * sequence's block count. */
-FLASH_INLINE int64_t paged_offset(const kv_stream *s, int i, int n_blocks)
+DEVICE_INLINE int64_t paged_offset(const kv_stream *s, int i, int n_blocks)
 {
     int block = s->first_block + i * FLASH_DECODE_WARPS;
 
@@ -69,21 +100,35 @@ FLASH_INLINE int64_t paged_offset(const kv_stream *s, int i, int n_blocks)
 }
 
 /* Queues the copies of K or V of a KV block, as one warp. */
-template <int DIM>
-FLASH_INLINE void copy_kv_block(const kv_stream *s, uint32_t dst, const char *src, int token,
-                                int lane)
+template <int WIDTH>
+DEVICE_INLINE void copy_kv_block(const kv_stream *s, uint32_t dst, const char *src, int token,
+                                 int lane)
 {
-    constexpr int VECTORS = DIM / 8, ROWS = 32 / VECTORS; /* of a row; in one pass of the warp */
-    int row = lane / VECTORS, vector = lane % VECTORS;
+    using S = decode_shape<WIDTH>;
 
-    src += row * s->token_stride + vector * 16;
+    if constexpr (WIDTH == 64 || WIDTH == 128) {
+        constexpr int ROWS = 32 / S::VECTORS; /* in one pass of the warp */
+        int row = lane / S::VECTORS, vector = lane % S::VECTORS;
+
+        src += row * s->token_stride + vector * 16;
 #pragma unroll
-    for (int i = 0; i < FLASH_KV_BLOCK / ROWS; i++) {
-        int r = row + i * ROWS;
+        for (int i = 0; i < FLASH_KV_BLOCK / ROWS; i++) {
+            int r = row + i * ROWS;
 
-        cp_async_16B(dst + r * DIM * 2 + ((vector ^ (r & 7)) << 4), src,
-                     token + r >= s->lo && token + r < s->hi);
-        src += ROWS * s->token_stride;
+            cp_async_16B(dst + vector_offset<WIDTH>(r, vector), src,
+                         token + r >= s->lo && token + r < s->hi);
+            src += ROWS * s->token_stride;
+        }
+    } else {
+#pragma unroll
+        for (int i = 0; i < S::VECTORS / 2; i++) {
+            const int x = lane + 32 * i, r = x / S::VECTORS, vector = x % S::VECTORS;
+            const bool is_padding = vector * 8 >= WIDTH; /* zeros */
+
+            cp_async_16B(dst + vector_offset<WIDTH>(r, vector),
+                         is_padding ? src : src + r * s->token_stride + vector * 16,
+                         !is_padding && token + r >= s->lo && token + r < s->hi);
+        }
     }
 }
 
@@ -91,8 +136,8 @@ FLASH_INLINE void copy_kv_block(const kv_stream *s, uint32_t dst, const char *sr
  * Queues the copies of the warp's KV block i to a stage: K, then V. KV blocks are loaded in order,
  * each once. Every call is one group of copies, an empty one after the last KV block.
  */
-template <int DIM, bool PAGED>
-FLASH_INLINE void load_kv_block(kv_stream *s, int i, uint32_t dst, int lane)
+template <int WIDTH, bool PAGED>
+DEVICE_INLINE void load_kv_block(kv_stream *s, int i, uint32_t dst, int lane)
 {
     if (i < s->n) {
         int token = (s->first_block + i * FLASH_DECODE_WARPS) * FLASH_KV_BLOCK;
@@ -107,18 +152,18 @@ FLASH_INLINE void load_kv_block(kv_stream *s, int i, uint32_t dst, int lane)
         } else {
             at = (int64_t)i * (FLASH_DECODE_WARPS * FLASH_KV_BLOCK) * s->token_stride;
         }
-        copy_kv_block<DIM>(s, dst, s->k + at, token, lane);
-        copy_kv_block<DIM>(s, dst + FLASH_KV_BLOCK * DIM * 2, s->v + at, token, lane);
+        copy_kv_block<WIDTH>(s, dst, s->k + at, token, lane);
+        copy_kv_block<WIDTH>(s, dst + decode_shape<WIDTH>::TILE, s->v + at, token, lane);
     }
     cp_async_commit();
 }
 
 /* Loads the A fragments of the lane's rows from global memory; rows outside the tile are 0. */
-template <int DIM>
-FLASH_INLINE void load_queries(uint32_t (*q)[4], const flash_cuda_call *c, int head, int token0,
-                               int row0, int rows, int g, int t)
+template <int WIDTH>
+DEVICE_INLINE void load_queries(uint32_t (*q)[4], const flash_cuda_call *c, int head, int token0,
+                                int row0, int rows, int g, int t)
 {
-    constexpr int KK = decode_shape<DIM>::KK, ROW_BYTES = decode_shape<DIM>::ROW_BYTES;
+    constexpr int KK = decode_shape<WIDTH>::KK, ROW_BYTES = decode_shape<WIDTH>::ROW_BYTES;
     const int row_a = row0 + g, row_b = row0 + g + 8;
     const char *heads = c->q + (int64_t)head * c->group * ROW_BYTES + t * 4;
     const char *a =
@@ -131,6 +176,8 @@ FLASH_INLINE void load_queries(uint32_t (*q)[4], const flash_cuda_call *c, int h
 #pragma unroll
         for (int i = 0; i < 2; i++) {
             q[kk][2 * i] = q[kk][2 * i + 1] = 0;
+            if (kk * 16 + i * 8 >= WIDTH)
+                continue;
             if (g < rows)
                 q[kk][2 * i] = __ldg((const uint32_t *)(a + kk * 32 + i * 16)) ^ c->sign_flip;
             if (g + 8 < rows)
@@ -139,23 +186,23 @@ FLASH_INLINE void load_queries(uint32_t (*q)[4], const flash_cuda_call *c, int h
 }
 
 /* p += Q K^T of one KV block. */
-template <int DIM, typename Element>
-FLASH_INLINE void multiply_keys(float (*p)[4], const uint32_t (*q)[4], uint32_t k,
-                                uint32_t k_offset)
+template <int WIDTH, typename Element>
+DEVICE_INLINE void multiply_keys(float (*p)[4], const uint32_t (*q)[4], uint32_t k,
+                                 uint32_t k_offset)
 {
 #pragma unroll
-    for (int kk = 0; kk < decode_shape<DIM>::KK; kk++) {
+    for (int kk = 0; kk < decode_shape<WIDTH>::KK; kk++) {
         uint32_t b[4];
 
-        ldmatrix_x4(b, k + (k_offset ^ kk << 5));
+        ldmatrix_x4(b, fragment<WIDTH>(k, k_offset, kk));
         mma<Element>(p[0], q[kk], b[0], b[1]);
         mma<Element>(p[1], q[kk], b[2], b[3]);
     }
 }
 
 /* Sets to -infinity the scores of tokens after a row's position or older than its window. */
-FLASH_INLINE void mask_scores(float (*p)[4], int pos_a, int pos_b, const flash_cuda_call *c,
-                              int token, int t)
+DEVICE_INLINE void mask_scores(float (*p)[4], int pos_a, int pos_b, const flash_cuda_call *c,
+                               int token, int t)
 {
 #pragma unroll
     for (int n = 0; n < 2; n++)
@@ -170,8 +217,8 @@ FLASH_INLINE void mask_scores(float (*p)[4], int pos_a, int pos_b, const flash_c
 
 /* Replaces the scores of a KV block by weights, and makes sums and accumulators relative to the new
  * maximum. */
-template <int DIM>
-FLASH_INLINE void update_softmax(float (*p)[4], softmax soft[2], float (*acc)[4], float scale)
+template <int WIDTH>
+DEVICE_INLINE void update_softmax(float (*p)[4], softmax soft[2], float (*acc)[4], float scale)
 {
     float max_a =
         fmaxf(soft[0].max, row_max(fmaxf(fmaxf(p[0][0], p[0][1]), fmaxf(p[1][0], p[1][1]))));
@@ -194,7 +241,7 @@ FLASH_INLINE void update_softmax(float (*p)[4], softmax soft[2], float (*acc)[4]
     soft[1].sum = __fmaf_rn(soft[1].sum, factor_b,
                             __fadd_rn(__fadd_rn(p[0][2], p[0][3]), __fadd_rn(p[1][2], p[1][3])));
 #pragma unroll
-    for (int n = 0; n < DIM / 8; n++) {
+    for (int n = 0; n < decode_shape<WIDTH>::VECTORS; n++) {
         acc[n][0] = __fmul_rn(acc[n][0], factor_a);
         acc[n][1] = __fmul_rn(acc[n][1], factor_a);
         acc[n][2] = __fmul_rn(acc[n][2], factor_b);
@@ -202,58 +249,30 @@ FLASH_INLINE void update_softmax(float (*p)[4], softmax soft[2], float (*acc)[4]
     }
 }
 
-/* Returns whether the values of a KV block are all finite; each lane tests a part. */
-template <int DIM, typename Element> FLASH_INLINE bool kv_block_is_finite(uint32_t v, int lane)
-{
-    bool finite = true;
-
-#pragma unroll
-    for (int i = 0; i < DIM / 16; i++) {
-        uint32_t x[4];
-
-        load_16B(x, v + i * 512 + lane * 16);
-        finite = finite && is_finite_16B<Element>(x);
-    }
-    return __all_sync(FULL_WARP, finite);
-}
-
 /* acc += weights times the values of one KV block. */
-template <int DIM, typename Element>
-FLASH_INLINE void multiply_values(float (*acc)[4], const float (*p)[4], uint32_t v,
-                                  uint32_t v_offset, bool finite, int lane)
+template <int WIDTH, typename Element>
+DEVICE_INLINE void multiply_values(float (*acc)[4], const float (*p)[4], uint32_t v,
+                                   uint32_t v_offset)
 {
     uint32_t a[4]; /* the C fragments of 16 tokens are the A fragment of this product */
 
     pack_weights<Element>(a, p);
-    if (finite) {
 #pragma unroll
-        for (int nn = 0; nn < decode_shape<DIM>::KK; nn++) {
-            uint32_t b[4];
+    for (int nn = 0; nn < decode_shape<WIDTH>::KK; nn++) {
+        uint32_t b[4];
 
-            ldmatrix_x4_trans(b, v + (v_offset ^ nn << 5));
-            mma<Element>(acc[2 * nn], a, b[0], b[1]);
-            mma<Element>(acc[2 * nn + 1], a, b[2], b[3]);
-        }
-    } else {
-        add_not_finite<DIM, Element>(p, v, acc, lane);
-#pragma unroll
-        for (int nn = 0; nn < decode_shape<DIM>::KK; nn++) {
-            uint32_t b[4];
-
-            ldmatrix_x4_trans(b, v + (v_offset ^ nn << 5));
-            make_finite_16B<Element>(b);
-            mma<Element>(acc[2 * nn], a, b[0], b[1]);
-            mma<Element>(acc[2 * nn + 1], a, b[2], b[3]);
-        }
+        ldmatrix_x4_trans(b, fragment<WIDTH>(v, v_offset, nn));
+        mma<Element>(acc[2 * nn], a, b[0], b[1]);
+        mma<Element>(acc[2 * nn + 1], a, b[2], b[3]);
     }
 }
 
 /* Stores the warp's maxima and sums to max_sum[16], its accumulators to rows of `exchange`. */
-template <int DIM>
-FLASH_INLINE void store_warp_result(softmax soft[2], const float (*acc)[4], float2 *max_sum,
-                                    float *exchange, int rows, int g, int t)
+template <int WIDTH>
+DEVICE_INLINE void store_warp_result(softmax soft[2], const float (*acc)[4], float2 *max_sum,
+                                     float *exchange, int rows, int g, int t)
 {
-    constexpr int PITCH = decode_shape<DIM>::PITCH;
+    constexpr int PITCH = decode_shape<WIDTH>::PITCH;
 
     soft[0].sum = row_sum(soft[0].sum);
     soft[1].sum = row_sum(soft[1].sum);
@@ -262,7 +281,7 @@ FLASH_INLINE void store_warp_result(softmax soft[2], const float (*acc)[4], floa
         max_sum[g + 8] = make_float2(soft[1].max, soft[1].sum);
     }
 #pragma unroll
-    for (int n = 0; n < DIM / 8; n++) {
+    for (int n = 0; n < decode_shape<WIDTH>::VECTORS; n++) {
         if (g < rows)
             *(float2 *)(exchange + g * PITCH + 8 * n + 2 * t) = make_float2(acc[n][0], acc[n][1]);
         if (g + 8 < rows)
@@ -280,7 +299,7 @@ typedef struct merged_row {
 } merged_row;
 
 /* Adds a partial result: its maximum and sum, and two elements of its accumulator. */
-FLASH_INLINE void merge(merged_row *m, float2 max_sum, float2 xy, float scale)
+DEVICE_INLINE void merge(merged_row *m, float2 max_sum, float2 xy, float scale)
 {
     float factor = softmax_factor(max_sum.x, m->max, scale);
 
@@ -289,7 +308,7 @@ FLASH_INLINE void merge(merged_row *m, float2 max_sum, float2 xy, float scale)
     m->y = __fmaf_rn(factor, xy.y, m->y);
 }
 
-template <typename Element> FLASH_INLINE void store_out(const merged_row *m, char *out)
+template <typename Element> DEVICE_INLINE void store_out(const merged_row *m, char *out)
 {
     *(uint32_t *)out = pack_out<Element>(m->x, m->y, __fdiv_rn(1.0f, m->sum));
 }
@@ -299,7 +318,7 @@ template <typename Element> FLASH_INLINE void store_out(const merged_row *m, cha
  * all its threads. Stores of the other thread blocks are then visible to it, and the counter is 0
  * again for the next launch.
  */
-FLASH_INLINE bool is_last_split(uint32_t *finished, int n_splits, int *shared_is_last)
+DEVICE_INLINE bool is_last_split(uint32_t *finished, int n_splits, int *shared_is_last)
 {
     __threadfence();
     __syncthreads();
@@ -319,7 +338,7 @@ FLASH_INLINE bool is_last_split(uint32_t *finished, int n_splits, int *shared_is
  *
  * @return false where the thread block has no tile
  */
-FLASH_INLINE bool find_decode_tile(const flash_cuda_call *c, int lane, row_tile *ret_tile)
+DEVICE_INLINE bool find_decode_tile(const flash_cuda_call *c, int lane, row_tile *ret_tile)
 {
     const int tile = blockIdx.x / c->n_kv_heads, head = blockIdx.x % c->n_kv_heads;
     int seq = tile, row0 = 0;
@@ -360,7 +379,7 @@ typedef struct key_range {
 } key_range;
 
 /* Finds the keys of this thread block: those of the blockIdx.y-th split that the tile sees. */
-FLASH_INLINE void find_split(const flash_cuda_call *c, const row_tile *tile, key_range *ret_keys)
+DEVICE_INLINE void find_split(const flash_cuda_call *c, const row_tile *tile, key_range *ret_keys)
 {
     const int first_block = tile->lo / FLASH_KV_BLOCK;
     const int end_block = (tile->hi + FLASH_KV_BLOCK - 1) / FLASH_KV_BLOCK;
@@ -379,8 +398,8 @@ FLASH_INLINE void find_split(const flash_cuda_call *c, const row_tile *tile, key
  * page are undefined, and their lanes are not used.
  */
 template <bool PAGED>
-FLASH_INLINE void start_stream(kv_stream *s, const flash_cuda_call *c, const row_tile *tile,
-                               int begin, int warp, int lane)
+DEVICE_INLINE void start_stream(kv_stream *s, const flash_cuda_call *c, const row_tile *tile,
+                                int begin, int warp, int lane)
 {
     /* the first KV block >= begin that belongs to this warp: block % 4 == warp */
     s->first_block = begin + ((warp - begin) & (FLASH_DECODE_WARPS - 1));
@@ -395,9 +414,9 @@ FLASH_INLINE void start_stream(kv_stream *s, const flash_cuda_call *c, const row
 
 /* Sets up the rest of the stream and queues the copies of the warp's first KV blocks, one per stage
  * of its ring. */
-template <int DIM, bool PAGED>
-FLASH_INLINE void fill_ring(kv_stream *s, const flash_cuda_call *c, const row_tile *tile, int end,
-                            uint32_t ring, int lane)
+template <int WIDTH, bool PAGED>
+DEVICE_INLINE void fill_ring(kv_stream *s, const flash_cuda_call *c, const row_tile *tile, int end,
+                             uint32_t ring, int lane)
 {
     s->k = c->k + tile->head * c->head_stride;
     s->v = c->v + tile->head * c->head_stride;
@@ -412,8 +431,8 @@ FLASH_INLINE void fill_ring(kv_stream *s, const flash_cuda_call *c, const row_ti
         s->v += at;
     }
 #pragma unroll
-    for (int i = 0; i < decode_shape<DIM>::STAGES; i++)
-        load_kv_block<DIM, PAGED>(s, i, ring + i * 2 * decode_shape<DIM>::TILE, lane);
+    for (int i = 0; i < decode_shape<WIDTH>::STAGES; i++)
+        load_kv_block<WIDTH, PAGED>(s, i, ring + i * 2 * decode_shape<WIDTH>::TILE, lane);
     if constexpr (PAGED) {
         s->end = end;
         s->next_offset = paged_offset(s, 32 + lane, s->end);
@@ -421,10 +440,10 @@ FLASH_INLINE void fill_ring(kv_stream *s, const flash_cuda_call *c, const row_ti
 }
 
 /* Address in out of element d of the tile's row i. */
-template <int DIM>
-FLASH_INLINE char *out_address(const flash_cuda_call *c, const row_tile *tile, int i, int d)
+template <int WIDTH>
+DEVICE_INLINE char *out_address(const flash_cuda_call *c, const row_tile *tile, int i, int d)
 {
-    constexpr int ROW_BYTES = decode_shape<DIM>::ROW_BYTES;
+    constexpr int ROW_BYTES = decode_shape<WIDTH>::ROW_BYTES;
     const int row = tile->row0 + i;
 
     return c->out + (int64_t)tile->head * c->group * ROW_BYTES +
@@ -435,16 +454,16 @@ FLASH_INLINE char *out_address(const flash_cuda_call *c, const row_tile *tile, i
  * Merges the results of the four warps and stores them to out, or if the tile sees several splits,
  * to the partial results. A thread computes two elements of a row.
  */
-template <int DIM, typename Element>
-FLASH_INLINE void merge_warps(const flash_cuda_call *c, const row_tile *tile, int n_splits,
-                              const float2 (*max_sum)[FLASH_DECODE_ROWS],
-                              const unsigned char *shared)
+template <int WIDTH, typename Element>
+DEVICE_INLINE void merge_warps(const flash_cuda_call *c, const row_tile *tile, int n_splits,
+                               const float2 (*max_sum)[FLASH_DECODE_ROWS],
+                               const unsigned char *shared)
 {
-    constexpr int PITCH = decode_shape<DIM>::PITCH, RING = decode_shape<DIM>::RING;
+    constexpr int PITCH = decode_shape<WIDTH>::PITCH, RING = decode_shape<WIDTH>::RING;
     const int64_t partial_row0 = (int64_t)tile->token0 * c->group + tile->row0;
 
-    for (int x = threadIdx.x; x < tile->rows * (DIM / 2); x += FLASH_DECODE_WARPS * 32) {
-        const int i = x / (DIM / 2), d = x % (DIM / 2) * 2;
+    for (int x = threadIdx.x; x < tile->rows * (WIDTH / 2); x += FLASH_DECODE_WARPS * 32) {
+        const int i = x / (WIDTH / 2), d = x % (WIDTH / 2) * 2;
         merged_row m = { -CUDART_INF_F, 0, 0, 0 };
 
 #pragma unroll
@@ -455,13 +474,13 @@ FLASH_INLINE void merge_warps(const flash_cuda_call *c, const row_tile *tile, in
             merge(&m, max_sum[w][i],
                   *(const float2 *)(shared + w * RING + (i * PITCH + d) * sizeof(float)), c->scale);
         if (n_splits == 1) {
-            store_out<Element>(&m, out_address<DIM>(c, tile, i, d));
+            store_out<Element>(&m, out_address<WIDTH>(c, tile, i, d));
         } else {
             const int split = blockIdx.y;
             int64_t at =
                 (int64_t)(split * c->n_kv_heads + tile->head) * c->max_rows + partial_row0 + i;
 
-            *(float2 *)(c->partial_acc + at * DIM + d) = make_float2(m.x, m.y);
+            *(float2 *)(c->partial_acc + at * WIDTH + d) = make_float2(m.x, m.y);
             if (d == 0)
                 *(float2 *)(c->partial_max_sum + at * 2) = make_float2(m.max, m.sum);
         }
@@ -469,14 +488,14 @@ FLASH_INLINE void merge_warps(const flash_cuda_call *c, const row_tile *tile, in
 }
 
 /* Merges the partial results of the tile's splits, in ascending order, and stores them to out. */
-template <int DIM, typename Element>
-FLASH_INLINE void merge_splits(const flash_cuda_call *c, const row_tile *tile, int n_splits)
+template <int WIDTH, typename Element>
+DEVICE_INLINE void merge_splits(const flash_cuda_call *c, const row_tile *tile, int n_splits)
 {
     const int64_t step = (int64_t)c->n_kv_heads * c->max_rows; /* between splits */
     const int64_t partial_row0 = (int64_t)tile->token0 * c->group + tile->row0;
 
-    for (int x = threadIdx.x; x < tile->rows * (DIM / 2); x += FLASH_DECODE_WARPS * 32) {
-        const int i = x / (DIM / 2), d = x % (DIM / 2) * 2;
+    for (int x = threadIdx.x; x < tile->rows * (WIDTH / 2); x += FLASH_DECODE_WARPS * 32) {
+        const int i = x / (WIDTH / 2), d = x % (WIDTH / 2) * 2;
         const int64_t at = (int64_t)tile->head * c->max_rows + partial_row0 + i;
         merged_row m = { -CUDART_INF_F, 0, 0, 0 };
 
@@ -484,17 +503,17 @@ FLASH_INLINE void merge_splits(const flash_cuda_call *c, const row_tile *tile, i
             m.max = fmaxf(m.max, __ldcg(c->partial_max_sum + (at + j * step) * 2));
         for (int j = 0; j < n_splits; j++)
             merge(&m, __ldcg((const float2 *)(c->partial_max_sum + (at + j * step) * 2)),
-                  __ldcg((const float2 *)(c->partial_acc + (at + j * step) * DIM + d)), c->scale);
-        store_out<Element>(&m, out_address<DIM>(c, tile, i, d));
+                  __ldcg((const float2 *)(c->partial_acc + (at + j * step) * WIDTH + d)), c->scale);
+        store_out<Element>(&m, out_address<WIDTH>(c, tile, i, d));
     }
 }
 
-template <int DIM, typename Element, bool PAGED>
-__global__ void __launch_bounds__(FLASH_DECODE_WARPS * 32, DIM == 64 ? 4 : 3)
+template <int WIDTH, typename Element, bool PAGED>
+__global__ void __launch_bounds__(FLASH_DECODE_WARPS * 32, decode_shape<WIDTH>::BLOCKS)
     flash_decode_kernel(const __grid_constant__ flash_cuda_call c)
 {
-    constexpr int TILE = decode_shape<DIM>::TILE, STAGES = decode_shape<DIM>::STAGES,
-                  RING = decode_shape<DIM>::RING;
+    using S = decode_shape<WIDTH>;
+    constexpr int TILE = S::TILE, STAGES = S::STAGES, RING = S::RING;
     extern __shared__ __align__(128) unsigned char shared[];
     __shared__ float2 shared_max_sum[FLASH_DECODE_WARPS][FLASH_DECODE_ROWS];
     __shared__ int shared_is_last;
@@ -512,22 +531,24 @@ __global__ void __launch_bounds__(FLASH_DECODE_WARPS * 32, DIM == 64 ? 4 : 3)
 
     const uint32_t ring = shared_address(shared) + warp * RING;
 
-    fill_ring<DIM, PAGED>(&stream, &c, &tile, keys.end, ring, lane);
+    fill_ring<WIDTH, PAGED>(&stream, &c, &tile, keys.end, ring, lane);
 
     /* The lane's rows a and b of the tile: g and g + 8. */
     const int pos_a = tile.pos0 + (tile.row0 + g) / c.group;
     const int pos_b = tile.pos0 + (tile.row0 + g + 8) / c.group;
-    uint32_t q[DIM / 16][4];
+    uint32_t q[S::KK][4];
 
-    load_queries<DIM>(q, &c, tile.head, tile.token0, tile.row0, tile.rows, g, t);
+    load_queries<WIDTH>(q, &c, tile.head, tile.token0, tile.row0, tile.rows, g, t);
 
-    const uint32_t k_offset = k_fragment_offset(lane, DIM), v_offset = v_fragment_offset(lane, DIM);
+    /* of what the lane addresses of vectors 0 and 1, see mma.cuh */
+    const uint32_t k_offset = vector_offset<WIDTH>((lane >> 4 << 3) + (lane & 7), (lane >> 3) & 1);
+    const uint32_t v_offset = vector_offset<WIDTH>(((lane >> 3) & 1) * 8 + (lane & 7), lane >> 4);
     softmax soft[2] = { { -CUDART_INF_F, 0 }, { -CUDART_INF_F, 0 } };
-    float acc[DIM / 8][4];
+    float acc[S::VECTORS][4];
     uint32_t stage = ring;
 
 #pragma unroll
-    for (int n = 0; n < DIM / 8; n++)
+    for (int n = 0; n < decode_shape<WIDTH>::VECTORS; n++)
 #pragma unroll
         for (int e = 0; e < 4; e++)
             acc[n][e] = 0;
@@ -536,53 +557,64 @@ __global__ void __launch_bounds__(FLASH_DECODE_WARPS * 32, DIM == 64 ? 4 : 3)
         const int token = (stream.first_block + i * FLASH_DECODE_WARPS) * FLASH_KV_BLOCK;
         const uint32_t k = stage, v = stage + TILE;
         float p[2][4] = { { 0, 0, 0, 0 }, { 0, 0, 0, 0 } };
-        bool masked, split_rows, finite = true;
 
         cp_async_wait<STAGES - 1>();
         __syncwarp();
-        multiply_keys<DIM, Element>(p, q, k, k_offset);
-        masked = token + FLASH_KV_BLOCK > tile.pos_lo + 1 ||
-                 (c.window && token <= tile.pos_hi - c.window);
-        /* some rows may see tokens hidden from others */
-        split_rows = masked && tile.pos_lo < tile.pos_hi;
-        if (masked) {
+        multiply_keys<WIDTH, Element>(p, q, k, k_offset);
+        if (token + FLASH_KV_BLOCK > tile.pos_lo + 1 ||
+            (c.window && token <= tile.pos_hi - c.window))
             mask_scores(p, pos_a, pos_b, &c, token, t);
-            if (split_rows)
-                finite = kv_block_is_finite<DIM, Element>(v, lane);
-        }
-        update_softmax<DIM>(p, soft, acc, c.scale);
-        multiply_values<DIM, Element>(acc, p, v, v_offset, finite, lane);
+        update_softmax<WIDTH>(p, soft, acc, c.scale);
+        multiply_values<WIDTH, Element>(acc, p, v, v_offset);
         __syncwarp();
-        load_kv_block<DIM, PAGED>(&stream, i + STAGES, stage, lane);
+        load_kv_block<WIDTH, PAGED>(&stream, i + STAGES, stage, lane);
         stage += 2 * TILE;
         if (stage == ring + RING)
             stage = ring;
     }
     cp_async_wait<0>();
     __syncwarp();
-    store_warp_result<DIM>(soft, acc, shared_max_sum[warp], (float *)(shared + warp * RING),
-                           tile.rows, g, t);
+    store_warp_result<WIDTH>(soft, acc, shared_max_sum[warp], (float *)(shared + warp * RING),
+                             tile.rows, g, t);
     __syncthreads();
-    merge_warps<DIM, Element>(&c, &tile, keys.n_splits, shared_max_sum, shared);
+    merge_warps<WIDTH, Element>(&c, &tile, keys.n_splits, shared_max_sum, shared);
     if (keys.n_splits == 1 ||
         !is_last_split(c.finished + blockIdx.x, keys.n_splits, &shared_is_last))
         return;
-    merge_splits<DIM, Element>(&c, &tile, keys.n_splits);
+    merge_splits<WIDTH, Element>(&c, &tile, keys.n_splits);
 }
 
-template <int DIM, typename Element> static const void *kernel_of(bool paged)
+template <int WIDTH, typename Element> static const void *kernel_of(bool paged)
 {
-    return paged ? (const void *)flash_decode_kernel<DIM, Element, true>
-                 : (const void *)flash_decode_kernel<DIM, Element, false>;
+    return paged ? (const void *)flash_decode_kernel<WIDTH, Element, true>
+                 : (const void *)flash_decode_kernel<WIDTH, Element, false>;
 }
 
-template <int DIM> static const void *kernel_of(bool f16, bool paged)
+template <int WIDTH> static const void *kernel_of(int f16, int paged)
 {
-    return f16 ? kernel_of<DIM, __half>(paged) : kernel_of<DIM, __nv_bfloat16>(paged);
+    return f16 ? kernel_of<WIDTH, __half>(paged != 0) : kernel_of<WIDTH, __nv_bfloat16>(paged != 0);
 }
 
 extern "C" const void *flash_get_decode_kernel(int head_dim, int f16, int paged)
 {
-    return head_dim == 64 ? kernel_of<64>(f16 != 0, paged != 0)
-                          : kernel_of<128>(f16 != 0, paged != 0);
+    switch (head_dim) {
+    case 32:
+        return kernel_of<32>(f16, paged);
+    case 56:
+        return kernel_of<56>(f16, paged);
+    case 64:
+        return kernel_of<64>(f16, paged);
+    case 80:
+        return kernel_of<80>(f16, paged);
+    case 96:
+        return kernel_of<96>(f16, paged);
+    case 128:
+        return kernel_of<128>(f16, paged);
+    case 192:
+        return kernel_of<192>(f16, paged);
+    case 256:
+        return kernel_of<256>(f16, paged);
+    default:
+        return NULL;
+    }
 }

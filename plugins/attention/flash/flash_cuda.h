@@ -37,9 +37,11 @@ enum {
 /* Consumer warpgroups of prefill90, 64 rows each; one more copies keys and values. */
 #define FLASH_PREFILL90_WARPGROUPS(head_dim) ((head_dim) == 64 ? 3 : 2)
 
-/* Stages of a warp's ring. These sizes let four (head size 64) or three thread blocks share a
- * multiprocessor of compute capability 9.0 and hide each other's start and end. */
-#define FLASH_DECODE_STAGES(head_dim) ((head_dim) == 64 ? 3 : 2)
+/* Stages of a warp's ring, and thread blocks that share a multiprocessor of compute capability 9.0
+ * and hide each other's start and end. */
+#define FLASH_DECODE_STAGES(head_dim) ((head_dim) <= 64 ? 3 : 2)
+#define FLASH_DECODE_BLOCKS(head_dim)                                                              \
+    ((head_dim) <= 96 ? 4 : (head_dim) == 128 ? 3 : (head_dim) == 192 ? 2 : 1)
 
 /**
  * One call, as the kernels get it: pointers are device memory, strides are bytes.
@@ -80,8 +82,9 @@ typedef struct flash_cuda_call {
 } flash_cuda_call;
 
 /**
- * Returns the kernel for a head size (64 or 128), an element type (f16, else bf16) and a layout
- * (paged, else contiguous). Its only parameter is a flash_cuda_call.
+ * Returns the kernel for a head size (prefill: 64 or 128; decode: 32, 56, 64, 80, 96, 128, 192 or
+ * 256, else NULL), an element type (f16, else bf16) and a layout (paged, else contiguous). Its only
+ * parameter is a flash_cuda_call.
  *
  * Decode: grid (tiles * n_kv_heads, splits), tiles = n_seqs + floor(n_tokens g / 16).
  * Prefill, row tiles of 128 or 64 rows: grid tiles * n_kv_heads, tiles = n_seqs +
@@ -95,7 +98,10 @@ const void *flash_get_prefill90_kernel(int head_dim, int f16, int paged);
 /** Returns the bytes of dynamic shared memory of a thread block. */
 static inline int flash_decode_smem(int head_dim)
 {
-    return FLASH_DECODE_WARPS * FLASH_DECODE_STAGES(head_dim) * 2 * FLASH_KV_BLOCK * head_dim * 2;
+    int dim = (head_dim + 15) / 16 * 16; /* rows: decode.cu */
+    int stride = dim % 64 ? (dim / 8 | 1) * 16 : dim * 2;
+
+    return FLASH_DECODE_WARPS * FLASH_DECODE_STAGES(head_dim) * 2 * FLASH_KV_BLOCK * stride;
 }
 
 /* Queries of 64 rows of 128 elements are loaded into a stage of keys, others take memory of their

@@ -10,33 +10,33 @@
 #ifndef FLASH_NOT_FINITE_CUH
 #define FLASH_NOT_FINITE_CUH
 
-#include "mma.cuh"
+#include "../common/mma.cuh"
 
 /* Bits of the exponent: all set only in infinities and NaNs. */
-template <typename Element> FLASH_INLINE uint32_t exponent_mask(void)
+template <typename Element> DEVICE_INLINE uint32_t exponent_mask(void)
 {
     return is_f16<Element> ? 0x7c00u : 0x7f80u;
 }
 
-template <typename Element> FLASH_INLINE bool lower_is_finite(uint32_t x)
+template <typename Element> DEVICE_INLINE bool lower_is_finite(uint32_t x)
 {
     return (x & exponent_mask<Element>()) != exponent_mask<Element>();
 }
 
-template <typename Element> FLASH_INLINE bool both_are_finite(uint32_t x)
+template <typename Element> DEVICE_INLINE bool both_are_finite(uint32_t x)
 {
     return lower_is_finite<Element>(x) && lower_is_finite<Element>(x >> 16);
 }
 
 /* All eight elements of a 16-byte vector. */
-template <typename Element> FLASH_INLINE bool is_finite_16B(const uint32_t x[4])
+template <typename Element> DEVICE_INLINE bool is_finite_16B(const uint32_t x[4])
 {
     return both_are_finite<Element>(x[0]) && both_are_finite<Element>(x[1]) &&
            both_are_finite<Element>(x[2]) && both_are_finite<Element>(x[3]);
 }
 
 /* Replaces non-finite elements of a 16-byte vector with zero. */
-template <typename Element> FLASH_INLINE void make_finite_16B(uint32_t x[4])
+template <typename Element> DEVICE_INLINE void make_finite_16B(uint32_t x[4])
 {
 #pragma unroll
     for (int i = 0; i < 4; i++)
@@ -52,7 +52,7 @@ template <typename Element> FLASH_INLINE void make_finite_16B(uint32_t x[4])
  * @param acc    [DIM / 8] C fragments, += weights times those values
  */
 template <int DIM, typename Element>
-FLASH_INLINE void add_not_finite(const float (*p)[4], uint32_t v, float (*acc)[4], int lane)
+DEVICE_INLINE void add_not_finite(const float (*p)[4], uint32_t v, float (*acc)[4], int lane)
 {
 #pragma unroll 1
     for (int u = 0; u < 16; u++) {

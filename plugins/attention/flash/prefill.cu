@@ -40,8 +40,8 @@ template <int DIM, int ROWS> struct prefill_shape {
 
 /* Queues the copies of KV block i of a key tile that begins at token0; dst: of the tile's keys. */
 template <int DIM, bool PAGED>
-FLASH_INLINE void load_kv_block(const flash_cuda_call *c, const kv_source *s, int64_t offset,
-                                int token0, int i, uint32_t dst)
+DEVICE_INLINE void load_kv_block(const flash_cuda_call *c, const kv_source *s, int64_t offset,
+                                 int token0, int i, uint32_t dst)
 {
     constexpr int PASS = prefill_shape<DIM, 128>::PASS;
     const int token = token0 + i * FLASH_KV_BLOCK;
@@ -68,8 +68,8 @@ FLASH_INLINE void load_kv_block(const flash_cuda_call *c, const kv_source *s, in
  * ROLLED: a loop at run time, for kernels that would spill the addresses of a whole tile.
  */
 template <int DIM, bool PAGED, bool ROLLED>
-FLASH_INLINE void load_tile(const flash_cuda_call *c, const kv_source *s, int64_t *offset, int j,
-                            uint32_t dst, int lane)
+DEVICE_INLINE void load_tile(const flash_cuda_call *c, const kv_source *s, int64_t *offset, int j,
+                             uint32_t dst, int lane)
 {
     constexpr int KEYS = FLASH_PREFILL_KEYS, BLOCKS = KEYS / FLASH_KV_BLOCK;
 
@@ -89,8 +89,8 @@ FLASH_INLINE void load_tile(const flash_cuda_call *c, const kv_source *s, int64_
 
 /* Queues the copies of the tile's queries; dst: of the thread's first vector. */
 template <int DIM, int ROWS>
-FLASH_INLINE void load_queries(const flash_cuda_call *c, const row_tile *tile, uint32_t dst,
-                               int row, int vector)
+DEVICE_INLINE void load_queries(const flash_cuda_call *c, const row_tile *tile, uint32_t dst,
+                                int row, int vector)
 {
     using S = prefill_shape<DIM, ROWS>;
     const char *q_base = c->q + (int64_t)tile->head * c->group * S::ROW_BYTES + vector * 16;
@@ -107,7 +107,7 @@ FLASH_INLINE void load_queries(const flash_cuda_call *c, const row_tile *tile, u
 }
 
 /* Returns whether n of the thread's 16-byte vectors, `step` bytes apart, are finite. */
-template <typename Element> FLASH_INLINE bool vectors_are_finite(uint32_t address, int n, int step)
+template <typename Element> DEVICE_INLINE bool vectors_are_finite(uint32_t address, int n, int step)
 {
     bool finite = true;
 
@@ -122,9 +122,9 @@ template <typename Element> FLASH_INLINE bool vectors_are_finite(uint32_t addres
 
 /* p = Q K^T of one key tile. q: A fragments, or if not Q_IN_REGISTERS, read from q_rows. */
 template <int DIM, int ROWS, typename Element>
-FLASH_INLINE void multiply_keys(float (*p)[FLASH_PREFILL_KEYS / 8][4],
-                                const uint32_t (*q)[DIM / 16][4], uint32_t q_rows, uint32_t k,
-                                uint32_t q_offset, uint32_t k_offset)
+DEVICE_INLINE void multiply_keys(float (*p)[FLASH_PREFILL_KEYS / 8][4],
+                                 const uint32_t (*q)[DIM / 16][4], uint32_t q_rows, uint32_t k,
+                                 uint32_t q_offset, uint32_t k_offset)
 {
     using S = prefill_shape<DIM, ROWS>;
 
@@ -163,8 +163,8 @@ FLASH_INLINE void multiply_keys(float (*p)[FLASH_PREFILL_KEYS / 8][4],
 /* Sets to -infinity the scores of tokens after a row's position or older than its window. row: the
  * warp's first row of the sequence, plus g. */
 template <int DIM, int ROWS>
-FLASH_INLINE void mask_scores(float (*p)[FLASH_PREFILL_KEYS / 8][4], const flash_cuda_call *c,
-                              int pos0, int row, int token, int t)
+DEVICE_INLINE void mask_scores(float (*p)[FLASH_PREFILL_KEYS / 8][4], const flash_cuda_call *c,
+                               int pos0, int row, int token, int t)
 {
     using S = prefill_shape<DIM, ROWS>;
 
@@ -190,8 +190,8 @@ FLASH_INLINE void mask_scores(float (*p)[FLASH_PREFILL_KEYS / 8][4], const flash
 /* Raises the rows' maxima to those of the scores; sums and accumulators become relative to them.
  * Where no maximum of the warp has grown all factors are 1, and nothing is done. */
 template <int DIM, int ROWS>
-FLASH_INLINE void update_max(const float (*p)[FLASH_PREFILL_KEYS / 8][4], softmax (*soft)[2],
-                             float (*acc)[DIM / 8][4], float scale)
+DEVICE_INLINE void update_max(const float (*p)[FLASH_PREFILL_KEYS / 8][4], softmax (*soft)[2],
+                              float (*acc)[DIM / 8][4], float scale)
 {
     using S = prefill_shape<DIM, ROWS>;
     float max[S::MM][2];
@@ -231,9 +231,9 @@ FLASH_INLINE void update_max(const float (*p)[FLASH_PREFILL_KEYS / 8][4], softma
  * weights are computed during products. Their C fragments are the A fragment of the next product.
  */
 template <int DIM, int ROWS, typename Element>
-FLASH_INLINE void multiply_values(float (*acc)[DIM / 8][4], float (*p)[FLASH_PREFILL_KEYS / 8][4],
-                                  softmax (*soft)[2], float scale, uint32_t v, uint32_t v_offset,
-                                  bool finite, int lane)
+DEVICE_INLINE void multiply_values(float (*acc)[DIM / 8][4], float (*p)[FLASH_PREFILL_KEYS / 8][4],
+                                   softmax (*soft)[2], float scale, uint32_t v, uint32_t v_offset,
+                                   bool finite, int lane)
 {
     using S = prefill_shape<DIM, ROWS>;
     float offset[S::MM][2];
@@ -302,9 +302,9 @@ FLASH_INLINE void multiply_values(float (*acc)[DIM / 8][4], float (*p)[FLASH_PRE
 
 /* Stores the warp's rows of out, through shared memory at out_rows, in 16-byte vectors. */
 template <int DIM, int ROWS, typename Element>
-FLASH_INLINE void store_out(const flash_cuda_call *c, const row_tile *tile,
-                            const softmax (*soft)[2], const float (*acc)[DIM / 8][4],
-                            uint32_t out_rows, int warp_row, int warp_rows, int lane)
+DEVICE_INLINE void store_out(const flash_cuda_call *c, const row_tile *tile,
+                             const softmax (*soft)[2], const float (*acc)[DIM / 8][4],
+                             uint32_t out_rows, int warp_row, int warp_rows, int lane)
 {
     using S = prefill_shape<DIM, ROWS>;
     const int g = lane / 4, t = lane % 4;

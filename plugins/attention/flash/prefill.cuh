@@ -4,10 +4,10 @@
 #define FLASH_PREFILL_CUH
 
 #include "flash_cuda.h"
-#include "mma.cuh"
+#include "../common/mma.cuh"
 #include "not_finite.cuh"
 #include "row_tile.cuh"
-#include "softmax.cuh"
+#include "../common/softmax.cuh"
 
 /* Every step-th row of a sequence as token and query head of the group, without division. */
 typedef struct row_walk {
@@ -17,7 +17,7 @@ typedef struct row_walk {
     int32_t step_heads;
 } row_walk;
 
-FLASH_INLINE row_walk row_walk_start(const flash_cuda_call *c, int row, int step)
+DEVICE_INLINE row_walk row_walk_start(const flash_cuda_call *c, int row, int step)
 {
     row_walk w;
 
@@ -28,7 +28,7 @@ FLASH_INLINE row_walk row_walk_start(const flash_cuda_call *c, int row, int step
     return w;
 }
 
-FLASH_INLINE void row_walk_next(const flash_cuda_call *c, row_walk *w)
+DEVICE_INLINE void row_walk_next(const flash_cuda_call *c, row_walk *w)
 {
     w->token += w->step_tokens;
     w->head += w->step_heads;
@@ -51,7 +51,7 @@ typedef struct kv_source {
 /* Byte offset of KV block lane % n of key tile j, which has n (KEYS / 16); 0 where no token of it
  * is read. */
 template <int KEYS>
-FLASH_INLINE int64_t paged_offset(const flash_cuda_call *c, const kv_source *s, int j, int lane)
+DEVICE_INLINE int64_t paged_offset(const flash_cuda_call *c, const kv_source *s, int j, int lane)
 {
     int block = j * (KEYS / FLASH_KV_BLOCK) + lane % (KEYS / FLASH_KV_BLOCK);
 
@@ -63,7 +63,7 @@ FLASH_INLINE int64_t paged_offset(const flash_cuda_call *c, const kv_source *s, 
 
 /* Replaces the scores of 16 tokens, two C fragments, by weights, and adds these to the lane's two
  * sums. */
-FLASH_INLINE void compute_weights(float (*p)[4], softmax *soft, const float *offset, float scale)
+DEVICE_INLINE void compute_weights(float (*p)[4], softmax *soft, const float *offset, float scale)
 {
 #pragma unroll
     for (int n = 0; n < 2; n++)
@@ -76,7 +76,7 @@ FLASH_INLINE void compute_weights(float (*p)[4], softmax *soft, const float *off
 }
 
 /* Flips the signs of n of the thread's query vectors, `step` bytes apart. */
-FLASH_INLINE void flip_signs(uint32_t address, int n, int step, uint32_t sign_flip)
+DEVICE_INLINE void flip_signs(uint32_t address, int n, int step, uint32_t sign_flip)
 {
     for (int i = 0; i < n; i++)
         for (int e = 0; e < 4; e++) {
@@ -86,7 +86,7 @@ FLASH_INLINE void flip_signs(uint32_t address, int n, int step, uint32_t sign_fl
         }
 }
 
-FLASH_INLINE void store_global_16B(char *dst, const uint32_t x[4])
+DEVICE_INLINE void store_global_16B(char *dst, const uint32_t x[4])
 {
     uint4 vector;
 

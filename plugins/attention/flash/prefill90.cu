@@ -24,9 +24,9 @@
  * 3 (a producer warpgroup; scores of the next tile during the weights of this one).
  */
 #include "prefill.cuh"
-#include "wgmma.cuh"
+#include "../common/wgmma.cuh"
 
-#if FLASH_HAS_WGMMA
+#if HAS_WGMMA
 
 /* Sizes of the kernel for one head size. */
 template <int DIM> struct prefill90_shape {
@@ -77,7 +77,7 @@ template <int DIM> struct shared_layout {
     }
 };
 
-template <int DIM> FLASH_INLINE void create_barriers(const shared_layout<DIM> &m)
+template <int DIM> DEVICE_INLINE void create_barriers(const shared_layout<DIM> &m)
 {
     using S = prefill90_shape<DIM>;
 
@@ -100,8 +100,8 @@ template <int DIM> FLASH_INLINE void create_barriers(const shared_layout<DIM> &m
  * @param dst     of the thread's first vector
  */
 template <int KEYS, int PASS, bool PAGED>
-FLASH_INLINE void load_tile(const flash_cuda_call *c, const kv_source *s, const char *base,
-                            int64_t offset, int j, uint32_t dst)
+DEVICE_INLINE void load_tile(const flash_cuda_call *c, const kv_source *s, const char *base,
+                             int64_t offset, int j, uint32_t dst)
 {
     const int token = j * KEYS + s->row;
     const uint32_t read = s->hi - s->lo;
@@ -125,9 +125,9 @@ FLASH_INLINE void load_tile(const flash_cuda_call *c, const kv_source *s, const 
 /* The producer: copies keys and values of tiles [first, end) in the order of their use: K first,
  * K first + 1, V first, K first + 2, V first + 1 ... */
 template <int DIM, bool PAGED>
-FLASH_INLINE void produce(const flash_cuda_call *c, const shared_layout<DIM> &m,
-                          const row_tile *tile, int first, int end, uint32_t copy_dst, int copy_row,
-                          int copy_vector, int lane)
+DEVICE_INLINE void produce(const flash_cuda_call *c, const shared_layout<DIM> &m,
+                           const row_tile *tile, int first, int end, uint32_t copy_dst,
+                           int copy_row, int copy_vector, int lane)
 {
     using S = prefill90_shape<DIM>;
     /* stages that have never been used count as empty */
@@ -171,9 +171,9 @@ FLASH_INLINE void produce(const flash_cuda_call *c, const shared_layout<DIM> &m,
 
 /* Copies the queries of the warpgroup; dst: of the thread's first vector. */
 template <int DIM>
-FLASH_INLINE void load_queries(const flash_cuda_call *c, const row_tile *tile, uint32_t dst,
-                               int group_row, int group_rows, int copy_row, int copy_vector,
-                               int warpgroup)
+DEVICE_INLINE void load_queries(const flash_cuda_call *c, const row_tile *tile, uint32_t dst,
+                                int group_row, int group_rows, int copy_row, int copy_vector,
+                                int warpgroup)
 {
     constexpr int PASS = prefill90_shape<DIM>::PASS;
     const char *q_base = c->q + (int64_t)tile->head * c->group * (DIM * 2) + copy_vector * 16;
@@ -195,7 +195,7 @@ FLASH_INLINE void load_queries(const flash_cuda_call *c, const row_tile *tile, u
 }
 
 /* Returns whether some rows of the tile do not see tokens of [token, token + n) that others do. */
-FLASH_INLINE bool is_split(const flash_cuda_call *c, const row_tile *t, int token, int n)
+DEVICE_INLINE bool is_split(const flash_cuda_call *c, const row_tile *t, int token, int n)
 {
     return t->pos_lo < t->pos_hi &&
            (token + n > t->pos_lo + 1 || (c->window && token <= t->pos_hi - c->window));
@@ -203,7 +203,7 @@ FLASH_INLINE bool is_split(const flash_cuda_call *c, const row_tile *t, int toke
 
 /* Queues p = Q K^T of one key tile. */
 template <int DIM, typename Element>
-FLASH_INLINE void queue_scores(float (*p)[4], uint32_t q_descriptor, uint32_t k)
+DEVICE_INLINE void queue_scores(float (*p)[4], uint32_t q_descriptor, uint32_t k)
 {
     using S = prefill90_shape<DIM>;
     const uint32_t k_descriptor = shared_descriptor(k, 16);
@@ -216,7 +216,7 @@ FLASH_INLINE void queue_scores(float (*p)[4], uint32_t q_descriptor, uint32_t k)
 
 /* Queues acc += weights times the values of one key tile. */
 template <int DIM, typename Element>
-FLASH_INLINE void queue_values(float (*acc)[4], const uint32_t (*weights)[4], uint32_t v)
+DEVICE_INLINE void queue_values(float (*acc)[4], const uint32_t (*weights)[4], uint32_t v)
 {
     using S = prefill90_shape<DIM>;
     const uint32_t v_descriptor = shared_descriptor(v, S::PANEL);
@@ -234,7 +234,7 @@ FLASH_INLINE void queue_values(float (*acc)[4], const uint32_t (*weights)[4], ui
  * @param pos     position of the row
  * @param window  0: unlimited
  */
-FLASH_INLINE void mask_scores(float (*p)[4], int n, int h, int token, int pos, int window)
+DEVICE_INLINE void mask_scores(float (*p)[4], int n, int h, int token, int pos, int window)
 {
     /* columns relative to `token` */
     const int last_column = pos - token;
@@ -252,8 +252,8 @@ FLASH_INLINE void mask_scores(float (*p)[4], int n, int h, int token, int pos, i
  * Replaces n C fragments of scores by weights. Returns whether the maximum of some row of the warp
  * has grown: then the caller multiplies older sums by the factors, all of which are 1 otherwise.
  */
-FLASH_INLINE bool update_softmax(float (*p)[4], int n, softmax soft[2], float factor[2],
-                                 float scale)
+DEVICE_INLINE bool update_softmax(float (*p)[4], int n, softmax soft[2], float factor[2],
+                                  float scale)
 {
     float offset[2];
     bool grown = false;
@@ -292,8 +292,8 @@ template <int DIM> struct consumer {
 
 /* Masks the scores of the key tile that begins at `token`, where rows do not see all of it. */
 template <int DIM>
-FLASH_INLINE void mask_tile(float (*p)[4], const flash_cuda_call *c, const consumer<DIM> *w,
-                            int token, int t)
+DEVICE_INLINE void mask_tile(float (*p)[4], const flash_cuda_call *c, const consumer<DIM> *w,
+                             int token, int t)
 {
     using S = prefill90_shape<DIM>;
 
@@ -304,7 +304,7 @@ FLASH_INLINE void mask_tile(float (*p)[4], const flash_cuda_call *c, const consu
 }
 
 template <int DIM, typename Element>
-FLASH_INLINE void pack_tile_weights(consumer<DIM> *w, const float (*p)[4])
+DEVICE_INLINE void pack_tile_weights(consumer<DIM> *w, const float (*p)[4])
 {
 #pragma unroll
     for (int n = 0; n < prefill90_shape<DIM>::NN / 2; n++)
@@ -312,7 +312,7 @@ FLASH_INLINE void pack_tile_weights(consumer<DIM> *w, const float (*p)[4])
 }
 
 /* Returns a stage to the producer, once per warp. */
-FLASH_INLINE void release(uint32_t barrier, int lane)
+DEVICE_INLINE void release(uint32_t barrier, int lane)
 {
     if (lane == 0)
         phase_arrive(barrier);
@@ -320,7 +320,7 @@ FLASH_INLINE void release(uint32_t barrier, int lane)
 
 /* Returns whether this thread's vectors of a tile, in rows row, row + pass ..., are finite. */
 template <int KEYS, typename Element>
-FLASH_INLINE bool rows_are_finite(uint32_t address, int row, int pass)
+DEVICE_INLINE bool rows_are_finite(uint32_t address, int row, int pass)
 {
     bool finite = true;
 
@@ -335,7 +335,7 @@ FLASH_INLINE bool rows_are_finite(uint32_t address, int row, int pass)
 
 /* Replaces the non-finite elements of those vectors with zero. */
 template <int KEYS, typename Element>
-FLASH_INLINE void make_rows_finite(uint32_t address, int row, int pass)
+DEVICE_INLINE void make_rows_finite(uint32_t address, int row, int pass)
 {
     for (; row < KEYS; row += pass, address += pass * 128) {
         uint32_t x[4];
@@ -353,8 +353,8 @@ FLASH_INLINE void make_rows_finite(uint32_t address, int row, int pass)
  * scores and weights move down by 16 tokens per iteration.
  */
 template <int DIM, typename Element>
-FLASH_INLINE void add_tile_not_finite(consumer<DIM> *w, const flash_cuda_call *c, int j, uint32_t k,
-                                      uint32_t v, int lane)
+DEVICE_INLINE void add_tile_not_finite(consumer<DIM> *w, const flash_cuda_call *c, int j,
+                                       uint32_t k, uint32_t v, int lane)
 {
     using S = prefill90_shape<DIM>;
     float p[S::NN][4], offset[2];
@@ -398,7 +398,7 @@ FLASH_INLINE void add_tile_not_finite(consumer<DIM> *w, const flash_cuda_call *c
  * @param at   byte offset in the tile of the thread's first vector; its rows: row, row + pass ...
  */
 template <int DIM, typename Element>
-FLASH_INLINE void
+DEVICE_INLINE void
 fix_not_finite(consumer<DIM> *w, const flash_cuda_call *c, const shared_layout<DIM> &m, int j,
                ring<FLASH_PREFILL90_STAGES> now, bool has_weights, uint32_t at, int row, int lane)
 {
@@ -421,7 +421,7 @@ fix_not_finite(consumer<DIM> *w, const flash_cuda_call *c, const shared_layout<D
  * ptxas moves wgmma_wait() up to where the product was queued unless a branch lies between, and the
  * work that should overlap the product would follow it. This branch is never taken: n_seqs >= 0.
  */
-FLASH_INLINE void keep_before_wait(const flash_cuda_call *c)
+DEVICE_INLINE void keep_before_wait(const flash_cuda_call *c)
 {
     if (c->n_seqs < 0)
         __trap();
@@ -432,10 +432,10 @@ FLASH_INLINE void keep_before_wait(const flash_cuda_call *c)
  * values (stage `now`), and computes the weights of tile j + 1 while the product runs.
  */
 template <int DIM, typename Element>
-FLASH_INLINE void attend_tile(consumer<DIM> *w, const flash_cuda_call *c,
-                              const shared_layout<DIM> &m, const row_tile *tile, int j,
-                              ring<FLASH_PREFILL90_STAGES> now, ring<FLASH_PREFILL90_STAGES> next,
-                              int lane)
+DEVICE_INLINE void attend_tile(consumer<DIM> *w, const flash_cuda_call *c,
+                               const shared_layout<DIM> &m, const row_tile *tile, int j,
+                               ring<FLASH_PREFILL90_STAGES> now, ring<FLASH_PREFILL90_STAGES> next,
+                               int lane)
 {
     using S = prefill90_shape<DIM>;
     float p[S::NN][4], factor[2];
@@ -473,9 +473,9 @@ FLASH_INLINE void attend_tile(consumer<DIM> *w, const flash_cuda_call *c,
 
 /* The first step: only the weights of tile j, which is at `stage`. */
 template <int DIM, typename Element>
-FLASH_INLINE void attend_first(consumer<DIM> *w, const flash_cuda_call *c,
-                               const shared_layout<DIM> &m, int j, ring<FLASH_PREFILL90_STAGES> at,
-                               int lane)
+DEVICE_INLINE void attend_first(consumer<DIM> *w, const flash_cuda_call *c,
+                                const shared_layout<DIM> &m, int j, ring<FLASH_PREFILL90_STAGES> at,
+                                int lane)
 {
     using S = prefill90_shape<DIM>;
     float p[S::NN][4], factor[2];
@@ -494,8 +494,8 @@ FLASH_INLINE void attend_first(consumer<DIM> *w, const flash_cuda_call *c,
 
 /* The last step: only the product of weights and values, which are at `stage`. */
 template <int DIM, typename Element>
-FLASH_INLINE void attend_last(consumer<DIM> *w, const shared_layout<DIM> &m,
-                              ring<FLASH_PREFILL90_STAGES> at)
+DEVICE_INLINE void attend_last(consumer<DIM> *w, const shared_layout<DIM> &m,
+                               ring<FLASH_PREFILL90_STAGES> at)
 {
     phase_wait(m.v_full + at.stage * 8, at.parity);
     share_writes();
@@ -508,9 +508,9 @@ FLASH_INLINE void attend_last(consumer<DIM> *w, const shared_layout<DIM> &m,
 
 /* Stores the warp's rows of out, through shared memory at q_rows, in 16-byte vectors. */
 template <int DIM, typename Element>
-FLASH_INLINE void store_out(const flash_cuda_call *c, const row_tile *tile, const softmax soft[2],
-                            const float (*acc)[4], uint32_t q_rows, int warp_row, int warp_rows,
-                            int lane)
+DEVICE_INLINE void store_out(const flash_cuda_call *c, const row_tile *tile, const softmax soft[2],
+                             const float (*acc)[4], uint32_t q_rows, int warp_row, int warp_rows,
+                             int lane)
 {
     using S = prefill90_shape<DIM>;
     const int g = lane / 4, t = lane % 4;

@@ -4,7 +4,7 @@
 #define FLASH_ROW_TILE_CUH
 
 #include "flash_cuda.h"
-#include "mma.cuh"
+#include "../common/mma.cuh"
 
 /**
  * Returns the last sequence i with floor(q_start[i] * group / rows) + reserved * i <= tile, for
@@ -12,8 +12,8 @@
  * 1024, where the binary search of cg_attention_sequence_of_token() takes 5 and 10. That costs less
  * than a launch that would tabulate the tiles.
  */
-FLASH_INLINE int sequence_of_tile(const flash_cuda_call *c, int rows, int reserved, int lane,
-                                  int tile)
+DEVICE_INLINE int sequence_of_tile(const flash_cuda_call *c, int rows, int reserved, int lane,
+                                   int tile)
 {
     int lo = 0, n = c->n_seqs; /* it is in [lo, lo + n) */
 
@@ -50,8 +50,8 @@ typedef struct row_tile {
  *
  * @return false where the thread block has no tile
  */
-FLASH_INLINE bool find_row_tile(const flash_cuda_call *c, int tile_rows, int lane,
-                                row_tile *ret_tile)
+DEVICE_INLINE bool find_row_tile(const flash_cuda_call *c, int tile_rows, int lane,
+                                 row_tile *ret_tile)
 {
     const int tile = blockIdx.x / c->n_kv_heads;
     const int head = blockIdx.x - tile * c->n_kv_heads; /* % would divide again */

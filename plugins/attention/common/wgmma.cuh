@@ -28,61 +28,61 @@
  * ptxas reports (C7510 and its neighbours) where it serialises products after all: when a branch
  * lies between two of one group, or registers are short.
  */
-#ifndef FLASH_WGMMA_CUH
-#define FLASH_WGMMA_CUH
+#ifndef CG_WGMMA_CUH
+#define CG_WGMMA_CUH
 
 #include "mma.cuh"
 
 /* sm_90a only: neither sm_90 nor later architectures. */
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
-#define FLASH_HAS_WGMMA 1
+#define HAS_WGMMA 1
 #else
-#define FLASH_HAS_WGMMA 0
+#define HAS_WGMMA 0
 #endif
 
-#if FLASH_HAS_WGMMA
+#if HAS_WGMMA
 
 /* Orders writes to shared memory before products that this thread queues later: its own writes and
  * those it has waited for, copies included, and after a barrier those of other threads. */
-FLASH_INLINE void share_writes(void)
+DEVICE_INLINE void share_writes(void)
 {
     asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
 
 /* Set the registers of each thread of the calling warpgroups to N: fewer, or more once others have
  * fewer. */
-template <int N> FLASH_INLINE void registers_shrink(void)
+template <int N> DEVICE_INLINE void registers_shrink(void)
 {
     asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(N));
 }
 
-template <int N> FLASH_INLINE void registers_grow(void)
+template <int N> DEVICE_INLINE void registers_grow(void)
 {
     asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(N));
 }
 
 /* Creates a barrier in shared memory, 8 bytes. A phase ends with the n-th arrival, and the next
  * begins. */
-FLASH_INLINE void phase_barrier_create(uint32_t at, int n)
+DEVICE_INLINE void phase_barrier_create(uint32_t at, int n)
 {
     asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(at), "r"(n) : "memory");
 }
 
 /* Arrives. Reads and writes of this thread up to here come first. */
-FLASH_INLINE void phase_arrive(uint32_t at)
+DEVICE_INLINE void phase_arrive(uint32_t at)
 {
     asm volatile("{\n.reg .b64 state;\nmbarrier.arrive.shared::cta.b64 state, [%0];\n}" ::"r"(at)
                  : "memory");
 }
 
 /* Arrives when all copies that this thread has queued are complete. */
-FLASH_INLINE void phase_arrive_copied(uint32_t at)
+DEVICE_INLINE void phase_arrive_copied(uint32_t at)
 {
     asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(at) : "memory");
 }
 
 /* Waits for the end of the phase of this parity: 0 for the first. */
-FLASH_INLINE void phase_wait(uint32_t at, uint32_t parity)
+DEVICE_INLINE void phase_wait(uint32_t at, uint32_t parity)
 {
     asm volatile("{\n.reg .pred done;\nAGAIN:\n"
                  "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
@@ -92,7 +92,7 @@ FLASH_INLINE void phase_wait(uint32_t at, uint32_t parity)
 }
 
 /* Waits for the n threads of the block that call it; returns whether x holds for any of them. */
-FLASH_INLINE bool any_thread(int n, bool x)
+DEVICE_INLINE bool any_thread(int n, bool x)
 {
     uint32_t any;
 
@@ -105,29 +105,41 @@ FLASH_INLINE bool any_thread(int n, bool x)
 }
 
 /* Waits for the 128 threads of warpgroup `group`. */
-FLASH_INLINE void warpgroup_barrier(int group)
+DEVICE_INLINE void warpgroup_barrier(int group)
 {
     asm volatile("bar.sync %0, 128;" ::"r"(1 + group) : "memory");
 }
 
-FLASH_INLINE void wgmma_begin(void)
+/* Waits for the n threads of the block that wait or arrive at barrier `id`, 0..15. */
+DEVICE_INLINE void barrier_wait(int id, int n)
+{
+    asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(n) : "memory");
+}
+
+/* Arrives without waiting. */
+DEVICE_INLINE void barrier_arrive(int id, int n)
+{
+    asm volatile("bar.arrive %0, %1;" ::"r"(id), "r"(n) : "memory");
+}
+
+DEVICE_INLINE void wgmma_begin(void)
 {
     asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
 }
 
-FLASH_INLINE void wgmma_commit(void)
+DEVICE_INLINE void wgmma_commit(void)
 {
     asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
 }
 
 /* Waits until at most N of the newest groups are in flight. */
-template <int N> FLASH_INLINE void wgmma_wait(void)
+template <int N> DEVICE_INLINE void wgmma_wait(void)
 {
     asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(N) : "memory");
 }
 
 /* Keeps the compiler from moving reads of c to before this point, or writes to after it. */
-FLASH_INLINE void registers_settle(float (*c)[4], int n)
+DEVICE_INLINE void registers_settle(float (*c)[4], int n)
 {
 #pragma unroll
     for (int i = 0; i < n; i++)
@@ -135,7 +147,7 @@ FLASH_INLINE void registers_settle(float (*c)[4], int n)
 }
 
 /* Lower half of a descriptor. address: of vector 0 of row 0; leading: bytes between panels of V. */
-FLASH_INLINE uint32_t shared_descriptor(uint32_t address, uint32_t leading)
+DEVICE_INLINE uint32_t shared_descriptor(uint32_t address, uint32_t leading)
 {
     return (leading >> 4) << 16 | address >> 4;
 }
@@ -187,7 +199,7 @@ FLASH_INLINE uint32_t shared_descriptor(uint32_t address, uint32_t leading)
 
 /* c[16][4] = (add ? c : 0) + Q K^T of 16 elements and 128 tokens */
 template <typename Element>
-FLASH_INLINE void wgmma_scores(float (*c)[4], uint32_t q, uint32_t k, int add)
+DEVICE_INLINE void wgmma_scores(float (*c)[4], uint32_t q, uint32_t k, int add)
 {
     if constexpr (is_f16<Element>)
         WGMMA_S(128, "f16", c, q, k, add);
@@ -197,7 +209,7 @@ FLASH_INLINE void wgmma_scores(float (*c)[4], uint32_t q, uint32_t k, int add)
 
 /* c[N / 8][4] += P V of 16 tokens and N (64 or 128) elements */
 template <int N, typename Element>
-FLASH_INLINE void wgmma_values(float (*c)[4], const uint32_t p[4], uint32_t v)
+DEVICE_INLINE void wgmma_values(float (*c)[4], const uint32_t p[4], uint32_t v)
 {
     if constexpr (N == 64 && is_f16<Element>)
         WGMMA_R(64, "f16", c, p, v);

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/** @file ptx.cuh  Instructions of sm_80 and newer as functions; fragments and tiles: mma.cuh. */
+#ifndef CG_PTX_CUH
+#define CG_PTX_CUH
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#include <stdint.h>
+#include <type_traits>
+
+#define DEVICE_INLINE static __device__ __forceinline__
+
+#define FULL_WARP 0xffffffffu
+
+template <typename Element> constexpr bool is_f16 = std::is_same<Element, __half>::value;
+
+DEVICE_INLINE uint32_t shared_address(const void *p)
+{
+    return (uint32_t)__cvta_generic_to_shared(p);
+}
+
+/* Copies 16 bytes from global to shared memory asynchronously; !valid: writes zeros, reads
+ * nothing. */
+DEVICE_INLINE void cp_async_16B(uint32_t dst, const char *src, bool valid)
+{
+    int n = valid ? 16 : 0;
+
+    asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;" ::"r"(dst), "l"(src),
+                 "r"(n)
+                 : "memory");
+}
+
+/* Ends a group of copies. */
+DEVICE_INLINE void cp_async_commit(void)
+{
+    asm volatile("cp.async.commit_group;" ::: "memory");
+}
+
+/* Waits until at most N of this thread's newest groups are in flight. */
+template <int N> DEVICE_INLINE void cp_async_wait(void)
+{
+    asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
+}
+
+/* Loads and stores of shared memory. */
+DEVICE_INLINE uint32_t load_4B(uint32_t address)
+{
+    uint32_t x;
+
+    asm volatile("ld.shared.u32 %0, [%1];" : "=r"(x) : "r"(address) : "memory");
+    return x;
+}
+
+DEVICE_INLINE void load_16B(uint32_t x[4], uint32_t address)
+{
+    asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3])
+                 : "r"(address)
+                 : "memory");
+}
+
+DEVICE_INLINE void store_4B(uint32_t address, uint32_t x)
+{
+    asm volatile("st.shared.u32 [%0], %1;" ::"r"(address), "r"(x) : "memory");
+}
+
+DEVICE_INLINE void store_16B(uint32_t address, const uint32_t x[4])
+{
+    asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(address), "r"(x[0]), "r"(x[1]),
+                 "r"(x[2]), "r"(x[3])
+                 : "memory");
+}
+
+DEVICE_INLINE void ldmatrix_x4(uint32_t r[4], uint32_t address)
+{
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+                 : "r"(address)
+                 : "memory");
+}
+
+DEVICE_INLINE void ldmatrix_x4_trans(uint32_t r[4], uint32_t address)
+{
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+                 : "r"(address)
+                 : "memory");
+}
+
+/* c += a b; f32 accumulators */
+template <typename Element>
+DEVICE_INLINE void mma(float c[4], const uint32_t a[4], uint32_t b0, uint32_t b1)
+{
+    if constexpr (is_f16<Element>)
+        asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, "
+                     "{%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+                     : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+                     : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+    else
+        asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, "
+                     "{%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+                     : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+                     : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+/* Two elements, rounded to nearest even. */
+template <typename Element> DEVICE_INLINE uint32_t pack(float lo, float hi)
+{
+    uint32_t x;
+
+    if constexpr (is_f16<Element>)
+        asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(x) : "f"(hi), "f"(lo));
+    else
+        asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(x) : "f"(hi), "f"(lo));
+    return x;
+}
+
+/* The element in the lower 16 bits. */
+template <typename Element> DEVICE_INLINE float unpack(uint32_t x)
+{
+    return is_f16<Element> ? __half2float(__ushort_as_half((unsigned short)x))
+                           : __uint_as_float(x << 16);
+}
+
+/* 2^x: exact for 0 and -infinity. */
+DEVICE_INLINE float exp2_fast(float x)
+{
+    float y;
+
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
+#endif

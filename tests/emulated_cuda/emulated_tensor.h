@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/** @file emulated_tensor.h  What the emulated driver writes to a CUtensorMap. */
+#ifndef CG_TESTS_EMULATED_TENSOR_H
+#define CG_TESTS_EMULATED_TENSOR_H
+
+#include <cuda.h>
+#include <stdint.h>
+
+/** A tensor of up to four dimensions, innermost first; absent ones have size and box 1. */
+typedef struct emulated_tensor {
+    const char *base;
+    uint64_t size[4];
+    uint64_t stride[4]; /* bytes; [0] is not used */
+    uint32_t box[4];
+    uint32_t element; /* bytes */
+} emulated_tensor;
+
+static inline const emulated_tensor *emulated_tensor_of(const CUtensorMap *map)
+{
+    return (const emulated_tensor *)map;
+}
+
+#endif
