@@ -86,14 +86,14 @@ INLINE void set_tokens(const flash_work *wk, struct rows *w, int r)
 }
 
 /* Tokens that some row may attend to: j < sinks, and begin <= j < end, where begin is of a tile. */
-struct span {
+struct key_span {
     int32_t sinks, begin, end;
 };
 
-INLINE struct span span_of(const flash_work *wk, const struct rows *w, const int nr)
+INLINE struct key_span span_of(const flash_work *wk, const struct rows *w, const int nr)
 {
     const cg_attention_problem *p = wk->call->problem;
-    struct span s = { .sinks = p->sink_tokens, .begin = INT32_MAX };
+    struct key_span s = { .sinks = p->sink_tokens, .begin = INT32_MAX };
 
     for (int r = 0; r < nr; r++) {
         s.begin = w->first[r] < s.begin ? w->first[r] : s.begin;

@@ -78,7 +78,7 @@ INLINE void run_rows(const flash_work *wk, int32_t r0, const int nr, const int d
 {
     const flash_call *c = wk->call;
     struct rows w;
-    struct span span;
+    struct key_span span;
 
     begin_rows(wk, r0, nr, dim, v_dim, &w);
     span = span_of(wk, &w, nr);
