@@ -149,6 +149,17 @@ void attention_case_move(test_recorder *rec, attention_case *ac)
     memcpy(ac->slot, slots, (size_t)ac->n_seqs * sizeof *slots);
 }
 
+int32_t attention_case_sequence(const attention_case *ac, int32_t row)
+{
+    return cg_attention_sequence_of_token(ac->q_start, ac->n_seqs, row);
+}
+
+/* Position of a row of a sequence. */
+static int32_t position_of(const attention_case *ac, int32_t seq, int32_t row)
+{
+    return ac->position ? ac->position[row] : ac->kv_len[seq] - ac->q_start[seq + 1] + row;
+}
+
 /* ---- features ------------------------------------------------------------------------------ */
 
 static float *random_floats(test_recorder *rec, size_t n, float mean, float deviation)
@@ -162,35 +173,23 @@ static float *random_floats(test_recorder *rec, size_t n, float mean, float devi
     return x;
 }
 
-/* A bias of the problem's type. Few elements are -infinity, as in a mask, but not that of token 0,
- * which each row attends to unless there is a window or a tree. */
-static void fill_bias(test_recorder *rec, attention_case *ac, int32_t rows)
-{
-    const cg_attention_problem *p = &ac->problem;
-    int32_t is_mask = !p->window && !case_uses(p, CG_ATTENTION_TREE);
-    size_t n;
-
-    ac->bias_rows = random_in(rec, 0, 2) && rows ? rows : 1;
-    ac->bias_heads = random_in(rec, 0, 2) ? p->n_heads : 1;
-    n = (size_t)ac->bias_rows * (size_t)ac->bias_heads * (size_t)p->max_kv_len;
-    ac->bias = random_floats(rec, n, 0, 2);
-    for (size_t i = 0; i < n; i++)
-        ac->bias[i] = is_mask && i % (size_t)p->max_kv_len && random_in(rec, 0, 20) == 0
-                          ? -INFINITY
-                          : element_round(ac->bias[i], p->bias_dtype);
-}
-
-/* Most rows have the position of their place, some an earlier one. */
+/* Most rows have the position of their place, some an earlier one. In some cases others have a
+ * later one, as the rows of a prefix that attend to all of it. */
 static void fill_positions(test_recorder *rec, attention_case *ac, int32_t rows)
 {
+    int32_t has_later = random_in(rec, 0, 2) == 0;
+
     ac->position = malloc(((size_t)rows + 1) * sizeof *ac->position);
     if (!ac->position)
         abort();
+    ac->is_divisible &= !has_later;
     for (int32_t i = 0; i < ac->n_seqs; i++)
         for (int32_t t = ac->q_start[i]; t < ac->q_start[i + 1]; t++) {
             int32_t place = ac->kv_len[i] - ac->q_start[i + 1] + t;
 
             place = place > 0 ? place : 0; /* cross attention */
+            if (has_later && random_in(rec, 0, 1))
+                place = random_in(rec, place, ac->kv_len[i] + 3);
             ac->position[t] = random_in(rec, 0, 2) ? random_in(rec, 0, place) : place;
         }
 }
@@ -216,6 +215,80 @@ static void fill_tree(test_recorder *rec, attention_case *ac, int32_t rows)
     }
 }
 
+/* Element j of the bias of a row and head. */
+static float *bias_at(const attention_case *ac, int32_t row, int32_t head, int32_t j)
+{
+    size_t of_row = ac->bias_rows > 1 ? (size_t)row : 0;
+    size_t of_head = ac->bias_heads > 1 ? (size_t)head : 0;
+
+    return ac->bias + (of_row * (size_t)ac->bias_heads + of_head) * (size_t)ac->problem.max_kv_len +
+           j;
+}
+
+/* The rule of confgen/attention.h: tree, mask, window. */
+static int attends(const attention_case *ac, int32_t seq, int32_t row, int32_t j)
+{
+    const cg_attention_problem *p = &ac->problem;
+    int32_t before = ac->kv_len[seq] - (ac->q_start[seq + 1] - ac->q_start[seq]);
+    int32_t b = j - before, pos = position_of(ac, seq, row);
+
+    if (ac->tree && b >= 0)
+        return ac->tree[row * ac->tree_words + b / 32] >> b % 32 & 1;
+    if (p->mask == CG_MASK_CAUSAL && j > pos)
+        return 0;
+    return !p->window || j > pos - p->window || j < p->sink_tokens;
+}
+
+/* Sets the bias of a row, which it does not share, where the row does not attend to a token: a
+ * plugin may read it, but not use it. */
+static void spoil_bias(const attention_case *ac, int32_t seq, int32_t row)
+{
+    for (int32_t h = 0; h < ac->bias_heads; h++)
+        for (int32_t j = 0; j < ac->problem.max_kv_len; j++)
+            if (j >= ac->kv_len[seq] || !attends(ac, seq, row, j))
+                *bias_at(ac, row, h, j) = NAN;
+}
+
+/* A token that a row attends to, unless its position is behind all tokens and it has a window. */
+static int32_t attended_token(const attention_case *ac, int32_t row)
+{
+    int32_t seq = attention_case_sequence(ac, row), last = ac->kv_len[seq] - 1;
+    int32_t pos = ac->tree ? last + 1 - ac->q_start[seq + 1] + row : position_of(ac, seq, row);
+
+    return pos < 0 ? 0 : pos < last ? pos : last;
+}
+
+/* A bias of the problem's type. Few elements are -infinity, as in a mask, and in few cases all of a
+ * row, else not all that the row attends to. */
+static void fill_bias(test_recorder *rec, attention_case *ac, int32_t rows)
+{
+    const cg_attention_problem *p = &ac->problem;
+    int32_t is_spoiled = random_in(rec, 0, 1), has_empty_rows = random_in(rec, 0, 5) == 0;
+    int32_t is_mask;
+
+    ac->bias_rows = random_in(rec, 0, 2) && rows ? rows : 1;
+    ac->bias_heads = random_in(rec, 0, 2) ? p->n_heads : 1;
+    is_mask = ac->bias_rows > 1 || (!p->window && !ac->tree);
+    ac->bias = random_floats(
+        rec, (size_t)ac->bias_rows * (size_t)ac->bias_heads * (size_t)p->max_kv_len, 0, 2);
+    for (int32_t t = 0; t < ac->bias_rows; t++) {
+        int32_t is_empty = has_empty_rows && random_in(rec, 0, 3) == 0;
+        int32_t kept = ac->bias_rows > 1 ? attended_token(ac, t) : 0;
+
+        ac->is_divisible &= !is_empty; /* any NaN is right */
+        for (int32_t h = 0; h < ac->bias_heads; h++)
+            for (int32_t j = 0; j < p->max_kv_len; j++) {
+                float *x = bias_at(ac, t, h, j);
+
+                *x = is_empty || (is_mask && j != kept && random_in(rec, 0, 20) == 0)
+                         ? -INFINITY
+                         : element_round(*x, p->bias_dtype);
+            }
+    }
+    for (int32_t t = 0; is_spoiled && ac->bias_rows > 1 && t < rows; t++)
+        spoil_bias(ac, attention_case_sequence(ac, t), t);
+}
+
 static void fill_features(test_recorder *rec, attention_case *ac)
 {
     const cg_attention_problem *p = &ac->problem;
@@ -225,12 +298,13 @@ static void fill_features(test_recorder *rec, attention_case *ac)
         ac->alibi_slope = random_floats(rec, (size_t)p->n_heads, 0.1f, 0.1f);
     if (case_uses(p, CG_ATTENTION_SINK_LOGITS))
         ac->sink_logit = random_floats(rec, (size_t)p->n_heads, 1, 2);
-    if (case_uses(p, CG_ATTENTION_BIAS))
-        fill_bias(rec, ac, rows);
+    ac->is_divisible = !(p->features & (CG_ATTENTION_NO_MASK | CG_ATTENTION_TREE));
     if (case_uses(p, CG_ATTENTION_POSITIONS))
         fill_positions(rec, ac, rows);
     if (case_uses(p, CG_ATTENTION_TREE))
         fill_tree(rec, ac, rows);
+    if (case_uses(p, CG_ATTENTION_BIAS))
+        fill_bias(rec, ac, rows);
     if (case_uses(p, CG_ATTENTION_VALUE_SIZE))
         ac->values_in_keys = case_v_dim(p) <= p->head_dim && random_in(rec, 0, 2) == 0;
     if (case_uses(p, CG_ATTENTION_KV_SCALES)) {
@@ -309,11 +383,6 @@ void attention_case_destroy(attention_case *ac)
     *ac = (attention_case) { .problem = ac->problem };
 }
 
-int32_t attention_case_sequence(const attention_case *ac, int32_t row)
-{
-    return cg_attention_sequence_of_token(ac->q_start, ac->n_seqs, row);
-}
-
 /* ---- reference ----------------------------------------------------------------------------- */
 
 /* Twice the relative error of rounding to a type; 0 for one that holds its numbers exactly. */
@@ -326,25 +395,11 @@ static double step_of(cg_dtype t)
 struct solved_row {
     const attention_case *ac;
     int32_t seq, row, head, kv_head;
-    int32_t before; /* tokens cached before the call */
     int32_t pos;
     double *score;   /* [kv_len] of the tokens that it attends to, -infinity for others */
     double max, sum; /* of the scores; of their exponentials, less max */
     double size;     /* of the terms of a score: the largest sum of their magnitudes */
 };
-
-/* The rule of confgen/attention.h: tree, mask, window. */
-static int attends(const struct solved_row *r, int32_t j)
-{
-    const cg_attention_problem *p = &r->ac->problem;
-    int32_t b = j - r->before;
-
-    if (r->ac->tree && b >= 0)
-        return r->ac->tree[r->row * r->ac->tree_words + b / 32] >> b % 32 & 1;
-    if (p->mask == CG_MASK_CAUSAL && j > r->pos)
-        return 0;
-    return !p->window || j > r->pos - p->window || j < p->sink_tokens;
-}
 
 /* Sets the score of token j, and size. */
 static void score_token(struct solved_row *r, int32_t j)
@@ -372,12 +427,7 @@ static void score_token(struct solved_row *r, int32_t j)
         magnitude += fabs(term);
     }
     if (ac->bias) {
-        size_t row = ac->bias_rows > 1 ? (size_t)r->row : 0;
-        size_t head = ac->bias_heads > 1 ? (size_t)r->head : 0;
-
-        term =
-            (double)
-                ac->bias[(row * (size_t)ac->bias_heads + head) * (size_t)p->max_kv_len + (size_t)j];
+        term = (double)*bias_at(ac, r->row, r->head, j);
         s += term;
         magnitude += isfinite(term) ? fabs(term) : 0;
     }
@@ -391,7 +441,7 @@ static void weigh(struct solved_row *r, int32_t *ret_first, int32_t *ret_end)
 {
     const cg_attention_problem *p = &r->ac->problem;
     int32_t len = r->ac->kv_len[r->seq], first = 0, end = len;
-    double sink = r->ac->sink_logit ? (double)r->ac->sink_logit[r->head] : -INFINITY;
+    double sink = r->ac->sink_logit ? (double)r->ac->sink_logit[r->head] : -INFINITY, base;
 
     if (!p->features) { /* attends() in short */
         first = p->window && r->pos >= p->window ? r->pos - p->window + 1 : 0;
@@ -401,14 +451,13 @@ static void weigh(struct solved_row *r, int32_t *ret_first, int32_t *ret_end)
     r->size = isfinite(sink) ? fabs(sink) : 0;
     for (int32_t j = first; j < end; j++) {
         r->score[j] = -INFINITY;
-        if (attends(r, j))
+        if (attends(r->ac, r->seq, r->row, j))
             score_token(r, j);
     }
-    r->sum = exp(sink - r->max);
-    if (!isfinite(sink))
-        r->sum = 0;
+    base = r->max == -INFINITY ? 0 : r->max; /* no token has a weight */
+    r->sum = exp(sink - base);
     for (int32_t j = first; j < end; j++) {
-        r->score[j] = exp(r->score[j] - r->max);
+        r->score[j] = exp(r->score[j] - base);
         r->sum += r->score[j];
     }
     *ret_first = first;
@@ -438,12 +487,14 @@ static void solve_row(struct solved_row *r)
     weigh(r, &first, &end);
     for (int32_t d = 0; d < v_dim; d++)
         out[d] = bound[d] = 0;
+    if (r->sum == 0)
+        return;
     for (int32_t j = first; j < end; j++) {
         const float *v = attention_case_kv(ac, 1, r->seq, j, r->kv_head);
         double scale = (double)attention_case_scale(ac, 1, r->seq, j, r->kv_head);
         double weight = r->score[j] / r->sum;
 
-        if (p->features && !attends(r, j))
+        if (p->features && !attends(r->ac, r->seq, r->row, j))
             continue;
         for (int32_t d = 0; d < v_dim; d++) {
             double x = scale * v[d];
@@ -475,12 +526,9 @@ static void solve_item(void *arg, int64_t item, int32_t worker)
     const attention_case *ac = s->ac;
     const cg_attention_problem *p = &ac->problem;
     struct solved_row r = { .ac = ac, .row = (int32_t)item };
-    int32_t place;
 
     r.seq = attention_case_sequence(ac, r.row);
-    r.before = ac->kv_len[r.seq] - (ac->q_start[r.seq + 1] - ac->q_start[r.seq]);
-    place = ac->kv_len[r.seq] - ac->q_start[r.seq + 1] + r.row;
-    r.pos = ac->position ? ac->position[r.row] : place;
+    r.pos = position_of(ac, r.seq, r.row);
     r.score = s->score + (size_t)worker * (size_t)p->max_kv_len;
     for (r.head = 0; r.head < p->n_heads; r.head++) {
         r.kv_head = r.head / (p->n_heads / p->n_kv_heads);

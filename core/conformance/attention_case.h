@@ -50,15 +50,17 @@ typedef struct attention_case {
     float *k;                          /* [seq, max_kv_len, n_kv_heads, head_dim], before scales */
     float *v;                          /* [seq, max_kv_len, n_kv_heads, v_dim], before scales */
     double *out;                       /* [rows, n_heads, v_dim] reference */
-    double *bound;                     /* [rows, n_heads, v_dim] allowed error */
+    double *bound;                     /* [rows, n_heads, v_dim] allowed error; 0: `out` is 0, but
+                                          may be NaN: the row has no weight */
     /* Of the problem's features; NULL without */
-    float *alibi_slope; /* [n_heads] */
-    float *sink_logit;  /* [n_heads] */
-    float *bias;        /* [bias_rows, bias_heads, max_kv_len] */
-    int32_t bias_rows;  /* 1: all rows share one */
-    int32_t bias_heads; /* 1: all heads share one */
-    int32_t *position;  /* [rows] */
-    uint32_t *tree;     /* [rows, tree_words] */
+    float *alibi_slope;   /* [n_heads] */
+    float *sink_logit;    /* [n_heads] */
+    float *bias;          /* [bias_rows, bias_heads, max_kv_len] */
+    int32_t bias_rows;    /* 1: all rows share one */
+    int32_t bias_heads;   /* 1: all heads share one */
+    int32_t *position;    /* [rows] */
+    int32_t is_divisible; /* rows attend to the same tokens however they are divided into calls */
+    uint32_t *tree;       /* [rows, tree_words] */
     int32_t tree_words;
     int32_t values_in_keys; /* values are the first elements of keys, in the same memory */
     int32_t is_scaled[2];   /* keys, values */

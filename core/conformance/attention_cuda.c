@@ -612,8 +612,7 @@ static void run_features(attention_suite *s, attention_case *ac, case_device *d,
             attention_compare(s, ac, &all, 0, where);
         case_out_destroy(&all);
     }
-    if (!(p->flags & CG_ATTENTION_BATCH_INVARIANT) ||
-        p->features & (CG_ATTENTION_NO_MASK | CG_ATTENTION_TREE))
+    if (!(p->flags & CG_ATTENTION_BATCH_INVARIANT) || !ac->is_divisible)
         return;
     call(d, ac, NULL, &all);
     while (all.data && !s->rec.gpu_lost && attention_split_next(&s->rec, ac, &split)) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The features of attention that a plugin declares, alone and together. */
+#include <math.h>
 #include <stdio.h>
 
 #include "attention_cpu.h"
@@ -37,17 +38,22 @@ const char *attention_feature_name(uint32_t bit)
 
 /* ---- problems ------------------------------------------------------------------------------ */
 
-/* A window and no mask do not go together, nor do a window and a tree. */
+/* Keys of 576 elements whose first 512 are the value, of one key/value head. */
+static void set_latent(cg_attention_problem *p)
+{
+    p->scale *= sqrtf((float)p->head_dim / 576);
+    p->head_dim = 576;
+    p->v_head_dim = 512;
+    p->n_kv_heads = 1;
+}
+
 void attention_set_features(attention_suite *s, uint32_t bits, cg_attention_problem *p)
 {
     static const cg_dtype small[] = { CG_F8_E4M3, CG_F8_E5M2, CG_I8 };
     static const int32_t v_dims[] = { 0, 8, 16, 32, 48, 64, 80, 128 }; /* 0: of keys */
-    int32_t window = random_in(&s->rec, 1, 30);
 
-    if (bits & (CG_ATTENTION_NO_MASK | CG_ATTENTION_TREE))
-        bits &= ~(uint32_t)CG_ATTENTION_SINK_TOKENS;
-    else if (bits & CG_ATTENTION_SINK_TOKENS || random_in(&s->rec, 0, 2) == 0)
-        p->window = window;
+    if (bits & CG_ATTENTION_SINK_TOKENS || random_in(&s->rec, 0, 2) == 0)
+        p->window = random_in(&s->rec, 1, 30);
     p->features = bits;
     if (bits & CG_ATTENTION_SOFTCAP) {
         p->softcap = (float)random_in(&s->rec, 1, 20);
@@ -61,6 +67,8 @@ void attention_set_features(attention_suite *s, uint32_t bits, cg_attention_prob
         p->mask = CG_MASK_NONE;
     if (bits & CG_ATTENTION_VALUE_SIZE)
         p->v_head_dim = v_dims[random_in(&s->rec, 0, sizeof v_dims / sizeof *v_dims - 1)];
+    if (bits & CG_ATTENTION_VALUE_SIZE && random_in(&s->rec, 0, 5) == 0)
+        set_latent(p);
     if (bits & CG_ATTENTION_KV_SCALES && random_in(&s->rec, 0, 3))
         p->kv_dtype = small[random_in(&s->rec, 0, 2)];
 }
@@ -73,8 +81,7 @@ static void run_feature(attention_suite *s, cpu_case *c)
     const cg_attention_problem *p = &c->ac.problem;
 
     cpu_compare_twice(s, c);
-    if (p->flags & CG_ATTENTION_BATCH_INVARIANT &&
-        !(p->features & (CG_ATTENTION_NO_MASK | CG_ATTENTION_TREE)))
+    if (p->flags & CG_ATTENTION_BATCH_INVARIANT && c->ac.is_divisible)
         cpu_compare_splits(s, c);
 }
 

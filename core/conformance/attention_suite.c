@@ -9,6 +9,51 @@
 
 /* ---- refusals ------------------------------------------------------------------------------ */
 
+static void expect_problem_refused(attention_suite *s, const cg_attention_problem *p,
+                                   const char *what)
+{
+    cg_error err = CG_ERROR_INIT;
+    void *plan = NULL;
+
+    expect_refused(&s->rec, s->ops->supports(&s->test_host.host, p, &err), &err, what);
+    err = (cg_error)CG_ERROR_INIT;
+    expect_refused(&s->rec, s->ops->plan(&s->test_host.host, p, &plan, &err), &err, what);
+    expect(&s->rec, plan == NULL, "%s: *ret_plan was set", what);
+}
+
+/* Members of the features that the plugin declares. */
+static void expect_features_refused(attention_suite *s, const cg_attention_problem *good)
+{
+    struct {
+        const char *what;
+        uint32_t feature;
+        cg_attention_problem p;
+    } bad[] = {
+        { "a soft-cap of 0", CG_ATTENTION_SOFTCAP, *good },
+        { "a soft-cap of NaN", CG_ATTENTION_SOFTCAP, *good },
+        { "an infinite soft-cap", CG_ATTENTION_SOFTCAP, *good },
+        { "a negative number of sink tokens", CG_ATTENTION_SINK_TOKENS, *good },
+        { "a bias of 8 bits", CG_ATTENTION_BIAS, *good },
+        { "a bias of an unknown type", CG_ATTENTION_BIAS, *good },
+        { "an unknown mask", CG_ATTENTION_NO_MASK, *good },
+        { "values of a negative size", CG_ATTENTION_VALUE_SIZE, *good },
+    };
+
+    bad[0].p.softcap = 0;
+    bad[1].p.softcap = NAN;
+    bad[2].p.softcap = INFINITY;
+    bad[3].p.sink_tokens = -1;
+    bad[4].p.bias_dtype = CG_I8;
+    bad[5].p.bias_dtype = 99;
+    bad[6].p.mask = 7;
+    bad[7].p.v_head_dim = -64;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        bad[i].p.features = bad[i].feature;
+        if (attention_features(s) & bad[i].feature)
+            expect_problem_refused(s, &bad[i].p, bad[i].what);
+    }
+}
+
 void attention_check_refusals(attention_suite *s, const cg_attention_problem *good)
 {
     struct {
@@ -56,17 +101,9 @@ void attention_check_refusals(attention_suite *s, const cg_attention_problem *go
     bad[17].p.kv_dtype = CG_I8;
     if (!test_begin(&s->rec, "invalid problems are refused"))
         return;
-    for (size_t i = 0; i < n; i++) {
-        cg_error err = CG_ERROR_INIT;
-        void *plan = NULL;
-
-        expect_refused(&s->rec, s->ops->supports(&s->test_host.host, &bad[i].p, &err), &err,
-                       bad[i].what);
-        err = (cg_error)CG_ERROR_INIT;
-        expect_refused(&s->rec, s->ops->plan(&s->test_host.host, &bad[i].p, &plan, &err), &err,
-                       bad[i].what);
-        expect(&s->rec, plan == NULL, "%s: *ret_plan was set", bad[i].what);
-    }
+    for (size_t i = 0; i < n; i++)
+        expect_problem_refused(s, &bad[i].p, bad[i].what);
+    expect_features_refused(s, good);
     expect(&s->rec, s->ops->supports(&s->test_host.host, &bad[0].p, NULL) != CG_OK,
            "supports() with a NULL error accepted %s", bad[0].what);
     expect_all_freed(&s->rec, &s->test_host, "refusals");
@@ -150,7 +187,8 @@ static int compare_head(attention_suite *s, const attention_case *ac, const case
         double got = element_load(o->data + t * o->stride +
                                       (head * dim + d) * (int64_t)cg_dtype_size(o->dtype),
                                   o->dtype);
-        int ok = isnan(expected)   ? isnan(got)
+        int ok = bound == 0        ? got == 0 || isnan(got)
+                 : isnan(expected) ? isnan(got)
                  : isinf(expected) ? got == expected || (loose && isnan(got))
                                    : fabs(got - expected) <= bound || (loose && isnan(got));
 

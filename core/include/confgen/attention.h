@@ -13,7 +13,8 @@
  * Lengths, slots and offsets are device data: one plan is valid for every step.
  *
  * The features (since 1.2) extend the formula. The row of query token t has the position pos =
- * position[t], else that of its own key in the slot. It attends to cached token j < kv_len[i] if
+ * position[t], else that of its own key, kv_len[i] - q_start[i+1] + t, which may be negative in
+ * cross attention. It attends to cached token j < kv_len[i] if
  *
  *   (mask is CG_MASK_NONE or j <= pos) and (window is 0 or j > pos - window or j < sink_tokens)
  *
