@@ -23,11 +23,6 @@ static const struct {
 };
 enum { N_FEATURES = sizeof features / sizeof *features };
 
-uint32_t attention_features(const attention_suite *s)
-{
-    return CG_HAS_SIZE(s->ops, features) ? s->ops->features : 0;
-}
-
 const char *attention_feature_name(uint32_t bit)
 {
     for (int32_t i = 0; i < N_FEATURES; i++)

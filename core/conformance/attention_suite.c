@@ -7,6 +7,11 @@
 
 #include "element.h"
 
+uint32_t attention_features(const attention_suite *s)
+{
+    return CG_HAS_SIZE(s->ops, features) ? s->ops->features : 0;
+}
+
 /* ---- refusals ------------------------------------------------------------------------------ */
 
 static void expect_problem_refused(attention_suite *s, const cg_attention_problem *p,
