@@ -150,6 +150,10 @@ static inline cg_status cg_attention_check_view(const cg_host *host, const cg_at
         return host->fail(err, CG_ERR_MISMATCH,
                           "KV view with a NULL base address, or with strides that are not "
                           "multiples of the element size");
+    if (!is_1_2 && cg_attention_uses(p, CG_ATTENTION_VALUE_SIZE | CG_ATTENTION_KV_SCALES))
+        return host->fail(err, CG_ERR_MISMATCH,
+                          "cg_kv_view.struct_size is %u, its features need %u", kv->struct_size,
+                          (unsigned)sizeof *kv);
     if (v_dim != cg_attention_value_size(p))
         return host->fail(err, CG_ERR_MISMATCH,
                           "KV view with values of %d elements, planned for %d", v_dim,
