@@ -32,6 +32,8 @@ static void run_sized(attention_suite *s, const struct host_sizes *sizes, const 
     cpu_case c = { .layout = *layout };
 
     p.window = random_in(&s->rec, 0, 1) * 30;
+    (void)cpu_adapt(s, &p, &c.layout);
+    layout = &c.layout;
     case_layout_apply(layout, &p);
     cpu_case_create(&s->rec, &p, 5, 30, &c.ac);
     problem = sized_copy("the problem", &c.ac.problem, sizeof *problem, sizes->problem);

@@ -3,31 +3,23 @@
 
 #include "attention_cpu_case.h"
 
-/* Sets the types of most cases. */
-static void select_types(attention_suite *s)
+/* Finds what the plugin supports. Without it cases are of common problems, all of them refused. */
+static void select_typical(attention_suite *s)
 {
-    static const cg_dtype types[] = { CG_F32, CG_BF16, CG_F16 };
+    cg_error reason = CG_ERROR_INIT;
 
-    for (int32_t i = 0; i < 9; i++) {
-        cg_attention_problem p;
-
-        s->dtype = types[i / 3];
-        s->kv_dtype = types[i % 3];
-        p = cpu_problem(s, 64, 8, 4, 100);
-        if (s->ops->supports(&s->test_host.host, &p, NULL) == CG_OK)
-            return;
-    }
     s->dtype = s->kv_dtype = CG_F32;
+    if (!attention_typical_problem(s->ops, &s->test_host.host, NULL, 0, &s->typical, &reason))
+        s->typical = cpu_problem(s, 64, 8, 4, 100);
+    s->dtype = s->typical.dtype;
+    s->kv_dtype = s->typical.kv_dtype;
 }
 
 void attention_suite_cpu(attention_suite *s)
 {
-    cg_attention_problem p;
-
-    select_types(s);
-    p = cpu_problem(s, 64, 8, 4, 100);
-    attention_check_refusals(s, &p);
-    attention_check_lifecycle(s, &p);
+    select_typical(s);
+    attention_check_refusals(s, &s->typical);
+    attention_check_lifecycle(s, &s->typical);
     attention_check_values(s);
     attention_check_bits(s);
     attention_check_abi(s);

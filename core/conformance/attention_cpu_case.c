@@ -119,30 +119,76 @@ int cpu_plan(attention_suite *s, const cg_attention_problem *problem, const char
     return st == CG_OK;
 }
 
+static int is_supported(attention_suite *s, const cg_attention_problem *problem,
+                        const case_layout *layout)
+{
+    cg_attention_problem p = *problem;
+    cg_error err = CG_ERROR_INIT;
+    cg_status st;
+
+    case_layout_apply(layout, &p);
+    st = s->ops->supports(&s->test_host.host, &p, &err);
+    if (st == CG_OK)
+        return 1;
+    expect_refused(&s->rec, st, &err, layout->name);
+    expect(&s->rec, st == CG_ERR_UNSUPPORTED, "%s: refused with status %d, wanted %d", layout->name,
+           st, CG_ERR_UNSUPPORTED);
+    return 0;
+}
+
+int cpu_adapt(attention_suite *s, cg_attention_problem *problem, case_layout *layout)
+{
+    const cg_attention_problem *t = &s->typical;
+    case_layout other = { .name = layout->name,
+                          .page = t->paged ? t->block_tokens ? t->block_tokens : 16 : 0,
+                          .kv_layout = t->kv_layout,
+                          .growing = !t->block_tokens,
+                          .pad = layout->pad,
+                          .shared = layout->shared };
+    cg_attention_problem p = *problem;
+
+    if (is_supported(s, problem, layout))
+        return 1;
+    p.scale *= sqrtf((float)p.head_dim / (float)t->head_dim);
+    p.head_dim = t->head_dim;
+    p.n_heads = t->n_heads;
+    p.n_kv_heads = t->n_kv_heads;
+    if (!is_supported(s, &p, layout)) {
+        if (s->keeps_layout || !is_supported(s, &p, &other))
+            return 0;
+        *layout = other;
+    }
+    *problem = p;
+    return 1;
+}
+
 int cpu_with_case(attention_suite *s, const cg_attention_problem *problem,
                   const case_layout *layout, int32_t n_seqs, int32_t most_rows, cpu_case_fn fn)
 {
     cg_attention_problem p = *problem;
-    cpu_case *c = malloc(sizeof *c);
-    int supported;
+    case_layout l = *layout;
+    cpu_case *c;
 
+    if (!cpu_adapt(s, &p, &l))
+        return 0;
+    c = malloc(sizeof *c);
     if (!c)
         abort();
-    case_layout_apply(layout, &p);
+    case_layout_apply(&l, &p);
     cpu_case_create(&s->rec, &p, n_seqs, most_rows, &c->ac);
-    if (layout->page && layout->shared && !cg_attention_is_cross(&p))
-        attention_case_share(&s->rec, &c->ac, layout->page);
-    c->layout = *layout;
-    supported = cpu_plan(s, &c->ac.problem, layout->name, &c->plan);
+    if (l.page && l.shared && !cg_attention_is_cross(&p))
+        attention_case_share(&s->rec, &c->ac, l.page);
+    c->layout = l;
+    (void)cpu_plan(s, &c->ac.problem, l.name, &c->plan);
     if (c->plan) {
-        case_memory_create(&s->rec, &c->ac, layout, &c->memory);
+        case_memory_create(&s->rec, &c->ac, &l, &c->memory);
         fn(s, c);
         s->ops->destroy(c->plan);
         case_memory_destroy(&c->memory);
     }
     attention_case_destroy(&c->ac);
     free(c);
-    return supported;
+    return 1;
 }
 
 void cpu_run_and_compare(attention_suite *s, const cpu_case *c, const case_memory *m,

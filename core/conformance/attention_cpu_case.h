@@ -40,7 +40,16 @@ typedef void (*cpu_case_fn)(attention_suite *s, cpu_case *c);
  */
 int cpu_plan(attention_suite *s, const cg_attention_problem *problem, const char *where,
              void **ret_plan);
-/** Calls fn with a random case of the problem. Returns whether the problem is supported. */
+/**
+ * Makes a problem and layout that the plugin refuses one that it supports: with the head sizes and
+ * heads of the suite's typical problem, then with its layout too. A refusal must have a reason.
+ * Returns 0 if none is supported.
+ */
+int cpu_adapt(attention_suite *s, cg_attention_problem *problem, case_layout *layout);
+/**
+ * Calls fn with a random case of the problem, adapted by cpu_adapt(). Returns whether it is
+ * supported.
+ */
 int cpu_with_case(attention_suite *s, const cg_attention_problem *problem,
                   const case_layout *layout, int32_t n_seqs, int32_t most_rows, cpu_case_fn fn);
 /** Runs all rows over memory `m` and compares them with the reference, which is solved. */

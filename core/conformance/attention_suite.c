@@ -12,6 +12,75 @@ uint32_t attention_features(const attention_suite *s)
     return CG_HAS_SIZE(s->ops, features) ? s->ops->features : 0;
 }
 
+/* ---- a typical problem --------------------------------------------------------------------- */
+
+/* A plugin claims a problem unless it refuses it properly; the checks find improper refusals. */
+static int is_claimed(const cg_attention_ops *ops, const cg_host *host,
+                      const cg_attention_problem *p, cg_error *reason)
+{
+    cg_error err = CG_ERROR_INIT;
+
+    if (ops->supports(host, p, &err) != CG_ERR_UNSUPPORTED || !err.msg[0])
+        return 1;
+    if (!reason->msg[0])
+        *reason = err;
+    return 0;
+}
+
+/* Tries contiguous slots, pages and growing slots, in both orders of tokens and heads. */
+static int find_layout(const cg_attention_ops *ops, const cg_host *host, cg_attention_problem *p,
+                       cg_error *reason)
+{
+    static const int32_t pages[] = { 0, 16, 32, 64, 128, 256, 8, 1 };
+
+    for (size_t i = 0; i < sizeof pages / sizeof *pages; i++)
+        for (int32_t growing = 0; growing < 2; growing++)
+            for (p->kv_layout = CG_KV_HND; p->kv_layout <= CG_KV_NHD; p->kv_layout++) {
+                p->paged = pages[i] != 0;
+                p->block_tokens = growing ? 0 : pages[i] ? pages[i] : p->max_kv_len;
+                if (is_claimed(ops, host, p, reason))
+                    return 1;
+            }
+    return 0;
+}
+
+int attention_typical_problem(const cg_attention_ops *ops, const cg_host *host, const cg_gpu *gpu,
+                              int32_t capability, cg_attention_problem *ret_problem,
+                              cg_error *ret_reason)
+{
+    static const cg_dtype types[2][3] = { { CG_F32, CG_BF16, CG_F16 },
+                                          { CG_BF16, CG_F16, CG_F32 } };
+    static const int32_t dims[] = { 64, 128, 96, 80, 256, 192, 32, 112, 72, 48, 40, 16, 8, 576 };
+    static const int32_t groups[] = { 2, 1, 4, 8, 3, 5, 6, 7, 12, 16 };
+    enum { N_DIMS = sizeof dims / sizeof *dims, N_GROUPS = sizeof groups / sizeof *groups };
+
+    for (int32_t i = 0; i < 2 * 9 * N_DIMS * N_GROUPS; i++) {
+        int32_t group = groups[i / N_DIMS % N_GROUPS], type = i / (N_DIMS * N_GROUPS) % 9;
+        int32_t n_kv_heads = i < 9 * N_DIMS * N_GROUPS ? 4 : 1;
+        cg_attention_problem p = {
+            CG_SIZED(cg_attention_problem),
+            .device = gpu ? CG_DEVICE_CUDA : CG_DEVICE_CPU,
+            .compute_capability = capability,
+            /* equal types first */
+            .dtype = types[gpu != NULL][type % 3],
+            .kv_dtype = types[gpu != NULL][(type + type / 3) % 3],
+            .n_heads = n_kv_heads * group,
+            .n_kv_heads = n_kv_heads,
+            .head_dim = dims[i % N_DIMS],
+            .max_tokens = 64,
+            .max_seqs = 64,
+            .max_kv_len = 512,
+        };
+
+        p.scale = 1.0f / sqrtf((float)p.head_dim);
+        if (find_layout(ops, host, &p, ret_reason)) {
+            *ret_problem = p;
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* ---- refusals ------------------------------------------------------------------------------ */
 
 static void expect_problem_refused(attention_suite *s, const cg_attention_problem *p,

@@ -9,15 +9,26 @@ typedef struct attention_suite {
     test_recorder rec;
     test_host test_host;
     const cg_attention_ops *ops;
-    cg_gpu *gpu;        /* CUDA */
-    int32_t capability; /* compute capability, 10 * major + minor; CPU: 0 */
-    /* CPU: types of most cases: f32, or else the first pair that the plugin supports */
-    cg_dtype dtype, kv_dtype;
+    cg_gpu *gpu;                  /* CUDA */
+    int32_t capability;           /* compute capability, 10 * major + minor; CPU: 0 */
+    cg_attention_problem typical; /* that the plugin supports */
+    cg_dtype dtype, kv_dtype;     /* CPU: of most cases, those of `typical` */
+    int32_t keeps_layout;         /* CPU: the check is of a layout, so cases keep theirs */
 } attention_suite;
 
 /** All checks on the CPU, or on s->gpu. */
 void attention_suite_cpu(attention_suite *s);
 void attention_suite_cuda(attention_suite *s);
+
+/**
+ * Finds a common problem that a plugin supports: types, head sizes, groups and layouts, the most
+ * common first. Returns 0 if there is none, with the first refusal in *ret_reason.
+ *
+ * @param gpu  NULL: on the CPU
+ */
+int attention_typical_problem(const cg_attention_ops *ops, const cg_host *host, const cg_gpu *gpu,
+                              int32_t capability, cg_attention_problem *ret_problem,
+                              cg_error *ret_reason);
 
 /** Checks that invalid problems, each a modification of `good`, are refused. */
 void attention_check_refusals(attention_suite *s, const cg_attention_problem *good);

@@ -69,7 +69,7 @@ static void check_shape(cache_suite *s, const cache_shape *shape, const char *by
         }
         cache_append_all(s, n);
         if (cache_check_all(s, "append"))
-            for (int32_t layer = 0; layer < shape->n_layers; layer++)
+            for (int32_t layer = 0; layer < s->shape.n_layers; layer++)
                 for (int32_t slot = 0; slot < shape->n_slots && !s->rec.gpu_lost; slot++)
                     store_in_room(s, layer, slot, bytes);
         cache_check_all(s, "stores, by the views' formula, where no token is");

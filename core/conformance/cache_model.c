@@ -8,7 +8,10 @@
 
 #include "element.h"
 
-enum { MAX_DIM = 4096 }; /* elements of a head, for the numbers of elements */
+enum {
+    MAX_DIM = 4096,            /* elements of a head, for the numbers of elements */
+    ADAPTED_BYTES = 256 << 20, /* of a shape with the typical heads, in f32 */
+};
 
 cg_cache_config cache_config(const cache_suite *s)
 {
@@ -70,11 +73,73 @@ static void *resize(void *p, size_t n, size_t size)
     return p;
 }
 
-void cache_set_shape(cache_suite *s, const cache_shape *shape)
+int cache_typical_heads(const cg_cache_ops *ops, const cg_host *host, cg_gpu *gpu, cg_dtype dtype,
+                        int32_t *ret_dim, int32_t *ret_heads, cg_error *ret_reason)
 {
-    size_t n_slots = (size_t)shape->n_slots, max_len = (size_t)shape->max_len;
+    static const int32_t dims[] = { 8, 64, 128, 32, 16, 96, 80, 256, 192, 112, 72, 48, 40 };
+    static const int32_t heads[] = { 2, 4, 1, 8, 3, 5, 6, 16, 32 };
+    enum { N_DIMS = sizeof dims / sizeof *dims, N_HEADS = sizeof heads / sizeof *heads };
+
+    for (int32_t i = 0; i < N_DIMS * N_HEADS; i++) {
+        cg_cache_config config = {
+            CG_SIZED(cg_cache_config),
+            .device = gpu ? CG_DEVICE_CUDA : CG_DEVICE_CPU,
+            .dtype = dtype,
+            .n_layers = 3,
+            .n_slots = 5,
+            .n_kv_heads = heads[i / N_DIMS],
+            .head_dim = dims[i % N_DIMS],
+            .max_len = 150,
+            .stream = gpu ? cg_gpu_stream(gpu) : NULL,
+        };
+        cg_error err = CG_ERROR_INIT;
+
+        /* the checks find refusals of another status or without a text */
+        if (ops->supports(host, &config, &err) != CG_ERR_UNSUPPORTED || !err.msg[0]) {
+            *ret_dim = config.head_dim;
+            *ret_heads = config.n_kv_heads;
+            return 1;
+        }
+        if (!ret_reason->msg[0])
+            *ret_reason = err;
+    }
+    return 0;
+}
+
+static int64_t bytes_of(const cache_shape *shape)
+{
+    return (int64_t)shape->n_layers * shape->n_slots * shape->n_kv_heads *
+           (shape->head_dim + shape->v_head_dim) * shape->max_len * (int64_t)sizeof(float);
+}
+
+/* Sets the shape, with the typical heads if the plugin refuses its own: in as few layers as that
+ * takes, and not if it takes too much memory. */
+static void adapt(cache_suite *s, const cache_shape *shape)
+{
+    cg_cache_config config;
 
     s->shape = *shape;
+    config = cache_config(s);
+    if (!s->typical_dim || s->ops->supports(&s->test_host.host, &config, NULL) == CG_OK)
+        return;
+    s->shape.head_dim = s->typical_dim;
+    s->shape.n_kv_heads = s->typical_heads;
+    if (shape->v_head_dim == shape->head_dim)
+        s->shape.v_head_dim = s->typical_dim;
+    while (bytes_of(&s->shape) > ADAPTED_BYTES && s->shape.n_layers > 1)
+        s->shape.n_layers--;
+    if (bytes_of(&s->shape) > ADAPTED_BYTES)
+        s->shape = *shape;
+}
+
+void cache_set_shape(cache_suite *s, const cache_shape *given)
+{
+    const cache_shape *shape = &s->shape;
+    size_t n_slots, max_len;
+
+    adapt(s, given);
+    n_slots = (size_t)shape->n_slots;
+    max_len = (size_t)shape->max_len;
     s->slots = resize(s->slots, n_slots, sizeof *s->slots);
     s->tokens = resize(s->tokens, n_slots * max_len, sizeof *s->tokens);
     s->views = resize(s->views, (size_t)shape->n_layers, sizeof *s->views);

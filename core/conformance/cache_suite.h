@@ -34,6 +34,7 @@ typedef struct cache_suite {
     int32_t append_size; /* struct_size of its arguments; 0: that of today */
     int32_t fenced;      /* arguments of append() are in fenced memory: on the CPU and one thread */
     cg_dtype dtype;      /* of the cache */
+    int32_t typical_dim, typical_heads; /* that the plugin supports; 0: not known */
     cache_shape shape;
     uint32_t features; /* of the configuration, as the next two */
     int32_t window, sink_tokens;
@@ -79,7 +80,18 @@ cg_dtype cache_source_type(uint32_t token);
 /** Element of a token's key (0) or value (1), as passed to append(). */
 float cache_element(const cache_suite *s, uint32_t token, int32_t layer, int32_t head, int32_t d,
                     int32_t value);
-/** Sets the shape and empties the model. */
+/**
+ * Finds a head size and number of heads that a plugin supports, common ones first. Returns 0 if
+ * there are none, with the first refusal in *ret_reason.
+ *
+ * @param gpu  NULL: on the CPU
+ */
+int cache_typical_heads(const cg_cache_ops *ops, const cg_host *host, cg_gpu *gpu, cg_dtype dtype,
+                        int32_t *ret_dim, int32_t *ret_heads, cg_error *ret_reason);
+/**
+ * Sets the shape and empties the model. A shape that the plugin refuses gets the typical heads, and
+ * fewer layers if it needs too much memory.
+ */
 void cache_set_shape(cache_suite *s, const cache_shape *shape);
 /** Empties the model. */
 void cache_model_clear(cache_suite *s);

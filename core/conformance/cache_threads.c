@@ -45,6 +45,8 @@ static void begin_own(struct own_suite *h, const cache_suite *s, const cache_sha
     own->rec.random = seed;
     own->ops = s->ops;
     own->dtype = s->dtype;
+    own->typical_dim = s->typical_dim;
+    own->typical_heads = s->typical_heads;
     test_host_init(&own->test_host, s->test_host.base);
     own->test_host.host.workers = workers;
     own->test_host.reverse_loops = reverse_loops;

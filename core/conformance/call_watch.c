@@ -146,17 +146,21 @@ void call_watch_item(const call_watch *caller, cg_host_loop_fn fn, void *arg, in
 {
     call_watch outer = current;
 
-    call_watch_begin(caller->function ? caller->function : "a loop", caller->forbidden);
+    call_watch_begin(caller->function ? caller->function : "a loop",
+                     caller->forbidden | CALL_NO_LOOPS);
     fn(arg, i, worker);
     call_watch_end();
     current = outer;
 }
 
-void call_watch_note(uint32_t rule, const char *what)
+int call_watch_note(uint32_t rule, const char *what)
 {
-    if (current.forbidden & rule)
-        add_fault("%s %s: it must not %s", current.function, what,
-                  rule == CALL_NO_THREADS
-                      ? "start threads or processes; cg_host.parallel_for() runs loops"
-                      : "allocate");
+    if (!(current.forbidden & rule))
+        return 0;
+    add_fault("%s %s: it must not %s", current.function, what,
+              rule == CALL_NO_THREADS
+                  ? "start threads or processes; cg_host.parallel_for() runs loops"
+              : rule == CALL_NO_LOOPS ? "run a loop in an item of another"
+                                      : "allocate");
+    return 1;
 }

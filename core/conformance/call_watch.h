@@ -16,6 +16,7 @@ enum {
     CALL_NO_HOST_MEMORY = 1 << 0, /* cg_host.alloc() */
     CALL_NO_MEMORY = 1 << 1,      /* malloc() and its like, where alloc_watch.h sees them */
     CALL_NO_THREADS = 1 << 2,     /* pthread_create(), fork() and their like, likewise */
+    CALL_NO_LOOPS = 1 << 3,       /* cg_host.parallel_for(): in every item of a loop */
 };
 
 /** A function of the plugin that runs on a thread. */
@@ -34,8 +35,11 @@ void call_watch_end(void);
 /** Runs an item of a loop of `caller`, on this thread. */
 void call_watch_item(const call_watch *caller, cg_host_loop_fn fn, void *arg, int64_t i,
                      int32_t worker);
-/** From inside a call: it does `what`, e.g. "calls malloc()", which `rule` (CALL_NO_*) forbids. */
-void call_watch_note(uint32_t rule, const char *what);
+/**
+ * From inside a call: it does `what`, e.g. "calls malloc()". Returns 1 and records that if `rule`
+ * (CALL_NO_*) forbids it.
+ */
+int call_watch_note(uint32_t rule, const char *what);
 /** Writes the first fault since the last call of this function and returns 1; 0: there is none. */
 int call_watch_take_fault(char *ret_text, size_t capacity);
 

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attention_suite.h"
+#include "cache_suite.h"
 #include "claimed_devices.h"
 #include "fenced_memory.h"
 #include "plugin_suite.h"
@@ -53,71 +55,23 @@ static void visit(const cg_conformance_options *options, const char *name, int32
 
 /* ---- claims -------------------------------------------------------------------------------- */
 
-/* A plugin claims a device unless it refuses properly; the checks find improper refusals. */
-static int is_refusal(cg_status st, const cg_error *err)
-{
-    return st == CG_ERR_UNSUPPORTED && err->msg[0];
-}
-
 static int attention_claims(const cg_attention_ops *ops, const cg_host *host, cg_gpu *gpu,
                             int32_t capability, cg_error *ret_reason)
 {
-    static const cg_dtype dtypes[2][3] = { { CG_F32, CG_BF16, CG_F16 },
-                                           { CG_BF16, CG_F16, CG_F32 } };
+    cg_attention_problem p;
 
-    for (int32_t i = 0; i < 12; i++) {
-        cg_dtype dtype = dtypes[gpu != NULL][i / 4];
-        int32_t paged = i & 1, dim = i & 2 ? 128 : 64;
-        cg_attention_problem p = {
-            CG_SIZED(cg_attention_problem),
-            .device = gpu ? CG_DEVICE_CUDA : CG_DEVICE_CPU,
-            .compute_capability = capability,
-            .dtype = dtype,
-            .kv_dtype = dtype,
-            .n_heads = 8,
-            .n_kv_heads = 4,
-            .head_dim = dim,
-            .paged = paged,
-            .block_tokens = paged ? 16 : 512,
-            .max_tokens = 64,
-            .max_seqs = 64,
-            .max_kv_len = 512,
-            .scale = 0.125f,
-        };
-        cg_error err = CG_ERROR_INIT;
-
-        if (!is_refusal(ops->supports(host, &p, &err), &err))
-            return 1;
-        if (!ret_reason->msg[0])
-            *ret_reason = err;
-    }
-    return 0;
+    return attention_typical_problem(ops, host, gpu, capability, &p, ret_reason);
 }
 
 static int cache_claims(const cg_cache_ops *ops, const cg_host *host, cg_gpu *gpu,
                         cg_error *ret_reason)
 {
     static const cg_dtype dtypes[] = { CG_BF16, CG_F16, CG_F32 };
+    int32_t dim, heads;
 
-    for (int32_t i = gpu ? 0 : 2; i < 3; i++) {
-        cg_cache_config config = {
-            CG_SIZED(cg_cache_config),
-            .device = gpu ? CG_DEVICE_CUDA : CG_DEVICE_CPU,
-            .dtype = dtypes[i],
-            .n_layers = 3,
-            .n_slots = 5,
-            .n_kv_heads = 2,
-            .head_dim = 64,
-            .max_len = 150,
-            .stream = gpu ? cg_gpu_stream(gpu) : NULL,
-        };
-        cg_error err = CG_ERROR_INIT;
-
-        if (!is_refusal(ops->supports(host, &config, &err), &err))
+    for (int32_t i = gpu ? 0 : 2; i < 3; i++)
+        if (cache_typical_heads(ops, host, gpu, dtypes[i], &dim, &heads, ret_reason))
             return 1;
-        if (!ret_reason->msg[0])
-            *ret_reason = err;
-    }
     return 0;
 }
 

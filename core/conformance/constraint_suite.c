@@ -30,10 +30,11 @@ struct suite {
     test_recorder rec;
     test_host test_host;
     const cg_constraint_ops *ops;
-    cg_vocabulary *vocabulary;
+    cg_vocabulary *vocabulary; /* of bytes */
     cg_literals text[PROGRAMS];
     char bytes[PROGRAMS][MAX_TEXT];
     cg_range literal[PROGRAMS][MAX_ATOMS + 1];
+    constraint_case typical; /* that the plugin accepts: of checks that need one such case */
 };
 
 static const char *const bins[] = { "000", "001", "010", "019", "100", "101", "199", "200" };
@@ -42,7 +43,7 @@ static const char *const codes[] = { "<0>", "<1>", "<9>", "<10>", "<11>", "<99>"
 
 #define LISTED(list) .numbers = list, .n_numbers = sizeof list / sizeof *list
 
-enum { N_BASIC = 2 }; /* formats that every constraint accepts; it may refuse the others */
+enum { N_BASIC = 2 }; /* formats that a host of ABI 1.1 can have */
 
 static const cg_text_format formats[] = {
     { CG_SIZED(cg_text_format), .decimals = 3, .max_integer_digits = 2, .begin = "[CONFORMER]",
@@ -185,7 +186,8 @@ static int same_programs(const cg_automaton *a, const cg_program *p, const cg_pr
 
 /* ---- checks -------------------------------------------------------------------------------- */
 
-/* The constraint over the vocabulary of bytes, a format and the random molecules. */
+/* The constraint over the vocabulary of bytes, a format, which it may refuse, and the random
+ * molecules. */
 static constraint_case case_of(struct suite *s, const cg_text_format *format)
 {
     return (constraint_case) { .rec = &s->rec,
@@ -195,14 +197,69 @@ static constraint_case case_of(struct suite *s, const cg_text_format *format)
                                .format = format,
                                .molecules = s->text,
                                .n_molecules = PROGRAMS,
-                               .may_refuse =
-                                   format >= formats + N_BASIC && format < formats + N_FORMATS };
+                               .may_refuse = format != s->typical.format };
 }
 
 /* A host gives other formats than the basic ones only to a plugin that knows them. */
 static int32_t count_formats(const struct suite *s)
 {
     return cg_constraint_features(s->ops) & CG_CONSTRAINT_FORMATS ? N_FORMATS : N_BASIC;
+}
+
+/* The constraint over the tokenizer and format of a model, and real molecules. */
+static constraint_case case_of_texts(struct suite *s, const cg_conformance_texts *t)
+{
+    return (constraint_case) { .rec = &s->rec,
+                               .host = &s->test_host,
+                               .ops = s->ops,
+                               .vocabulary = t->vocabulary,
+                               .format = t->format,
+                               .molecules = t->molecules,
+                               .names = t->names,
+                               .n_molecules = t->n_molecules,
+                               .may_refuse = 1 };
+}
+
+/* Does the plugin accept the format of a case, and its first molecules? */
+static int accepts(const constraint_case *c, int32_t n_molecules, cg_error *ret_reason)
+{
+    cg_error err = CG_ERROR_INIT;
+    void *self = NULL;
+    cg_status st = c->ops->create(&c->host->host, c->vocabulary, c->format, &self, &err);
+
+    for (int32_t i = 0; i < n_molecules && st == CG_OK; i++) {
+        cg_program *p = NULL;
+
+        st = c->ops->compile(self, &c->molecules[i], &p, &err);
+        c->ops->release(self, p);
+    }
+    c->ops->destroy(self);
+    if (!ret_reason->msg[0])
+        *ret_reason = err;
+    return st == CG_OK;
+}
+
+/* Finds the typical case: over bytes in one of the formats, else over the model. */
+static int find_typical(struct suite *s, const cg_conformance_texts *t, cg_error *ret_reason)
+{
+    for (int32_t f = 0; f < count_formats(s); f++) {
+        s->typical = case_of(s, &formats[f]);
+        if (accepts(&s->typical, 1, ret_reason)) {
+            s->typical.may_refuse = 0;
+            return 1;
+        }
+    }
+    if (!t)
+        return 0;
+    s->typical = case_of_texts(s, t);
+    s->typical.may_refuse = 0;
+    for (s->typical.n_molecules = PROGRAMS;
+         s->typical.molecules + PROGRAMS <= t->molecules + t->n_molecules; s->typical.molecules++) {
+        s->typical.names = t->names + (s->typical.molecules - t->molecules);
+        if (accepts(&s->typical, PROGRAMS, ret_reason))
+            return 1;
+    }
+    return 0;
 }
 
 static void check_lifecycle(struct suite *s)
@@ -212,7 +269,7 @@ static void check_lifecycle(struct suite *s)
     s->ops->destroy(NULL);
     expect_all_freed(&s->rec, &s->test_host, "destroy(NULL)");
     for (int32_t i = 0; i < 5; i++) {
-        constraint_case c = case_of(s, &formats[i % 2]);
+        constraint_case c = s->typical;
 
         c.molecules += i;
         c.n_molecules = 1;
@@ -229,7 +286,7 @@ static void check_format(struct suite *s, const cg_text_format *format, const ch
 {
     cg_error err = CG_ERROR_INIT;
     void *self = NULL;
-    cg_status st = s->ops->create(&s->test_host.host, s->vocabulary, format, &self, &err);
+    cg_status st = s->ops->create(&s->test_host.host, s->typical.vocabulary, format, &self, &err);
 
     if (st != CG_OK) {
         expect_refused(&s->rec, st, &err, what);
@@ -259,11 +316,12 @@ static void check_literals(constraint_case *c, const cg_literals *text, const ch
 
 static void check_invalid(struct suite *s)
 {
-    cg_text_format bad[4] = { formats[0], formats[0], formats[0], formats[0] };
+    const cg_text_format *good = s->typical.format;
+    cg_text_format bad[4] = { *good, *good, *good, *good };
     cg_range reversed[2] = { { 0, 3 }, { 9, 3 } };
     cg_literals text = { CG_SIZED(cg_literals), .n_atoms = -1, .text = "[C]<",
                          .literal = reversed };
-    constraint_case c = case_of(s, &formats[0]);
+    constraint_case c = s->typical;
 
     bad[0].decimals = bad[0].max_integer_digits = 0;
     bad[1].decimals = -1;
@@ -339,7 +397,7 @@ static int compile_again(constraint_case *c, int32_t k, const char *when)
 /* A program does not depend on how often an instance has compiled, nor on what. */
 static void check_repeated(struct suite *s)
 {
-    constraint_case c = case_of(s, &formats[0]);
+    constraint_case c = s->typical;
     char when[48];
     int same;
 
@@ -357,19 +415,18 @@ static void check_repeated(struct suite *s)
 /* Two constraints share nothing: they compile in turns, for formats of other texts and digits. */
 static void check_two_formats(struct suite *s)
 {
-    cg_text_format format = formats[1];
-    constraint_case first = case_of(s, &formats[0]), second = case_of(s, &format);
+    cg_text_format format = s->typical.format == &formats[0] ? formats[1] : formats[0];
+    constraint_case first = s->typical, second = case_of(s, &format);
     test_host other;
     int same;
 
     if (!test_begin(&s->rec, "constraints of two formats at once"))
         return;
     test_host_init(&other, s->test_host.base);
-    format.begin = formats[1].end;
-    format.end = formats[1].begin;
+    format.begin = formats[0].end;
+    format.end = formats[0].begin;
     format.stop = "";
     second.host = &other;
-    second.may_refuse = 1;
     same = constraint_open(&first) && constraint_open(&second);
     for (int32_t i = 0; i < PROGRAMS && same; i++)
         same = compile_again(&first, i, "beside another format") &&
@@ -385,14 +442,15 @@ static void check_older_host(struct suite *s)
 {
     size_t size = offsetof(cg_text_format, fields_per_literal);
     cg_text_format *older = guarded_alloc(size, _Alignof(cg_text_format));
+    int is_basic = s->typical.format == &formats[0] || s->typical.format == &formats[1];
     constraint_case c;
 
     if (!older)
         abort();
-    memcpy(older, &formats[0], size);
+    memcpy(older, is_basic ? s->typical.format : &formats[0], size);
     older->struct_size = (uint32_t)size;
     c = case_of(s, older);
-    c.may_refuse = 0;
+    c.may_refuse = !is_basic;
     if (test_begin(&s->rec, "the shorter format of an older host")) {
         check_programs(&c);
         expect(&s->rec, guarded_intact(older), "the format was changed");
@@ -537,7 +595,7 @@ static void check_threads(struct suite *s)
     if (!test_begin(&s->rec, "threads compile the same programs"))
         return;
     for (int32_t round = 0; round < test_rounds(&s->rec, 8) && !s->rec.bad; round++) {
-        constraint_case c = case_of(s, &formats[0]);
+        constraint_case c = s->typical;
 
         c.n_molecules = 0;
         if (constraint_open(&c))
@@ -550,7 +608,7 @@ static void check_threads(struct suite *s)
 /* ---- out of memory ------------------------------------------------------------------------- */
 
 /* Allocation k of create() and compile() fails. @return 0 if there are fewer */
-static int fail_allocation(struct suite *s, const cg_text_format *format, int32_t k)
+static int fail_allocation(const constraint_case *c, int32_t k)
 {
     cg_error err = CG_ERROR_INIT;
     cg_program *p = NULL;
@@ -558,19 +616,19 @@ static int fail_allocation(struct suite *s, const cg_text_format *format, int32_
     cg_status st;
     int injected;
 
-    atomic_store(&s->test_host.until_failure, k);
-    st = s->ops->create(&s->test_host.host, s->vocabulary, format, &self, &err);
+    atomic_store(&c->host->until_failure, k);
+    st = c->ops->create(&c->host->host, c->vocabulary, c->format, &self, &err);
     if (st == CG_OK) {
-        st = s->ops->compile(self, &s->text[0], &p, &err);
-        s->ops->release(self, p);
-        s->ops->destroy(self);
+        st = c->ops->compile(self, &c->molecules[0], &p, &err);
+        c->ops->release(self, p);
+        c->ops->destroy(self);
     }
-    injected = atomic_exchange(&s->test_host.until_failure, -1) < 0;
-    expect(&s->rec,
+    injected = atomic_exchange(&c->host->until_failure, -1) < 0;
+    expect(c->rec,
            st == CG_OK || (st == CG_ERR_NOMEM && err.msg[0]) ||
-               (st == CG_ERR_UNSUPPORTED && format != &formats[0]),
+               (st == CG_ERR_UNSUPPORTED && c->may_refuse),
            "allocation %d failed: status %d, text '%s'", k, st, err.msg);
-    expect_all_freed(&s->rec, &s->test_host, "a failed allocation");
+    expect_all_freed(c->rec, c->host, "a failed allocation");
     return injected;
 }
 
@@ -578,9 +636,14 @@ static void check_no_memory(struct suite *s)
 {
     if (!test_begin(&s->rec, "create() and compile() when out of memory"))
         return;
-    for (int32_t f = 0; f < count_formats(s) && f <= N_BASIC; f += N_BASIC)
-        for (int32_t k = 0; fail_allocation(s, &formats[f], k); k += 1 + k / 16)
+    for (int32_t k = 0; fail_allocation(&s->typical, k); k += 1 + k / 16)
+        ;
+    if (count_formats(s) > N_BASIC) {
+        constraint_case c = case_of(s, &formats[N_BASIC]);
+
+        for (int32_t k = 0; fail_allocation(&c, k); k += 1 + k / 16)
             ;
+    }
     test_end(&s->rec);
 }
 
@@ -628,20 +691,6 @@ static void check_meaning(struct suite *s, const struct meaning *m)
     test_end(&s->rec);
 }
 
-/* The constraint over the tokenizer and format of a model, and real molecules. */
-static constraint_case case_of_texts(struct suite *s, const cg_conformance_texts *t)
-{
-    return (constraint_case) { .rec = &s->rec,
-                               .host = &s->test_host,
-                               .ops = s->ops,
-                               .vocabulary = t->vocabulary,
-                               .format = t->format,
-                               .molecules = t->molecules,
-                               .names = t->names,
-                               .n_molecules = t->n_molecules,
-                               .may_refuse = 1 };
-}
-
 /* Is a molecule accepted? If the format or all molecules are refused, the reason is noted. */
 static int is_accepted(struct suite *s, const cg_conformance_texts *t)
 {
@@ -664,6 +713,18 @@ static int is_accepted(struct suite *s, const cg_conformance_texts *t)
         return 1;
     test_note(&s->rec, "not supported: %s", err.msg);
     return 0;
+}
+
+static void check_nothing_supported(struct suite *s, const cg_conformance_texts *t,
+                                    const cg_error *reason)
+{
+    if (!test_begin(&s->rec, "some vocabulary and format are supported"))
+        return;
+    expect(&s->rec, 0,
+           "refused are the formats of the checks over a vocabulary of bytes, and %s; wanted one "
+           "that is accepted (--model DIR selects a model): %s",
+           t ? t->name : "there is no model", reason->msg);
+    test_end(&s->rec);
 }
 
 static void report_model(const cg_conformance_options *o)
@@ -702,6 +763,7 @@ int32_t cg_conformance_constraint(const cg_constraint_ops *ops, const cg_host *h
                                   const cg_conformance_options *options)
 {
     struct suite *s = calloc(1, sizeof *s);
+    cg_error reason = CG_ERROR_INIT;
     int32_t failures;
 
     if (!s)
@@ -717,6 +779,10 @@ int32_t cg_conformance_constraint(const cg_constraint_ops *ops, const cg_host *h
         random_literals(s, i, i == 0 ? 1 : i == 1 ? MAX_ATOMS : random_in(&s->rec, 1, 30));
     if (options->texts)
         report_model(options);
+    if (!find_typical(s, options->texts, &reason)) {
+        check_nothing_supported(s, options->texts, &reason);
+        goto out;
+    }
     check_lifecycle(s);
     check_invalid(s);
     check_form(s);
@@ -730,6 +796,7 @@ int32_t cg_conformance_constraint(const cg_constraint_ops *ops, const cg_host *h
         check_meaning(s, &meanings[i]);
     if (options->texts)
         check_model(s, options->texts);
+out:
     failures = s->rec.failures;
     host->free(host->ctx, s->vocabulary);
     free(s);

@@ -323,13 +323,14 @@ static void run_loop(void *ctx, int64_t n, cg_host_loop_fn fn, void *arg)
 {
     test_host *h = ctx;
     struct watched_loop loop = { call_watch_current(), fn, arg, h, 0 };
+    int is_nested = call_watch_note(CALL_NO_LOOPS, "calls cg_host.parallel_for()");
 
-    if (!h->reverse_loops && h->host.workers != h->base->workers) {
+    if (!is_nested && !h->reverse_loops && h->host.workers != h->base->workers) {
         loop.shift = h->n_loops++;
         h->base->parallel_for(h->base->ctx, n, run_item_as_another, &loop);
         return;
     }
-    if (!h->reverse_loops) {
+    if (!is_nested && !h->reverse_loops) {
         h->base->parallel_for(h->base->ctx, n, run_item, &loop);
         return;
     }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * naive: attention on the CPU, written from the public headers, with one planted fault: -DBUG=n.
- * BUG 0 is without a fault. From BUG 2000 on the plugin also has the features and element types of
- * ABI 1.2; BUG 2000 is without a fault. attention.txt names the check that must detect each.
+ * BUG 0 is without a fault, and BUG 50, which serves few problems. From BUG 2000 on the plugin also
+ * has the features and element types of ABI 1.2; BUG 2000 is without a fault. attention.txt names
+ * the check that must detect each.
  *
  *     cc -O2 -fPIC -shared -fvisibility=hidden -DBUG=61 attention.c -lm -o mutant.so
  *     confgen plugins check ./mutant.so
@@ -130,6 +131,9 @@ static cg_status supports(const cg_host *host, const cg_attention_problem *p, cg
                           cg_device_name(p->device));
     if (p->flags & ~(uint32_t)CAPS)
         return host->fail(err, CG_ERR_UNSUPPORTED, "naive: flags 0x%x", p->flags);
+    if (BUG == 50 && (!p->paged || p->block_tokens != 16 || p->kv_layout != CG_KV_NHD ||
+                      p->head_dim != 128 || p->n_heads != 4 * p->n_kv_heads))
+        return host->fail(err, CG_ERR_UNSUPPORTED, "naive: for one model and cache alone");
     if (BUG == 2031 && p->struct_size > sizeof *p) /* refuses newer hosts */
         return host->fail(err, CG_ERR_UNSUPPORTED, "naive: a problem of another size");
     return CG_OK;
@@ -676,6 +680,17 @@ static void count_calls(struct plan *self, const cg_attention_args *a)
         ((float *)a->out)[0] += (float)all_calls * 1e-7f;
 }
 
+static void run_nested(void *arg, int64_t item, int32_t worker)
+{
+    const struct call *c = arg;
+    const cg_host *host = c->plan->host;
+
+    (void)item;
+    (void)worker;
+    host->parallel_for(host->ctx, (int64_t)c->args->n_seqs * c->plan->problem.n_heads, run_item,
+                       arg);
+}
+
 static cg_status run(void *plan, const cg_attention_args *args, cg_error *err)
 {
     struct plan *self = plan;
@@ -688,6 +703,10 @@ static cg_status run(void *plan, const cg_attention_args *args, cg_error *err)
     keep_state(self, args);
     if (BUG == 807 && self->calls % 256 == 255) { /* writes nothing */
         self->calls++;
+        return CG_OK;
+    }
+    if (BUG == 78 && args->n_tokens) { /* a loop in each item of another */
+        self->host->parallel_for(self->host->ctx, 1, run_nested, &call);
         return CG_OK;
     }
     if (BUG == 72) { /* fails once */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * flat: a KV cache on the CPU, written from the public headers, with one planted fault: -DBUG=n.
- * BUG 0 is without a fault. BUG 100 is without a fault, too, and has the operation table of ABI 1.0
- * and no regard for the caller's struct_size. From BUG 1000 on the plugin has features of ABI 1.2;
- * BUG 1000 is without a fault. cache.txt names the check that must detect each.
+ * BUG 0 is without a fault, and BUG 58, which serves one number and size of heads. BUG 100 is
+ * without a fault, too, and has the operation table of ABI 1.0 and no regard for the caller's
+ * struct_size. From BUG 1000 on the plugin has features of ABI 1.2; BUG 1000 is without a fault.
+ * cache.txt names the check that must detect each.
  *
  *     cc -O2 -fPIC -shared -fvisibility=hidden -DBUG=4 cache.c -lm -o mutant.so
  *     confgen plugins check ./mutant.so
@@ -46,6 +47,8 @@ static cg_status supports(const cg_host *host, const cg_cache_config *config, cg
     if (config->device != CG_DEVICE_CPU ||
         (config->dtype != CG_F32 && !(HAS_FEATURES && config->dtype == CG_I8)))
         return host->fail(err, CG_ERR_UNSUPPORTED, "flat holds f32, or i8, on the CPU");
+    if (BUG == 58 && (config->head_dim != 64 || config->n_kv_heads != 4))
+        return host->fail(err, CG_ERR_UNSUPPORTED, "flat: for one model alone");
     if (config->n_layers < 1 || config->n_slots < 1 || config->n_kv_heads < 1 ||
         config->head_dim < 1 || config->max_len < 1 || config->max_bytes < 0)
         return host->fail(err, CG_ERR_UNSUPPORTED, "flat: sizes must be positive");

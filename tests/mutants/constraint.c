@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * binned: a constraint on multiples of 0.05, written from the public header, with one planted
- * fault: -DBUG=n. BUG 0 is without a fault. From BUG 100 on the plugin allows every decimal and
- * declares it: BUG 100 is right over a vocabulary of bytes, over others numbers have several paths.
- * constraint.txt names the check that must detect each.
+ * fault: -DBUG=n. BUG 0 is without a fault, and BUG 32, which serves one format. From BUG 100 on
+ * the plugin allows every decimal and declares it: BUG 100 is right over a vocabulary of bytes,
+ * over others numbers have several paths. constraint.txt names the check that must detect each.
  *
  *     cc -O2 -fPIC -shared -fvisibility=hidden -DBUG=8 constraint.c -o mutant.so
  *     confgen plugins check ./mutant.so
@@ -253,6 +253,8 @@ static cg_status check_format(const cg_host *host, const cg_vocabulary *v, const
         return host->fail(err, CG_ERR_UNSUPPORTED,
                           "binned: numbers of %d integer digits and %d decimals",
                           f->max_integer_digits, f->decimals);
+    if (BUG == 32 && f->decimals != 4)
+        return host->fail(err, CG_ERR_UNSUPPORTED, "binned: for one model alone");
     if (!f->begin || !f->end || !f->stop)
         return host->fail(err, CG_ERR_UNSUPPORTED, "binned: no texts");
     if (*f->stop &&
