@@ -71,7 +71,7 @@ static void compare_plan(attention_suite *s, const cpu_case *c, const case_out *
 static void run_elsewhere(attention_suite *s, cpu_case *c)
 {
     cg_attention_problem p = c->ac.problem;
-    int32_t rows = c->ac.q_start[c->ac.n_seqs], longest = 1;
+    int32_t rows = c->ac.q_start[c->ac.n_seqs], longest = 1, workers = s->test_host.host.workers;
     case_memory second;
     case_out all, o;
 
@@ -88,6 +88,9 @@ static void run_elsewhere(attention_suite *s, cpu_case *c)
     p.max_tokens = rows ? rows : 1;
     p.max_seqs = c->ac.n_seqs;
     compare_plan(s, c, &all, &p, "by a plan for fewer rows and sequences");
+    s->test_host.host.workers = workers > 1 && random_in(&s->rec, 0, 1) ? 1 : workers == 7 ? 5 : 7;
+    compare_plan(s, c, &all, &p, "on a host of another number of workers");
+    s->test_host.host.workers = workers;
     c->ac.n_slots += random_in(&s->rec, 0, 9);
     case_memory_create(&s->rec, &c->ac, &c->layout, &second);
     attention_case_run(&s->rec, s->ops, c->plan, &c->ac, &second, &(case_call) { 0 }, &o);
@@ -139,6 +142,10 @@ static void check_large_calls(attention_suite *s)
         case_layout layout = cpu_random_layout(&s->rec);
 
         p.flags |= CG_ATTENTION_BATCH_INVARIANT;
+        if (i % 3 == 0) { /* the same tokens, which calls may say or not */
+            layout.page = random_in(&s->rec, 1, 8);
+            layout.shared = 1;
+        }
         (void)cpu_with_case(s, &p, &layout, counts[i % 6], i % 2 ? 40 : 1, run_few);
     }
     test_end(&s->rec);

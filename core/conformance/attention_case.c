@@ -258,8 +258,8 @@ static int32_t attended_token(const attention_case *ac, int32_t row)
     return pos < 0 ? 0 : pos < last ? pos : last;
 }
 
-/* A bias of the problem's type. Few elements are -infinity, as in a mask, and in few cases all of a
- * row, else not all that the row attends to. */
+/* A bias of the problem's type. Few elements are -infinity, as in a mask, in some rows those of all
+ * first tokens, and in few cases all of a row, else not all that the row attends to. */
 static void fill_bias(test_recorder *rec, attention_case *ac, int32_t rows)
 {
     const cg_attention_problem *p = &ac->problem;
@@ -274,13 +274,14 @@ static void fill_bias(test_recorder *rec, attention_case *ac, int32_t rows)
     for (int32_t t = 0; t < ac->bias_rows; t++) {
         int32_t is_empty = has_empty_rows && random_in(rec, 0, 3) == 0;
         int32_t kept = ac->bias_rows > 1 ? attended_token(ac, t) : 0;
+        int32_t start = random_in(rec, 0, 3) ? 0 : random_in(rec, 0, kept); /* of some tiles */
 
         ac->is_divisible &= !is_empty; /* any NaN is right */
         for (int32_t h = 0; h < ac->bias_heads; h++)
             for (int32_t j = 0; j < p->max_kv_len; j++) {
                 float *x = bias_at(ac, t, h, j);
 
-                *x = is_empty || (is_mask && j != kept && random_in(rec, 0, 20) == 0)
+                *x = is_empty || j < start || (is_mask && j != kept && random_in(rec, 0, 20) == 0)
                          ? -INFINITY
                          : element_round(*x, p->bias_dtype);
             }
@@ -323,6 +324,18 @@ static float random_stored(test_recorder *rec, cg_dtype t)
     return element_round(random_normal(rec) * (t == CG_I8 ? 32.0f : 1.0f), t);
 }
 
+void attention_case_refill(test_recorder *rec, attention_case *ac)
+{
+    for (int32_t s = 0; s < ac->n_seqs; s++)
+        for (int32_t values = 0; values < 2; values++) {
+            float *x = attention_case_kv(ac, values, s, 0, 0);
+            size_t n = kv_index(ac, values, 0, ac->kv_len[s], 0);
+
+            for (size_t i = 0; i < n; i++)
+                x[i] = random_stored(rec, ac->problem.kv_dtype);
+        }
+}
+
 int attention_case_fill(test_recorder *rec, attention_case *ac)
 {
     const cg_attention_problem *p = &ac->problem;
@@ -344,14 +357,7 @@ int attention_case_fill(test_recorder *rec, attention_case *ac)
     }
     for (size_t i = 0; i < n_q; i++)
         ac->q[i] = element_round(random_normal(rec), p->dtype);
-    for (int32_t s = 0; s < ac->n_seqs; s++)
-        for (int32_t values = 0; values < 2; values++) {
-            float *x = attention_case_kv(ac, values, s, 0, 0);
-            size_t n = kv_index(ac, values, 0, ac->kv_len[s], 0);
-
-            for (size_t i = 0; i < n; i++)
-                x[i] = random_stored(rec, p->kv_dtype);
-        }
+    attention_case_refill(rec, ac);
     fill_features(rec, ac);
     return 1;
 }

@@ -6,8 +6,8 @@
 #include "test_case.h"
 
 enum {
-    CASE_MAX_SEQS = 640,   /* most sequences of a case */
-    CASE_MAX_SLOTS = 1024, /* most slots of its memory */
+    CASE_MAX_SEQS = 1100,  /* most sequences of a case */
+    CASE_MAX_SLOTS = 1700, /* most slots of its memory */
 };
 
 /** A memory layout of keys and values. */
@@ -87,6 +87,8 @@ int32_t case_random_rows(test_recorder *rec, int32_t len);
  * set. 0 when out of memory.
  */
 int attention_case_fill(test_recorder *rec, attention_case *ac);
+/** Draws other keys and values. */
+void attention_case_refill(test_recorder *rec, attention_case *ac);
 void attention_case_destroy(attention_case *ac);
 /** Lets neighbouring sequences share whole pages of tokens that precede their rows. */
 void attention_case_share(test_recorder *rec, attention_case *ac, int32_t page);

@@ -78,10 +78,11 @@ void cpu_case_create(test_recorder *rec, const cg_attention_problem *problem, in
 
         ac.kv_len[i] =
             i == n_seqs / 2 ? problem->max_kv_len : case_random_len(rec, problem->max_kv_len);
-        n = cg_attention_is_cross(problem) ? random_in(rec, 0, 30)
-            : kind == 0                    ? ac.kv_len[i] /* prompts only */
-            : kind == 1                    ? 1            /* decode only */
-                                           : case_random_rows(rec, ac.kv_len[i]);
+        n = cg_attention_is_cross(problem) && kind
+                ? random_in(rec, 0, most_rows >= CPU_PROMPTS ? 200 : 30)
+            : kind == 0 ? ac.kv_len[i] /* prompts only */
+            : kind == 1 ? 1            /* decode only */
+                        : case_random_rows(rec, ac.kv_len[i]);
         ac.q_start[i + 1] = ac.q_start[i] + (n < most_rows ? n : most_rows);
     }
     rows = ac.q_start[n_seqs];

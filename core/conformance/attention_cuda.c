@@ -19,6 +19,7 @@ static const int32_t head_dims[] = { 64, 128, 64, 128, 32, 96, 80, 256, 16 };
 static const int32_t head_pairs[][2] = { { 8, 4 },  { 8, 8 }, { 16, 8 }, { 8, 2 }, { 8, 1 },
                                          { 16, 2 }, { 6, 2 }, { 1, 1 },  { 12, 4 } };
 enum {
+    MAX_SEQS = 640, /* sequences of a call */
     N_DTYPES = sizeof dtypes / sizeof *dtypes,
     N_DIMS = sizeof head_dims / sizeof *head_dims,
     N_PAIRS = sizeof head_pairs / sizeof *head_pairs,
@@ -61,7 +62,7 @@ static void set_bounds(attention_suite *s, enum kind kind, cg_attention_problem 
         p->max_kv_len = MAX_LEN;
         break;
     case MANY:
-        set_many(s, p, random_in(&s->rec, 33, CASE_MAX_SEQS));
+        set_many(s, p, random_in(&s->rec, 33, MAX_SEQS));
         break;
     case TILES:
         p->max_seqs = 4;
@@ -342,7 +343,7 @@ static void check_prompts(attention_suite *s)
 static void check_many(attention_suite *s)
 {
     static const int32_t layouts[] = { 0, 4, 5, 3 };
-    static const int32_t seqs[] = { 65, 600, 33, 257, 129, CASE_MAX_SEQS, 64, 100 };
+    static const int32_t seqs[] = { 65, 600, 33, 257, 129, MAX_SEQS, 64, 100 };
     char name[80];
 
     for (int32_t t = 0; t < N_DTYPES && !s->rec.gpu_lost; t++) {
@@ -781,8 +782,8 @@ static void run_split(attention_suite *s, attention_case *ac, case_device *d, en
         case_out_destroy(&part);
     }
     if (all.data && !s->rec.gpu_lost) {
-        compare_plan(s, ac, d, more < CASE_MAX_SEQS ? more : CASE_MAX_SEQS,
-                     3 * d->problem.max_tokens + 200, &all, where);
+        compare_plan(s, ac, d, more < MAX_SEQS ? more : MAX_SEQS, 3 * d->problem.max_tokens + 200,
+                     &all, where);
         compare_plan(s, ac, d, ac->n_seqs, rows ? rows : 1, &all, where);
     }
     case_out_destroy(&all);

@@ -5,6 +5,7 @@
 
 #include "attention_cpu.h"
 #include "attention_cpu_case.h"
+#include "fenced_memory.h"
 
 static const struct {
     uint32_t bit;
@@ -52,10 +53,11 @@ void attention_set_features(attention_suite *s, uint32_t bits, cg_attention_prob
     p->features = bits;
     if (bits & CG_ATTENTION_SOFTCAP) {
         p->softcap = (float)random_in(&s->rec, 1, 20);
-        p->scale *= 4;
+        p->scale *= random_in(&s->rec, 0, 3) ? 4 : 100;
     }
     if (bits & CG_ATTENTION_SINK_TOKENS)
-        p->sink_tokens = random_in(&s->rec, 1, 9);
+        p->sink_tokens =
+            random_in(&s->rec, 0, 3) ? random_in(&s->rec, 1, 9) : random_in(&s->rec, 10, 70);
     if (bits & CG_ATTENTION_BIAS)
         p->bias_dtype = random_in(&s->rec, CG_F32, CG_F16);
     if (bits & CG_ATTENTION_NO_MASK)
@@ -80,18 +82,69 @@ static void run_feature(attention_suite *s, cpu_case *c)
         cpu_compare_splits(s, c);
 }
 
+/* Rows of q, out and bias are far apart. */
+static void run_far_rows(attention_suite *s, cpu_case *c)
+{
+    attention_case_solve(&c->ac, s->test_host.base);
+    cpu_run_and_compare(s, c, &c->memory, &(case_call) { .row_pad = (int64_t)180 << 20 });
+}
+
+/* Offsets of values, scales and bias that 32 bits do not hold. The memory is sparse. */
+static void run_in_large_memory(attention_suite *s, uint32_t bits)
+{
+    static const case_layout layout = {
+        "slots 1.2 GB apart", 0, 0, CG_KV_HND, 0, 0, 0, 1200000000
+    };
+    cg_attention_problem p = cpu_problem(s, 32, 2, 1, 60);
+
+    if (!fenced_has_room((size_t)40 << 30)) /* for each of at most 8 slots all arrays */
+        return;
+    attention_set_features(s, bits, &p);
+    (void)cpu_with_case(s, &p, &layout, 4, CPU_PROMPTS + 25, run_far_rows);
+}
+
+/* Few rounds each are of long sequences, of many, of long prompts, of many heads. */
 static void run_with_features(attention_suite *s, uint32_t bits, int32_t round)
 {
+    static const int32_t heads[][2] = { { 40, 8 }, { 71, 1 }, { 64, 64 } };
+    const uint32_t offsets = CG_ATTENTION_VALUE_SIZE | CG_ATTENTION_KV_SCALES | CG_ATTENTION_BIAS;
     cg_attention_problem p = cpu_random_problem(s, random_in(&s->rec, 1, 100));
     case_layout layout = cpu_random_layout(&s->rec);
+    int32_t n_seqs = random_in(&s->rec, 1, 8), most_rows = 70;
 
-    (void)round;
+    if (round % 15 == 1 && bits & offsets) {
+        run_in_large_memory(s, bits);
+        return;
+    }
+    switch (round % 10) {
+    case 3:
+        p = cpu_problem(s, 32, 4, 2, round < 10 ? 1100 : random_in(&s->rec, 130, 1500));
+        n_seqs = 2;
+        most_rows = 9;
+        break;
+    case 5:
+        p = cpu_problem(s, 16, 4, 2, 30);
+        n_seqs = random_in(&s->rec, 17, 60);
+        most_rows = 4;
+        break;
+    case 7:
+        p = cpu_problem(s, 16, 2, 1, random_in(&s->rec, 130, 260));
+        n_seqs = 2;
+        most_rows = CPU_PROMPTS;
+        break;
+    case 9:
+        p = cpu_problem(s, 16, heads[round / 10 % 3][0], heads[round / 10 % 3][1], 40);
+        n_seqs = 3;
+        break;
+    }
     if (random_in(&s->rec, 0, 3) == 0) {
         p.dtype = random_in(&s->rec, CG_F32, CG_F16);
         p.kv_dtype = random_in(&s->rec, CG_F32, CG_F16);
     }
     attention_set_features(s, bits, &p);
-    (void)cpu_with_case(s, &p, &layout, random_in(&s->rec, 1, 8), 70, run_feature);
+    if (round % 10 == 3 && p.window)
+        p.window = random_in(&s->rec, 1, 400);
+    (void)cpu_with_case(s, &p, &layout, n_seqs, most_rows, run_feature);
 }
 
 static void check_feature(attention_suite *s, int32_t bit, attention_features_fn run)

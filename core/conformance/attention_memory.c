@@ -91,8 +91,8 @@ static const float *create_scales(test_recorder *rec, const attention_case *ac,
     return (const float *)scales;
 }
 
-static void set_scales(test_recorder *rec, const attention_case *ac, int32_t n_blocks,
-                       cg_kv_view *view)
+static void set_scales(test_recorder *rec, const attention_case *ac, const case_layout *layout,
+                       int32_t n_blocks, cg_kv_view *view)
 {
     const cg_attention_problem *p = &ac->problem;
     int64_t size = sizeof(float), stride = size;
@@ -108,7 +108,7 @@ static void set_scales(test_recorder *rec, const attention_case *ac, int32_t n_b
         stride *= p->n_kv_heads;
     }
     if (ac->scale_axes & CASE_SCALE_BLOCK)
-        view->scale_block_stride = stride + random_in(rec, 0, 2) * size;
+        view->scale_block_stride = stride + random_in(rec, 0, 2) * size + layout->block_pad;
     view->k_scale = ac->is_scaled[0] ? create_scales(rec, ac, view, n_blocks, 0) : NULL;
     view->v_scale = ac->is_scaled[1] ? create_scales(rec, ac, view, n_blocks, 1) : NULL;
 }
@@ -155,7 +155,8 @@ void case_memory_create(test_recorder *rec, attention_case *ac, const case_layou
     view->block_stride = s.block;
     set_value_strides(rec, ac, layout, view);
     if (layout->page) {
-        view->table_stride = (p->max_kv_len + layout->page - 1) / layout->page;
+        view->table_stride =
+            (p->max_kv_len + layout->page - 1) / layout->page + random_in(rec, 0, 2);
         n_blocks = 1; /* of NaN */
         for (int32_t i = 0; i < ac->n_seqs; i++)
             n_blocks += (ac->kv_len[i] + layout->page - 1) / layout->page;
@@ -171,8 +172,32 @@ void case_memory_create(test_recorder *rec, attention_case *ac, const case_layou
         copy_rows(ac, view, 1, view->v);
         fenced_set_read_only(view->v, 1);
     }
-    set_scales(rec, ac, n_blocks, view);
+    if (layout->block_pad)
+        ac->scale_axes |= CASE_SCALE_BLOCK;
+    set_scales(rec, ac, layout, n_blocks, view);
+    m.n_blocks = n_blocks;
     *ret_memory = m;
+}
+
+void case_memory_rewrite(test_recorder *rec, attention_case *ac, case_memory *m)
+{
+    cg_kv_view *view = &m->view;
+
+    attention_case_refill(rec, ac);
+    if (m->table) {
+        fenced_set_read_only(m->table, 0);
+        attention_case_table(rec, ac, view->block_tokens, m->n_blocks - 1, m->n_blocks - 1,
+                             view->table_stride, m->table);
+        fenced_set_read_only(m->table, 1);
+    }
+    for (int32_t values = 0; values < 2; values++) {
+        char *base = values ? view->v : view->k;
+
+        fenced_set_read_only(base, 0);
+        if (!values || view->v != view->k)
+            copy_rows(ac, view, values, base);
+        fenced_set_read_only(base, 1);
+    }
 }
 
 void case_memory_destroy(case_memory *m)
@@ -289,6 +314,12 @@ static void select_rows(test_recorder *rec, const attention_case *ac, const case
     }
     if (!ac->has_prefixes || random_in(rec, 0, 3) == 0)
         s->n_groups = 0;
+    if (s->n_groups && random_in(rec, 0, 3) == 0) { /* the first sequences are in no group */
+        s->n_groups--;
+        memmove(s->group_start, s->group_start + 1,
+                ((size_t)s->n_groups + 1) * sizeof *s->group_start);
+        memmove(s->group_len, s->group_len + 1, (size_t)s->n_groups * sizeof *s->group_len);
+    }
     s->n_rows = s->q_start[s->n_seqs];
 }
 
@@ -302,14 +333,14 @@ static int32_t case_row(const struct selected_rows *s, int32_t t)
 
 /* The queries; bytes between rows are 0xff. */
 static void add_queries(struct inputs *in, const attention_case *ac, const struct selected_rows *s,
-                        cg_attention_args *a)
+                        int64_t row_pad, cg_attention_args *a)
 {
     const cg_attention_problem *p = &ac->problem;
     int64_t size = cg_dtype_size(p->dtype);
     int32_t n = p->n_heads * p->head_dim;
     char *q;
 
-    a->q_stride = (n + (random_in(in->rec, 0, 1) ? random_in(in->rec, 1, 9) : 0)) * size;
+    a->q_stride = (n + (random_in(in->rec, 0, 1) ? random_in(in->rec, 1, 9) : 0)) * size + row_pad;
     q = add_input(in, "q", (size_t)(s->n_rows * a->q_stride), 64);
     for (int32_t t = 0; t < s->n_rows; t++) {
         const float *from = attention_case_q(ac, case_row(s, t));
@@ -332,7 +363,7 @@ static void add_sequences(struct inputs *in, const struct selected_rows *s, cg_a
 
 /* The bias of the call's rows, with padding that is NaN. */
 static void add_bias(struct inputs *in, const attention_case *ac, const struct selected_rows *s,
-                     cg_attention_args *a)
+                     int64_t row_pad, cg_attention_args *a)
 {
     const cg_attention_problem *p = &ac->problem;
     int64_t size = cg_dtype_size(p->bias_dtype);
@@ -341,7 +372,7 @@ static void add_bias(struct inputs *in, const attention_case *ac, const struct s
     char *bias;
 
     a->bias_head_stride = ac->bias_heads > 1 ? row : 0;
-    end = row * ac->bias_heads + random_in(in->rec, 0, 5) * size;
+    end = row * ac->bias_heads + random_in(in->rec, 0, 5) * size + row_pad;
     a->bias_row_stride = ac->bias_rows > 1 ? end : 0;
     bias = add_input(in, "bias", (size_t)(end * (rows ? rows : 1)), (size_t)size);
     for (int32_t t = 0; t < rows; t++)
@@ -358,7 +389,7 @@ static void add_bias(struct inputs *in, const attention_case *ac, const struct s
 }
 
 static void add_features(struct inputs *in, const attention_case *ac, const struct selected_rows *s,
-                         cg_attention_args *a)
+                         int64_t row_pad, cg_attention_args *a)
 {
     size_t heads = (size_t)ac->problem.n_heads * sizeof(float), words = (size_t)ac->tree_words;
 
@@ -367,7 +398,7 @@ static void add_features(struct inputs *in, const attention_case *ac, const stru
     if (ac->sink_logit)
         a->sink_logit = add_copy(in, "sink_logit", ac->sink_logit, heads);
     if (ac->bias)
-        add_bias(in, ac, s, a);
+        add_bias(in, ac, s, row_pad, a);
     if (ac->position) {
         int32_t *position =
             add_input(in, "position", (size_t)s->n_rows * sizeof *position, sizeof *position);
@@ -460,12 +491,12 @@ case_run *case_run_begin(test_recorder *rec, const cg_attention_ops *ops, void *
         CG_SIZED(cg_attention_args),
         .n_tokens = r->s.n_rows,
         .n_seqs = r->s.n_seqs,
-        .out_stride = r->row_bytes + call->pad * (int64_t)cg_dtype_size(p->dtype),
+        .out_stride = r->row_bytes + call->pad * (int64_t)cg_dtype_size(p->dtype) + call->row_pad,
     };
     r->out_bytes = (size_t)(r->a.n_tokens * r->a.out_stride);
-    add_queries(&r->in, ac, &r->s, &r->a);
+    add_queries(&r->in, ac, &r->s, call->row_pad, &r->a);
     add_sequences(&r->in, &r->s, &r->a);
-    add_features(&r->in, ac, &r->s, &r->a);
+    add_features(&r->in, ac, &r->s, call->row_pad, &r->a);
     add_groups(&r->in, &r->s, &r->a);
     r->a.kv = add_struct(&r->in, "the view", &m->view, sizeof m->view, call->view_size);
     r->a.out = add_input(&r->in, "out", r->out_bytes, 64);
@@ -504,10 +535,14 @@ void case_run_end(case_run *r, const attention_case *ac, case_out *ret_out)
 
     expect(r->rec, r->st == CG_OK, "run() failed (%d): %s", r->st, r->err.msg);
     expect_no_violation(r->rec, "run()");
-    o.data = guarded_alloc(r->out_bytes, 64);
+    if (r->out_bytes >= FENCED_SPARSE) /* what is between the rows takes no memory */
+        o.stride = r->row_bytes;
+    o.data = guarded_alloc((size_t)(o.n * o.stride), 64);
     if (!o.data)
         abort();
-    memcpy(o.data, r->a.out, r->out_bytes);
+    for (int32_t t = 0; t < o.n; t++)
+        memcpy(o.data + t * o.stride, (const char *)r->a.out + t * r->a.out_stride,
+               (size_t)o.stride);
     expect(r->rec, case_out_padding_intact(&o, r->row_bytes),
            "run() wrote between the rows of out");
     if (r->st != CG_OK)

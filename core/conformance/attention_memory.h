@@ -12,12 +12,15 @@
 typedef struct case_memory {
     cg_kv_view view;
     int32_t *table;
+    int32_t n_blocks;
 } case_memory;
 
 /** Applies the layout to the problem, and gives the sequences other slots. */
 void case_memory_create(test_recorder *rec, attention_case *ac, const case_layout *layout,
                         case_memory *ret_memory);
 void case_memory_destroy(case_memory *m);
+/** Writes other keys and values into the same memory, in other pages by the same table. */
+void case_memory_rewrite(test_recorder *rec, attention_case *ac, case_memory *m);
 /** Sets one element of a valid token to x, in the case and in memory. */
 void case_memory_set(attention_case *ac, case_memory *m, int32_t values, int32_t seq, int32_t pos,
                      int32_t head, int32_t element, float x);
@@ -31,6 +34,7 @@ typedef struct case_call {
      * case, with the cached tokens up to the last of them. NULL: all rows */
     const int32_t *first_row, *end_row;
     int32_t pad;         /* elements between rows of out */
+    int64_t row_pad;     /* bytes between rows of q, and of out */
     uint32_t args_size;  /* struct_size of the arguments; 0: of this ABI. Bytes beyond are 0xff */
     uint32_t view_size;  /* likewise, of the view */
     int32_t is_prepared; /* call prepare() before */

@@ -51,7 +51,7 @@ static void check_head_sizes(attention_suite *s)
         cg_attention_problem p = cpu_problem(s, dim, 4, 2, 40);
 
         (void)cpu_with_case(s, &p, &case_layouts[dim & 4], 4, 40, cpu_compare_twice);
-        p = cpu_problem(s, dim + 4, 2, 2, 40);
+        p = cpu_problem(s, dim + 1 + dim / 8 % 7, 2, 2, 40);
         if (dim > 64)
             (void)cpu_with_case(s, &p, &case_layouts[0], 4, 40, cpu_compare_twice);
     }
@@ -61,6 +61,8 @@ static void check_head_sizes(attention_suite *s)
 static void check_groups(attention_suite *s)
 {
     static const int32_t kv_heads[] = { 1, 2, 3, 4, 5, 8, 12, 16, 32 };
+    static const int32_t large[][2] = { { 32, 1 },  { 71, 1 },  { 128, 8 },
+                                        { 40, 40 }, { 96, 96 }, { 128, 1 } };
 
     if (!test_begin(&s->rec, "values: numbers of heads"))
         return;
@@ -72,13 +74,19 @@ static void check_groups(attention_suite *s)
 
             (void)cpu_with_case(s, &p, &layout, 3, 20, cpu_compare_twice);
         }
+    for (size_t i = 0; i < sizeof large / sizeof *large; i++) {
+        cg_attention_problem p = cpu_problem(s, 16, large[i][0], large[i][1], 70);
+        case_layout layout = cpu_random_layout(&s->rec);
+
+        (void)cpu_with_case(s, &p, &layout, 3, 20, cpu_compare_twice);
+    }
     test_end(&s->rec);
 }
 
 static void check_sequence_counts(attention_suite *s)
 {
-    static const int32_t counts[] = { 1,  2,  3,  4,  6,   7,   9,   15,  16,  17,  24,  31, 32,
-                                      33, 48, 64, 65, 100, 127, 128, 200, 257, 300, 513, 600 };
+    static const int32_t counts[] = { 1,  2,  3,  4,  6,   7,   9,   15,  16,  17,  24,  31,  32,
+                                      33, 48, 64, 65, 100, 127, 128, 200, 257, 513, 600, 1050 };
     enum { N = sizeof counts / sizeof *counts };
 
     if (!test_begin(&s->rec, "values: 1 to 600 sequences"))
@@ -133,7 +141,7 @@ static void check_long(attention_suite *s)
         { 16500, 1, 2, 0 },          { 2500, 3, 100, 64 },  { 520, 4, 260, 0 },
         { 1030, 4, 20, 512 },        { 8200, 2, 20, 4096 }, { 4096, 2, 60, 1 },
         { 310, 6, 310, 0 },          { 1500, 3, 128, 33 },  { 16400, 1, 30, 100 },
-        { 1024, 3, 1, 0 },           { 2049, 3, 5, 0 },
+        { 1024, 3, 1, 0 },           { 2049, 3, 5, 0 },     { 66100, 1, 2, 0 },
     };
     enum { N = sizeof cases / sizeof *cases };
 
@@ -141,7 +149,9 @@ static void check_long(attention_suite *s)
         return;
     for (int32_t i = 0; i < test_rounds(&s->rec, N); i++) {
         cg_attention_problem p =
-            cpu_problem(s, i % 4 == 1 ? 128 : 64, 2 << i % 2, 2, cases[i % N].len);
+            cases[i % N].len > UINT16_MAX
+                ? cpu_problem(s, 32, 1, 1, cases[i % N].len)
+                : cpu_problem(s, i % 4 == 1 ? 128 : 64, 2 << i % 2, 2, cases[i % N].len);
         case_layout layout =
             i & 1 ? case_layouts[i / 2 % n_case_layouts] : cpu_random_layout(&s->rec);
 
@@ -155,7 +165,7 @@ static void check_long(attention_suite *s)
 /* Rows behind cached tokens: a prompt that the host computes in several calls. */
 static void check_prompt_parts(attention_suite *s)
 {
-    static const int32_t rows[] = { 600, 129, 300, 1, 513, 65, 257, 33, 128, 450, 200, 17 };
+    static const int32_t rows[] = { 600, 129, 300, 1, 513, 65, 257, 33, 128, 1300, 200, 17 };
     enum { N = sizeof rows / sizeof *rows };
 
     if (!test_begin(&s->rec, "values: parts of long prompts"))
@@ -181,6 +191,8 @@ static void check_large_scores(attention_suite *s)
         cg_attention_problem p = cpu_random_problem(s, i % 4 ? 100 : 400);
 
         p.scale *= i & 1 ? 40 : 150;
+        if (i % 4 == 2 && p.dtype == CG_F32 && p.kv_dtype == CG_F32)
+            p.scale *= 200; /* all scores of a row may be far below 0 */
         (void)cpu_with_case(s, &p, &case_layouts[i % n_case_layouts], 6, 30, cpu_compare_twice);
     }
     test_end(&s->rec);
@@ -236,6 +248,11 @@ static void call_often(attention_suite *s, cpu_case *cases)
     for (int32_t i = 0; i < N_CALLS; i++) {
         cpu_case *c = &cases[random_in(&s->rec, 0, N_MEMORIES - 1)];
 
+        if (i % 40 == 39) { /* other tokens and pages, at the same addresses */
+            cpu_run_and_compare(s, c, &c->memory, &(case_call) { 0 });
+            case_memory_rewrite(&s->rec, &c->ac, &c->memory);
+            attention_case_solve(&c->ac, s->test_host.base);
+        }
         cpu_run_and_compare(s, c, &c->memory, &(case_call) { 0 });
     }
 }
@@ -394,7 +411,14 @@ out:
 
 /* ---- memory -------------------------------------------------------------------------------- */
 
-/* Offsets beyond 32 bits: of blocks, of tokens, of pages. The memory is sparse. */
+/* Rows of q and out, 25 at least, far apart. */
+static void run_far_rows(attention_suite *s, cpu_case *c)
+{
+    attention_case_solve(&c->ac, s->test_host.base);
+    cpu_run_and_compare(s, c, &c->memory, &(case_call) { .row_pad = (int64_t)180 << 20 });
+}
+
+/* Offsets beyond 32 bits: of blocks, of tokens, of pages, of rows. The memory is sparse. */
 static void check_large_memory(attention_suite *s)
 {
     static const case_layout layouts[] = {
@@ -410,6 +434,11 @@ static void check_large_memory(attention_suite *s)
         cg_attention_problem p = cpu_problem(s, 64, 2, 1, i == 1 ? 2600 : 120);
 
         (void)cpu_with_case(s, &p, &layouts[i], i == 1 ? 2 : 7, 20, cpu_compare_twice);
+    }
+    if (fenced_has_room(room)) {
+        cg_attention_problem p = cpu_problem(s, 64, 2, 1, 120);
+
+        (void)cpu_with_case(s, &p, &case_layouts[0], 2, CPU_PROMPTS + 25, run_far_rows);
     }
     test_end(&s->rec);
 }

@@ -338,7 +338,7 @@ int cache_reserve(cache_suite *s, int32_t slot, int32_t len)
 
     if (st != CG_OK) {
         expect(&s->rec, cache_is_nomem(s, st) && err.msg[0],
-               "reserve(%d, %d): status %d, text '%s'", slot, len, st, err.msg);
+               "reserve(%d, %d): status %d, text '%s'" CACHE_WANTED_NOMEM, slot, len, st, err.msg);
         return 0;
     }
     if (len > s->slots[slot].reserved)

@@ -179,12 +179,18 @@ void cache_check_device_memory(cache_suite *s)
 {
     enum { LARGE_SLOTS = 8, LARGE_LEN = 4096, SLACK = 64 << 20 };
     cg_cache_config config = cache_config(s);
-    int64_t token = (int64_t)2 * s->shape.n_layers * 8 * 128 * cg_dtype_size(s->dtype), before = 0;
+    int64_t token, before = 0;
 
     config.n_slots = LARGE_SLOTS;
     config.n_kv_heads = 8;
     config.head_dim = 128;
     config.max_len = LARGE_LEN;
+    if (s->ops->supports(&s->test_host.host, &config, NULL) != CG_OK) {
+        config.n_kv_heads = s->shape.n_kv_heads;
+        config.head_dim = s->shape.head_dim;
+    }
+    token = (int64_t)2 * config.n_layers * config.n_kv_heads * config.head_dim *
+            cg_dtype_size(s->dtype);
     if (!test_begin(&s->rec, "GPU memory is within the bound and freed"))
         return;
     for (int32_t round = 0; round < 12 && !s->rec.gpu_lost; round++) {

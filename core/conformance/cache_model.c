@@ -154,6 +154,7 @@ void cache_model_clear(cache_suite *s)
         s->slots[i] = (cache_slot) { .token = s->slots[i].token };
     memset(s->views, 0, (size_t)s->shape.n_layers * sizeof *s->views);
     s->shares = 0;
+    atomic_store(&s->test_host.n_failed, 0);
 }
 
 void cache_model_truncate(cache_suite *s, int32_t slot, int32_t len)
@@ -218,7 +219,9 @@ int cache_goes_on(const cache_suite *s)
 
 int cache_is_nomem(const cache_suite *s, cg_status st)
 {
-    return st == CG_ERR_NOMEM || (s->gpu && st == CG_ERR_DEVICE_NOMEM);
+    if (s->gpu)
+        return st == CG_ERR_NOMEM || st == CG_ERR_DEVICE_NOMEM;
+    return st == CG_ERR_NOMEM && (s->is_bounded || atomic_load(&s->test_host.n_failed));
 }
 
 int cache_has_feature(const cache_suite *s, uint32_t feature)

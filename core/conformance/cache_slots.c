@@ -144,12 +144,101 @@ void cache_check_failed_reserve(cache_suite *s)
             for (int32_t round = 0; round < (s->gpu ? 1 : 8) && cache_goes_on(s); round++)
                 goes_on |= check_failure(s, &config, k, kind);
         }
+        s->is_bounded = 1;
         for (int32_t round = 0; round < (s->gpu ? 2 : 12) && cache_goes_on(s); round++) {
             config.max_bytes = all / random_in(&s->rec, 2, 5);
             (void)check_failure(s, &config, -1, kind);
             config.max_bytes = 0;
         }
+        s->is_bounded = 0;
     }
+    test_end(&s->rec);
+}
+
+/* ---- memory that is free again ------------------------------------------------------------- */
+
+/* Bytes of malloc() that each of several caches leaves behind. */
+static size_t left_bytes(cache_suite *s, const cg_cache_config *config)
+{
+    enum { N = 8 };
+    size_t before = heap_bytes(), after;
+
+    for (int i = 0; i < N; i++) {
+        void *self = NULL;
+
+        if (s->ops->create(&s->test_host.host, config, &self, NULL) == CG_OK)
+            s->ops->destroy(self);
+    }
+    after = heap_bytes();
+    return after > before ? (after - before) / N : 0;
+}
+
+/* Shares a prefix; both slots are shortened to a part of a shared page, and grow again. */
+static void share_and_shorten(cache_suite *s)
+{
+    int32_t len = s->shape.max_len < 40 ? s->shape.max_len : 40;
+
+    if (s->shape.n_slots < 2)
+        return;
+    cache_release(s, 0);
+    fill(s, 0, len);
+    cache_share(s, 1, 0, s->slots[0].valid);
+    for (int32_t slot = 1; slot >= 0; slot--) {
+        cache_truncate(s, slot, s->slots[slot].valid / 2);
+        fill(s, slot, len);
+    }
+}
+
+/*
+ * The same operations again and again, from an empty cache to an empty one, need no more memory
+ * after the first times.
+ */
+static void check_cycles(cache_suite *s, const cg_cache_config *config)
+{
+    enum { CYCLES = 24, FIRST = 4, OPERATIONS = 40 };
+    uint64_t seed = random_u64(&s->rec), then;
+    int64_t held = 0;
+
+    for (int32_t i = 0; i < CYCLES && cache_goes_on(s); i++) {
+        cg_cache_stats stats;
+
+        then = s->rec.random;
+        s->rec.random = seed;
+        for (int32_t k = 0; k < OPERATIONS; k++)
+            (void)cache_random_operation(s);
+        share_and_shorten(s);
+        cache_release_all(s, config);
+        s->rec.random = then;
+        cg_cache_get_stats(s->ops, s->self, &stats);
+        expect(&s->rec, i < FIRST || stats.bytes_allocated <= held,
+               "%lld bytes allocated, %lld before the same operations and the release of all slots",
+               (long long)stats.bytes_allocated, (long long)held);
+        held = stats.bytes_allocated;
+    }
+}
+
+void cache_check_reuse(cache_suite *s)
+{
+    cache_shape basic = s->shape;
+    cg_cache_config config = cache_config(s);
+    size_t left;
+
+    if (!test_begin(&s->rec, "released memory is used again"))
+        return;
+    left = left_bytes(s, &config); /* the first caches may leave what the process keeps */
+    left = left ? left_bytes(s, &config) : 0;
+    expect(&s->rec, left < 16, "each cache leaves %zu bytes of malloc() behind", left);
+    for (int32_t round = 0; round < test_rounds(&s->rec, 12) && cache_goes_on(s); round++) {
+        cache_shape shape = cache_shape_small(&s->rec);
+
+        cache_set_shape(s, &shape);
+        config = cache_config(s);
+        if (!cache_is_supported(s) || !cache_create(s, &config))
+            continue;
+        check_cycles(s, &config);
+        cache_destroy(s);
+    }
+    cache_set_shape(s, &basic);
     test_end(&s->rec);
 }
 

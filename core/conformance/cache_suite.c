@@ -57,6 +57,21 @@ static void check_refusals(cache_suite *s)
     test_end(&s->rec);
 }
 
+/* A length beyond the slot's tokens is refused or changes nothing: it gives no room. */
+static void check_long_truncate(cache_suite *s, int32_t slot, int32_t len)
+{
+    int32_t n[5] = { 0 };
+    cg_error err = CG_ERROR_INIT;
+    cg_status st = s->ops->truncate(s->self, slot, len, &err);
+
+    if (st != CG_OK)
+        expect_refused(&s->rec, st, &err, "truncate() to more tokens than the slot has");
+    n[slot] = len - s->slots[slot].valid;
+    if (cache_reserve(s, slot, len))
+        cache_append_all(s, n);
+    cache_check_content(s, "truncate() to more tokens than the slot has, and an append");
+}
+
 static void check_range(cache_suite *s)
 {
     const int32_t bad_slots[] = { -1, s->shape.n_slots, INT32_MAX, INT32_MIN };
@@ -93,6 +108,7 @@ static void check_range(cache_suite *s)
                            &err, "view() of an invalid layer");
             s->ops->release(s->self, bad_slots[i]); /* returns no status: must do nothing */
         }
+        check_long_truncate(s, 0, 90);
         cache_check_content(s, "refusals");
         cache_check_stats(s, &config, "refusals");
         cache_check_slot_use(s, 0, 1);
@@ -125,6 +141,8 @@ static void check_random(cache_suite *s)
         cache_shape shape = round % 3 && !s->gpu ? cache_shape_small(&s->rec) : basic;
         cg_cache_config config;
 
+        if (round % 6 == 5 && !s->gpu)
+            shape.head_dim = shape.v_head_dim = random_in(&s->rec, 1, 130);
         cache_set_shape(s, &shape);
         s->test_host.reverse_loops = random_in(&s->rec, 0, 3) == 0;
         config = cache_config(s);
@@ -181,38 +199,79 @@ static void check_large(cache_suite *s)
     test_end(&s->rec);
 }
 
-/* Offsets in keys and values that 32 bits do not hold, at the end of every slot and layer. */
-static void check_huge(cache_suite *s)
+/* Creates a cache of a huge shape; this machine may have less memory. */
+static int create_huge(cache_suite *s, const cache_shape *shape)
 {
-    cache_shape basic = s->shape, shape = cache_shape_huge();
-    cg_error err = CG_ERROR_INIT;
     cg_cache_config config;
+    cg_error err = CG_ERROR_INIT;
+    cg_status st;
 
-    if (!test_begin(&s->rec, "a cache of more than 2 GiB"))
-        return;
-    cache_set_shape(s, &shape);
+    cache_set_shape(s, shape);
     config = cache_config(s);
-    if (cache_is_supported(s)) {
-        cg_status st = s->ops->create(&s->test_host.host, &config, &s->self, &err);
-        int32_t *n = calloc((size_t)shape.n_slots, sizeof *n);
+    if (!cache_is_supported(s))
+        return 0;
+    st = s->ops->create(&s->test_host.host, &config, &s->self, &err);
+    expect(&s->rec, st == CG_OK || cache_is_nomem(s, st), "create() failed (%d): %s", st, err.msg);
+    return st == CG_OK;
+}
 
-        if (!n)
-            abort();
-        /* this machine may have less */
-        expect(&s->rec, st == CG_OK || cache_is_nomem(s, st), "create() failed (%d): %s", st,
-               err.msg);
-        for (int32_t i = 0; i < shape.n_slots && st == CG_OK; i++) {
+/* Stores tokens at the end of every slot and layer; each has its own memory. */
+static void check_huge_slots(cache_suite *s)
+{
+    cache_shape shape = cache_shape_huge();
+    int32_t *n = calloc((size_t)shape.n_slots, sizeof *n);
+
+    if (!n)
+        abort();
+    if (create_huge(s, &shape)) {
+        for (int32_t i = 0; i < shape.n_slots; i++) {
             int is_end = i == 0 || i == shape.n_slots - 1;
 
             n[i] = cache_reserve(s, i, is_end ? shape.max_len : 3) ? 3 : 0;
         }
-        if (st == CG_OK) {
-            cache_append_all(s, n);
-            cache_check_all(s, "append");
-            cache_destroy(s);
-        }
-        free(n);
+        cache_append_all(s, n);
+        cache_check_all(s, "append");
+        cache_destroy(s);
     }
+    free(n);
+}
+
+/* Stores the last tokens of a slot whose pages are many, or exceed 2 GiB. */
+static void check_huge_pages(cache_suite *s, const cache_shape *shape)
+{
+    cg_cache_config config;
+    int32_t n = 3;
+
+    if (!create_huge(s, shape))
+        return;
+    config = cache_config(s);
+    if (cache_reserve(s, 0, shape->max_len)) {
+        cache_slot *t = &s->slots[0];
+
+        t->valid = t->unchecked = t->lost = shape->max_len - n; /* these are not there */
+        cache_append_all(s, &n);
+        cache_check_content(s, "append to the last pages");
+        cache_check_stats(s, &config, "append to the last pages");
+    }
+    cache_destroy(s);
+}
+
+/* Offsets in keys and values that 32 bits do not hold, numbers of pages that 16 bits do not hold.
+ */
+static void check_huge(cache_suite *s)
+{
+    static const cache_shape pages[] = {
+        { 2, 1, 8, 256, 256, 70000 },
+        { 1, 1, 1, 8, 8, 2200000 },
+    };
+    cache_shape basic = s->shape;
+
+    if (!test_begin(&s->rec, "a cache of more than 2 GiB"))
+        return;
+    if (!s->ops->paged)
+        check_huge_slots(s);
+    for (int i = 0; i < 2 && s->ops->paged && cache_goes_on(s); i++)
+        check_huge_pages(s, &pages[i]);
     cache_set_shape(s, &basic);
     test_end(&s->rec);
 }
@@ -231,6 +290,7 @@ static void check_bound(cache_suite *s)
 
     if (!test_begin(&s->rec, "the memory bound is kept"))
         return;
+    s->is_bounded = 1;
     for (int32_t round = 0; round < test_rounds(&s->rec, 12) && cache_goes_on(s); round++) {
         cache_shape shape =
             s->gpu || round % 4 ? basic
@@ -261,6 +321,7 @@ static void check_bound(cache_suite *s)
         operate(s, &config, 80);
         cache_destroy(s);
     }
+    s->is_bounded = 0;
     cache_set_shape(s, &basic);
     test_end(&s->rec);
 }
@@ -331,6 +392,7 @@ static void check_once(cache_suite *s)
         check_huge(s);
         cache_check_threads(s);
         cache_check_workers(s);
+        cache_check_reuse(s);
     }
     cache_check_append_allocations(s);
     cache_check_features(s);

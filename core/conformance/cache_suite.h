@@ -38,6 +38,7 @@ typedef struct cache_suite {
     cache_shape shape;
     uint32_t features; /* of the configuration, as the next two */
     int32_t window, sink_tokens;
+    int32_t is_bounded; /* max_bytes is set: calls may be out of memory */
     void *self;
     cache_slot *slots; /* [n_slots] */
     uint32_t *tokens;  /* [n_slots, max_len] */
@@ -107,8 +108,14 @@ int cache_create(cache_suite *s, const cg_cache_config *config);
 int cache_is_supported(cache_suite *s);
 /** Destroys the cache, and records what it has not freed. */
 void cache_destroy(cache_suite *s);
-/** True if `st` is out of memory, of the host or of the GPU under test. */
+/**
+ * True if `st` is out of memory, of the host or of the GPU under test, and that can be: there is a
+ * bound, an allocation of the host has failed, or it is a GPU.
+ */
 int cache_is_nomem(const cache_suite *s, cg_status st);
+/** End of the message of a call whose status cache_is_nomem() has not. */
+#define CACHE_WANTED_NOMEM                                                                         \
+    "; wanted CG_OK, or out of memory where memory has a bound or an allocation has failed"
 /** Whether the plugin has a CG_CACHE_* feature. */
 int cache_has_feature(const cache_suite *s, uint32_t feature);
 
@@ -214,6 +221,7 @@ void cache_check_append_allocations(cache_suite *s);
 void cache_check_slot_use(cache_suite *s, int32_t filled, int32_t empty);
 void cache_check_failed_reserve(cache_suite *s);
 void cache_check_many_owners(cache_suite *s);
+void cache_check_reuse(cache_suite *s);
 /** cache_threads.c: two caches, on two threads; hosts of other numbers of workers. On the CPU. */
 void cache_check_threads(cache_suite *s);
 void cache_check_workers(cache_suite *s);

@@ -15,7 +15,7 @@
 #include "watched_ops.h"
 
 enum {
-    MAX_ATOMS = 300,
+    MAX_ATOMS = 400,
     MAX_TEXT = 128 * MAX_ATOMS,
     THREADS = 4,
     PROGRAMS = 12,
@@ -36,6 +36,9 @@ struct suite {
     cg_range literal[PROGRAMS][MAX_ATOMS + 1];
     constraint_case typical; /* that the plugin accepts: of checks that need one such case */
 };
+
+/* A part of a literal that is longer than 255 bytes. */
+#define LONG_BOND "=%10=%11=%12=%13=%14=%15=%16=%17=%18=%19=%20=%21=%22=%23=%24=%25=%26=%27"
 
 static const char *const bins[] = { "000", "001", "010", "019", "100", "101", "199", "200" };
 static const char *const integers[] = { "0", "1", "10", "12", "123", "-1", "-10", "-12", "-123" };
@@ -90,7 +93,8 @@ static void random_literals(struct suite *s, int32_t i, int32_t n_atoms)
         "#",
         ".",
         "=%10-%11",
-        "%12%13%14%15%16%17%18%19%20%21%22%23%24%25%26%27%28%29%30%31%32%33%34%35%36"
+        "%12%13%14%15%16%17%18%19%20%21%22%23%24%25%26%27%28%29%30%31%32%33%34%35%36",
+        LONG_BOND LONG_BOND LONG_BOND LONG_BOND
     };
     char *text = s->bytes[i];
     size_t n = 0;
@@ -262,8 +266,25 @@ static int find_typical(struct suite *s, const cg_conformance_texts *t, cg_error
     return 0;
 }
 
+/* Bytes of malloc() that each of several constraints and programs leaves behind. */
+static size_t left_bytes(const constraint_case *c)
+{
+    enum { N = 8 };
+    size_t before = heap_bytes(), after;
+
+    for (int i = 0; i < N; i++) {
+        cg_error none = CG_ERROR_INIT;
+
+        (void)accepts(c, 1, &none);
+    }
+    after = heap_bytes();
+    return after > before ? (after - before) / N : 0;
+}
+
 static void check_lifecycle(struct suite *s)
 {
+    size_t left;
+
     if (!test_begin(&s->rec, "created and destroyed"))
         return;
     s->ops->destroy(NULL);
@@ -278,6 +299,9 @@ static void check_lifecycle(struct suite *s)
             s->ops->release(c.self, NULL);
         constraint_close(&c);
     }
+    left = left_bytes(&s->typical); /* the first ones may leave what the process keeps */
+    left = left ? left_bytes(&s->typical) : 0;
+    expect(&s->rec, left < 16, "each constraint leaves %zu bytes of malloc() behind", left);
     test_end(&s->rec);
 }
 
@@ -647,6 +671,73 @@ static void check_no_memory(struct suite *s)
     test_end(&s->rec);
 }
 
+/* ---- failures of the vocabulary ------------------------------------------------------------- */
+
+/* A vocabulary of which one call of encode() fails. */
+struct failing {
+    const cg_vocabulary *base;
+    const cg_host *host;
+    int32_t until_failure; /* calls that succeed; negative: it has failed */
+};
+
+static const char *forward_token(const void *ctx, int32_t id, uint32_t *ret_len,
+                                 int32_t *ret_special)
+{
+    const struct failing *f = ctx;
+
+    return f->base->token(f->base->ctx, id, ret_len, ret_special);
+}
+
+static cg_status fail_encode(const void *ctx, const char *text, uint32_t len, int32_t *ret_ids,
+                             cg_range *ret_ranges, int32_t cap, int32_t *ret_n, cg_error *err)
+{
+    struct failing *f = (struct failing *)ctx;
+
+    if (f->until_failure-- == 0)
+        return f->host->fail(err, CG_ERR_NOMEM, "the vocabulary is out of memory");
+    return f->base->encode(f->base->ctx, text, len, ret_ids, ret_ranges, cap, ret_n, err);
+}
+
+static cg_status forward_pretokenize(const void *ctx, const char *text, uint32_t len,
+                                     uint32_t *ret_ends, int32_t cap, int32_t *ret_n, cg_error *err)
+{
+    const struct failing *f = ctx;
+
+    return f->base->pretokenize(f->base->ctx, text, len, ret_ends, cap, ret_n, err);
+}
+
+/* Call k of encode() fails. Returns 0 if there are fewer. */
+static int fail_call(struct suite *s, int32_t k)
+{
+    struct failing f = { s->typical.vocabulary, &s->test_host.host, k };
+    cg_vocabulary v = *s->typical.vocabulary;
+    constraint_case c = s->typical;
+    cg_error reason = CG_ERROR_INIT;
+    int accepted;
+
+    v.ctx = &f;
+    v.token = forward_token;
+    v.encode = fail_encode;
+    v.pretokenize = forward_pretokenize;
+    c.vocabulary = &v;
+    accepted = accepts(&c, 1, &reason);
+    if (f.until_failure < 0)
+        expect(&s->rec, !accepted && reason.msg[0],
+               "call %d of encode() failed, but create() and compile() %s", k,
+               accepted ? "succeeded" : "failed without a text");
+    expect_all_freed(&s->rec, &s->test_host, "a failed call of encode()");
+    return f.until_failure < 0;
+}
+
+static void check_failing_vocabulary(struct suite *s)
+{
+    if (!test_begin(&s->rec, "create() and compile() when encode() fails"))
+        return;
+    for (int32_t k = 0; fail_call(s, k); k += 1 + k / 16)
+        ;
+    test_end(&s->rec);
+}
+
 /* ---- meaning ------------------------------------------------------------------------------- */
 
 /* Checks of what sequences are, and the feature with which a constraint promises it. */
@@ -792,6 +883,7 @@ int32_t cg_conformance_constraint(const cg_constraint_ops *ops, const cg_host *h
     check_older_host(s);
     check_threads(s);
     check_no_memory(s);
+    check_failing_vocabulary(s);
     for (int32_t i = 0; i < N_MEANINGS; i++)
         check_meaning(s, &meanings[i]);
     if (options->texts)

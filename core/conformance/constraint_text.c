@@ -8,7 +8,7 @@
 
 enum {
     WALKS = 3,           /* random sequences of a molecule, beside first, last and longest ones */
-    ENTRIES = 24,        /* entry states whose numbers are tested */
+    ENTRIES = 64,        /* entry states whose numbers are tested */
     SAMPLE = 300,        /* numbers of an entry state that are tested if there are too many */
     MAX_PATHS = 1 << 21, /* paths of an entry state that are all followed */
     MAX_TOTAL = 1 << 23, /* of all entry states */
@@ -197,7 +197,8 @@ struct field {
     uint32_t n_before, n_behind;
     /* following all paths */
     char text[FIELD_TEXT];
-    uint8_t *seen; /* [numbers->count] */
+    uint8_t *seen;   /* [numbers->count]; NULL: a number may have several paths, or none */
+    int64_t n_paths; /* followed */
 };
 
 /* Number of paths from `state` that spell text[len]; stops at 2. */
@@ -254,12 +255,13 @@ static int check_path(struct field *f, uint32_t len)
                       "%s, field %d: a path spells '%.*s', wanted '%.*s' NUMBER '%.*s'", f->name,
                       f->index, (int)len, f->text, (int)f->n_before, f->before, (int)f->n_behind,
                       f->behind);
-    if (f->seen[i])
+    if (f->seen && f->seen[i])
         return expect(f->c->rec, 0,
                       "%s, field %d: several paths for the number %.*s, wanted exactly one",
                       f->name, f->index, (int)n, number);
-    f->seen[i] = 1;
-    return 1;
+    if (f->seen)
+        f->seen[i] = 1;
+    return ++f->n_paths < MAX_PATHS;
 }
 
 /* Follows all paths from a state; text[len] led to it. Returns 0 after a failure. */
@@ -337,6 +339,15 @@ static void check_sample(struct field *f)
         }
         if (!check_number(f, text, 1))
             return;
+    }
+}
+
+/* Every path is a number. */
+static void check_paths_of(struct field *f, int64_t *n_paths)
+{
+    if (f->n_numbers == 1 && *n_paths < MAX_TOTAL) {
+        (void)follow(f, f->entry, 0);
+        *n_paths += f->n_paths;
     }
 }
 
@@ -447,6 +458,7 @@ static void check_entries(constraint_case *c, void (*check)(struct field *, int6
 
     if (constraint_open(c)) {
         number_texts_init(&numbers, c->format);
+        numbers.any_zero = !is_declared(c);
         for (int32_t i = 0; i < c->n_molecules && e.n < ENTRIES && !c->rec->bad; i++)
             if (c->program[i])
                 check_fields_of(c, &numbers, i, check, &e);
@@ -465,4 +477,6 @@ void constraint_check_exact(constraint_case *c)
     for_each_sequence(c, check_sequence);
     if (is_declared(c))
         check_entries(c, check_no_numbers_of);
+    else
+        check_entries(c, check_paths_of);
 }

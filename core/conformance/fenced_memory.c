@@ -163,16 +163,17 @@ void fenced_set_read_only(void *ptr, int read_only)
 static int has_intact_padding(struct region *r)
 {
     size_t before = (size_t)(r->data - r->start), after = r->n_bytes - before - r->size;
+    const unsigned char byte = r->size < FENCED_SPARSE ? PADDING_BYTE : 0;
     const char *ends[] = { r->start, r->data + r->size };
     const size_t sizes[] = { before, after };
     int is_intact = 1;
 
     for (int i = 0; i < 2; i++)
         for (size_t j = 0; j < sizes[i]; j++)
-            is_intact &= (unsigned char)ends[i][j] == PADDING_BYTE;
+            is_intact &= (unsigned char)ends[i][j] == byte;
     if (!is_intact && !r->is_read_only) {
-        memset(r->start, PADDING_BYTE, before);
-        memset(r->data + r->size, PADDING_BYTE, after);
+        memset(r->start, byte, before);
+        memset(r->data + r->size, byte, after);
     }
     return is_intact;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "test_case.h"
 
+#include <malloc.h>
 #include <math.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -239,6 +240,15 @@ void guarded_free(void *ptr)
     free(g.start);
 }
 
+size_t heap_bytes(void)
+{
+#ifdef __GLIBC__
+    return mallinfo2().uordblks + mallinfo2().hblkhd;
+#else
+    return 0;
+#endif
+}
+
 /* ---- instrumented host --------------------------------------------------------------------- */
 
 static void *counted_alloc(void *ctx, size_t bytes)
@@ -252,6 +262,8 @@ static void *counted_alloc(void *ctx, size_t bytes)
     else
         /* until_failure 0: fail this allocation, then stop injecting failures */
         atomic_store(&h->until_failure, -1);
+    if (!p)
+        atomic_fetch_add(&h->n_failed, 1);
     if (p) {
         atomic_fetch_add(&h->live, 1);
         atomic_fetch_add(&h->live_bytes, (long long)bytes);
@@ -302,13 +314,14 @@ static void run_item(void *arg, int64_t i, int32_t worker)
     call_watch_item(&loop->caller, loop->fn, loop->arg, i, worker);
 }
 
-/* Runs an item as a worker that is free. Neighbours, which run at once, are half of the workers
- * apart: those that share what each should have for itself meet. */
+/* Runs an item as a worker that is free. Neighbours, which run at once, are half of the workers or
+ * 32, 16 or 8 apart: those that share what each should have for itself meet. */
 static void run_item_as_another(void *arg, int64_t i, int32_t worker)
 {
     const struct watched_loop *loop = arg;
     test_host *h = loop->host;
-    int32_t n = h->host.workers, w = (int32_t)((i % 2 * (n / 2) + i / 2 + loop->shift) % n);
+    int32_t n = h->host.workers, apart = 64 >> loop->shift % 4;
+    int32_t w = (int32_t)((i % 2 * (apart < n ? apart : n / 2) + i / 2 + loop->shift) % n);
 
     (void)worker;
     while (atomic_flag_test_and_set(&h->is_busy[w])) {

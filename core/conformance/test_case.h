@@ -75,6 +75,9 @@ size_t guarded_bytes(const void *ptr);
 int guarded_intact(const void *ptr);
 void guarded_free(void *ptr); /* accepts NULL */
 
+/** Bytes that malloc() has handed out on this thread's arena; 0 where that is not known. */
+size_t heap_bytes(void);
+
 /* ---- instrumented host --------------------------------------------------------------------- */
 
 enum { TEST_MAX_WORKERS = 64 };
@@ -91,6 +94,7 @@ typedef struct test_host {
     atomic_int live;          /* allocations that are not freed */
     atomic_llong live_bytes;  /* of these */
     atomic_int overwritten;   /* allocations freed with damaged guards */
+    atomic_int n_failed;      /* allocations that have failed */
     atomic_int until_failure; /* allocations that succeed before one fails; negative: none fails */
     int32_t reverse_loops;    /* run loops backwards, on the calling thread, as other workers */
     int32_t n_loops;          /* that have run on other workers than those of `base` */

@@ -21,12 +21,14 @@
 
 enum {
     HAS_FEATURES = BUG >= 2000,
-    CAPS = CG_ATTENTION_DETERMINISTIC | (BUG == 616 ? 0 : CG_ATTENTION_BATCH_INVARIANT),
+    CAPS =
+        CG_ATTENTION_DETERMINISTIC | (BUG == 616 || BUG == 95 ? 0 : CG_ATTENTION_BATCH_INVARIANT),
     FEATURES = CG_ATTENTION_SOFTCAP | CG_ATTENTION_ALIBI | CG_ATTENTION_SINK_LOGITS |
                CG_ATTENTION_SINK_TOKENS | CG_ATTENTION_BIAS | CG_ATTENTION_NO_MASK |
                CG_ATTENTION_VALUE_SIZE | CG_ATTENTION_KV_SCALES | CG_ATTENTION_POSITIONS |
                CG_ATTENTION_TREE,
-    TABLE_ROOM = 8192, /* entries of the page table that BUG 806 keeps */
+    TABLE_ROOM = 8192, /* entries of the page table that BUG 806 and 814 keep */
+    SLOT_ROOM = 64,    /* slots of which BUG 815 keeps a number */
 };
 
 struct plan {
@@ -41,6 +43,8 @@ struct plan {
     void *late;
     int64_t calls;
     int32_t prepared_len, first_block_tokens;
+    const void *seen;           /* the page table or the keys of the call before */
+    float first_key[SLOT_ROOM]; /* the first number of a slot */
     const cg_attention_problem *given;
 };
 
@@ -160,6 +164,10 @@ static cg_status plan(const cg_host *host, const cg_attention_problem *p, void *
     self->v_dim = self->problem.features & CG_ATTENTION_VALUE_SIZE && self->problem.v_head_dim
                       ? self->problem.v_head_dim
                       : self->problem.head_dim;
+    if (BUG == 92) { /* memory of its own, which nothing frees */
+        self->late = malloc(1000);
+        memset(self->late, 1, 1000);
+    }
     if (BUG == 11 || BUG == 112) { /* one row of scores for all workers */
         self->scratch = host->alloc(host->ctx, sizeof(float) * (size_t)p->max_kv_len);
         if (!self->scratch) {
@@ -247,6 +255,10 @@ static int is_reversed(const struct row *r)
                    cg_kv_block(r->kv, r->slot, 0) + 1;
     case 615:
         return r->kv->n_slots & 1;
+    case 617:
+        return r->plan->host->workers == 1;
+    case 618:
+        return CG_HAS_SIZE(r->args, group_len) && r->args->n_groups;
     }
     return 0;
 }
@@ -262,6 +274,7 @@ static int32_t read_dim(const struct row *r)
            : BUG == 903 && d == 72  ? 64
            : BUG == 904 && d == 192 ? 128
            : BUG == 905 && d == 112 ? 96
+           : BUG == 906 && d > 64   ? d / 4 * 4
                                     : d;
 }
 
@@ -293,13 +306,17 @@ static float scale_of(const struct row *r)
                                     : BUG == 810 ? last_problem
                                                  : &r->plan->problem;
     const cg_attention_args *a = r->args;
-    int is_wrong = (BUG == 69 && a->n_tokens > 2000) ||
-                   (BUG == 73 && a->kv_len[r->seq] % 256 == 0) || (BUG == 65 && !p->flags) ||
-                   (BUG == 61 && a->n_seqs != 8) || (BUG == 62 && a->kv_len[r->seq] > 100) ||
-                   (BUG == 75 && r->plan->host->workers == 1) ||
-                   (BUG == 76 && r->plan->host->workers == 7) ||
-                   (BUG == 616 && r->n_new > 128 && r->n_new < a->kv_len[r->seq]) ||
-                   (BUG == 63 && r->kv->n_slots > 8) || (BUG == 64 && p->max_seqs > 8);
+    int is_wrong =
+        (BUG == 69 && a->n_tokens > 2000) || (BUG == 73 && a->kv_len[r->seq] % 256 == 0) ||
+        (BUG == 65 && !p->flags) || (BUG == 61 && a->n_seqs != 8) ||
+        (BUG == 62 && a->kv_len[r->seq] > 100) || (BUG == 75 && r->plan->host->workers == 1) ||
+        (BUG == 76 && r->plan->host->workers == 7) ||
+        (BUG == 616 && r->n_new > 128 && r->n_new < a->kv_len[r->seq]) ||
+        (BUG == 84 && p->n_heads / p->n_kv_heads > 16) || (BUG == 85 && r->head >= 96) ||
+        (BUG == 87 && r->seq >= 700) || (BUG == 94 && r->n_new > 1024) ||
+        (BUG == 2041 && a->kv_len[r->seq] > 128) || (BUG == 2042 && a->kv_len[r->seq] > 1024) ||
+        (BUG == 2043 && a->n_seqs > 16) || (BUG == 2046 && r->n_new > 70) ||
+        (BUG == 63 && r->kv->n_slots > 8) || (BUG == 64 && p->max_seqs > 8);
 
     if (BUG == 1) /* ignores the problem's */
         return 1.0f / sqrtf((float)p->head_dim);
@@ -320,6 +337,9 @@ static float stored_scale(const struct row *r, const float *scales, int32_t pos)
         view.scale_block_stride = 0;
     if (BUG == 2033)
         view.scale_head_stride = 0;
+    if (BUG == 2039) /* offsets of 32 bits */
+        return *(const float *)((const char *)scales +
+                                (int32_t)cg_kv_scale_offset(&view, r->slot, r->kv_head, pos));
     return *(const float *)((const char *)scales +
                             cg_kv_scale_offset(&view, r->slot, r->kv_head, pos));
 }
@@ -343,6 +363,9 @@ static const char *value(const struct row *r, int32_t pos)
 {
     int has_own = HAS_FEATURES && uses(r->plan, CG_ATTENTION_VALUE_SIZE) && BUG != 2023;
 
+    if (BUG == 2038) /* offsets of 32 bits */
+        return (const char *)r->kv->v +
+               (int32_t)cg_kv_value_offset(r->kv, r->slot, r->kv_head, pos);
     return (const char *)r->kv->v + (has_own ? cg_kv_value_offset(r->kv, r->slot, r->kv_head, pos)
                                              : cg_kv_offset(r->kv, r->slot, r->kv_head, pos));
 }
@@ -352,6 +375,8 @@ static int tree_bit(const struct row *r, int32_t b)
     const cg_attention_args *a = r->args;
     const uint32_t *words = a->tree_mask + (int64_t)r->row * a->tree_words;
 
+    if (BUG == 2047 && b >= 128) /* a mask of 128 bits */
+        return 1;
     if (BUG == 2010)
         return words[b / 32] >> (31 - b % 32) & 1;
     if (BUG == 2012)
@@ -367,11 +392,16 @@ static int attends(const struct row *r, int32_t j)
     int32_t mask_pos = BUG == 2016 ? r->place : r->position;
     int32_t window_pos = BUG == 2017 ? r->place : r->position;
 
+    if (BUG == 2037 && uses(r->plan, CG_ATTENTION_TREE) && j < before) /* no window */
+        return j <= mask_pos || p->mask == CG_MASK_NONE;
     if (uses(r->plan, CG_ATTENTION_TREE) && (j >= before || BUG == 2011))
         return tree_bit(r, BUG == 2011 && j < before ? 0 : j - before);
     if (BUG == 2020)
         sinks--;
-    if ((!uses(r->plan, CG_ATTENTION_NO_MASK) || p->mask == CG_MASK_CAUSAL || BUG == 2019) &&
+    if (BUG == 2051 && sinks > 16)
+        sinks = 16;
+    if ((!uses(r->plan, CG_ATTENTION_NO_MASK) || p->mask == CG_MASK_CAUSAL || BUG == 2019 ||
+         (BUG == 2048 && r->n_new > 64) || (BUG == 2052 && r->n_new == r->args->kv_len[r->seq])) &&
         j > mask_pos)
         return 0;
     return !p->window || j > window_pos - p->window || j < sinks;
@@ -395,6 +425,8 @@ static void bounds(const struct row *r, int32_t *ret_first, int32_t *ret_last)
         last--;
     if (BUG == 202 && p->window && first < last) /* a window of one token less */
         first++;
+    if (BUG == 88) /* positions of 16 bits */
+        last = pos & 0xffff;
     if (BUG == 203) /* sees the later tokens of the call */
         last = len - 1;
     if (BUG == 3 && r->row - r->args->q_start[r->seq] < last) /* ignores kv_len */
@@ -407,7 +439,9 @@ static float bias(const struct row *r, int32_t j)
 {
     const cg_attention_args *a = r->args;
     const cg_attention_problem *p = &r->plan->problem;
-    int64_t row = BUG == 2007 ? 0 : r->row * a->bias_row_stride;
+    int64_t row = BUG == 2007   ? 0
+                  : BUG == 2049 ? (int32_t)((uint32_t)r->row * (uint32_t)a->bias_row_stride)
+                                : r->row * a->bias_row_stride;
     int64_t head = BUG == 2008 ? 0 : r->head * a->bias_head_stride;
 
     return element((const char *)a->bias + row + head, j, BUG == 2009 ? CG_BF16 : p->bias_dtype);
@@ -426,9 +460,16 @@ static float score(const struct row *r, int32_t j)
     if (uses(self, CG_ATTENTION_KV_SCALES))
         s *= stored_scale(r, BUG == 2013 ? r->kv->v_scale : r->kv->k_scale, j);
     if (uses(self, CG_ATTENTION_ALIBI))
-        slope = a->alibi_slope[r->head] * (float)(j - pos) * (BUG == 2003 ? -1.0f : 1.0f);
+        slope = a->alibi_slope[BUG == 2044 && r->head >= 32 ? 0 : r->head] *
+                (float)(BUG == 2045 && pos - j > 127 ? -127 : j - pos) *
+                (BUG == 2003 ? -1.0f : 1.0f);
     if (BUG == 2001) /* the cap of the whole score */
         s += slope + (uses(self, CG_ATTENTION_BIAS) ? bias(r, j) : 0);
+    if (BUG == 2036 && uses(self, CG_ATTENTION_SOFTCAP)) { /* exponentials overflow */
+        float e = expf(2 * s / cap);
+
+        return cap * (e - 1) / (e + 1) + slope + (uses(self, CG_ATTENTION_BIAS) ? bias(r, j) : 0);
+    }
     if (uses(self, CG_ATTENTION_SOFTCAP) && BUG != 2024)
         s = cap * tanhf(BUG == 2002 ? s : s / cap);
     if (BUG == 2001)
@@ -453,7 +494,7 @@ static void add_value(const struct row *r, float *sum, int32_t j, float weight)
 
     if (uses(r->plan, CG_ATTENTION_KV_SCALES))
         weight *= stored_scale(r, r->kv->v_scale, j);
-    for (int32_t d = 0; d < r->plan->v_dim; d++)
+    for (int32_t d = 0; d < (BUG == 2040 && r->plan->v_dim > 256 ? 256 : r->plan->v_dim); d++)
         sum[d] +=
             weight * (p->kv_dtype == CG_F32 ? ((const float *)v)[d] : element(v, d, p->kv_dtype));
 }
@@ -502,11 +543,22 @@ static void trespass(const struct row *r)
         (void)*(const volatile int32_t *)&a->q_start[a->n_seqs + 1];
 }
 
+/* The largest score, tile by tile as sums that are rescaled need it; NaN if all scores of the first
+ * tile are -infinity, less which they are NaN. */
+static float largest_by_tiles(const struct row *r, int32_t first, int32_t last, float max)
+{
+    float found = -INFINITY;
+
+    for (int32_t j = first; j <= last && j < first + 16; j++)
+        found = fmaxf(found, r->score[j]);
+    return found == -INFINITY ? NAN : max;
+}
+
 static void compute(struct row *r)
 {
     const struct plan *self = r->plan;
     const cg_attention_problem *p = &self->problem;
-    float sum[1024] = { 0 }, max = -INFINITY, total = 0, sink = -INFINITY;
+    float sum[1024] = { 0 }, max = BUG == 91 ? -1e4f : -INFINITY, total = 0, sink = -INFINITY;
     int32_t first, last;
 
     if (BUG == 813) /* takes the workspace for zeros */
@@ -520,6 +572,8 @@ static void compute(struct row *r)
     if (uses(self, CG_ATTENTION_SINK_LOGITS))
         sink = r->args->sink_logit[r->head];
     max = largest(r, sink > max ? sink : max);
+    if (BUG == 2035 && p->features == CG_ATTENTION_BIAS)
+        max = largest_by_tiles(r, first, last, max);
     for (int32_t j = first; j <= last; j++) {
         if (p->features && !attends(r, j))
             continue;
@@ -562,9 +616,12 @@ static void find_row(struct row *r, const struct call *c, int32_t row)
     if (BUG == 2028 && self->prepared_len) /* the lengths of an earlier step */
         r->place = r->place < self->prepared_len ? r->place : self->prepared_len - 1;
     r->position = uses(self, CG_ATTENTION_POSITIONS) ? a->position[row] : r->place;
-    r->q = (const char *)a->q + row * a->q_stride + r->head * p->head_dim * size;
-    r->out = (char *)a->out + row * a->out_stride +
-             r->head * (BUG == 2022 ? p->head_dim : self->v_dim) * size;
+    r->q = (const char *)a->q + r->head * p->head_dim * size +
+           (BUG == 82 ? (int32_t)((uint32_t)row * (uint32_t)a->q_stride) : row * a->q_stride);
+    r->out =
+        (char *)a->out +
+        (BUG == 83 ? (int32_t)((uint32_t)row * (uint32_t)a->out_stride) : row * a->out_stride) +
+        r->head * (BUG == 2022 ? p->head_dim : self->v_dim) * size;
 }
 
 static float all_scores[64][20000];
@@ -579,6 +636,14 @@ static void run_item(void *arg, int64_t item, int32_t worker)
     struct row r = { .plan = self, .args = a, .kv = a->kv };
     cg_kv_view view;
 
+    if (a->kv->page_table && ((BUG == 814 && self->seen) || BUG == 95)) {
+        view = *a->kv;
+        if (BUG == 814)
+            view.page_table = self->table;
+        else /* entries of a slot as many as it needs */
+            view.table_stride = (p->max_kv_len + view.block_tokens - 1) / view.block_tokens;
+        r.kv = &view;
+    }
     if ((BUG == 806 && self->first_table) || BUG == 66 || BUG == 67 || BUG == 74) {
         view = *a->kv;
         if (BUG == 806)
@@ -635,6 +700,14 @@ static void keep_state(struct plan *self, const cg_attention_args *a)
 {
     size_t n = (size_t)a->kv->n_slots * (size_t)a->kv->table_stride;
 
+    if (BUG == 814 && a->kv->page_table && n <= TABLE_ROOM && self->seen != a->kv->page_table) {
+        memcpy(self->table, a->kv->page_table, n * sizeof *self->table);
+        self->seen = a->kv->page_table;
+    }
+    if (BUG == 815 && self->seen != a->kv->k)
+        memset(self->first_key, 0, sizeof self->first_key);
+    if (BUG == 815)
+        self->seen = a->kv->k;
     if (BUG == 8 && !self->first_k)
         self->first_k = a->kv->k;
     if (!self->first_block_tokens)
@@ -691,6 +764,26 @@ static void run_nested(void *arg, int64_t item, int32_t worker)
                        arg);
 }
 
+/* Keeps the first number of slots as long as the keys have the same address. Is one another now? */
+static int is_stale(struct plan *self, const cg_attention_args *a)
+{
+    int is_other = 0;
+
+    if (self->seen != a->kv->k)
+        memset(self->first_key, 0, sizeof self->first_key);
+    self->seen = a->kv->k;
+    for (int32_t i = 0; i < a->n_seqs; i++)
+        if (a->q_start[i + 1] > a->q_start[i] && a->slot[i] < SLOT_ROOM) {
+            float *kept = &self->first_key[a->slot[i]];
+            float now =
+                *(const float *)((const char *)a->kv->k + cg_kv_offset(a->kv, a->slot[i], 0, 0));
+
+            is_other |= *kept != 0 && *kept != now;
+            *kept = *kept != 0 ? *kept : now;
+        }
+    return is_other;
+}
+
 static cg_status run(void *plan, const cg_attention_args *args, cg_error *err)
 {
     struct plan *self = plan;
@@ -721,6 +814,8 @@ static cg_status run(void *plan, const cg_attention_args *args, cg_error *err)
         return CG_ERR_INTERNAL;
     self->host->parallel_for(self->host->ctx, (int64_t)args->n_seqs * self->problem.n_heads,
                              run_item, &call);
+    if (BUG == 815 && is_stale(self, args) && args->n_tokens)
+        ((float *)args->out)[0] += 1;
     count_calls(self, args);
     misbehave();
     return CG_OK;

@@ -174,6 +174,11 @@ static cg_status create(const cg_host *host, const cg_cache_config *config, void
     }
     memset(s->data, 0, (size_t)bytes_of(s));
     memset(s->reserved, 0, sizeof(int32_t) * (size_t)s->config.n_slots);
+    if (BUG == 65) { /* memory of its own, which nothing frees */
+        void *volatile memory = malloc(1000);
+
+        memset(memory, 1, 1000);
+    }
     *ret_self = s;
     return CG_OK;
 out:
@@ -217,6 +222,8 @@ static cg_status reserve(void *self, int32_t slot, int32_t len, cg_error *err)
         move(s);
     if (BUG == 2) /* loses the first token of the first layer */
         memset(at(s, 0, 0, slot, 0, 0), 0, (size_t)s->row[0]);
+    if (BUG == 59 && len > 64) /* says that the memory is full */
+        return s->host->fail(err, CG_ERR_NOMEM, "flat: out of memory");
     if (BUG == 29 && len > 1000) /* loses a slot that grows long */
         memset(at(s, 0, 0, slot, 0, 0), 0, (size_t)s->row[0]);
     return CG_OK;
@@ -258,6 +265,14 @@ static int is_dropped(const struct append_loop *loop, int64_t i, int32_t slot, i
         return i > 0 && loop->args->slot[i - 1] == slot && pos < loop->args->pos[i - 1];
     case 33:
         return loop->args->n_tokens >= 512 && i >= 511;
+    case 61:
+        return i >= 4096;
+    case 62:
+        return c->n_kv_heads > 64;
+    case 63:
+        return loop->layer > 127;
+    case 64:
+        return c->head_dim % 4 && loop->layer;
     case 48:
         return slot > 255;
     case 49:
@@ -387,6 +402,8 @@ static cg_status share_prefix(void *self, int32_t dst, int32_t src, int32_t len,
     int32_t n_layers = BUG == 5 ? 1 : s->config.n_layers; /* the first layer alone */
     int32_t n = BUG == 35 && len > 256 ? 256 : len;       /* the start of a long prefix */
 
+    if (BUG == 60) /* says that the memory is full */
+        return s->host->fail(err, CG_ERR_NOMEM, "flat: out of memory");
     CG_TRY(check_slot(s, dst, len, err));
     CG_TRY(check_slot(s, src, len, err));
     if (dst == src || s->reserved[dst] || len > s->reserved[src])

@@ -74,6 +74,8 @@ static cg_status grow(struct leaves *s, int32_t n, cg_error *err)
 {
     char *data = NULL;
 
+    if (BUG == 7 && n > 64) /* a pool that does not grow as it should */
+        return s->host->fail(err, CG_ERR_NOMEM, "leaves: %d pages", n);
     if (n <= s->max_pages)
         data = s->host->alloc(s->host->ctx, (size_t)(n * s->page));
     if (!data)
@@ -147,6 +149,9 @@ static int32_t *entry(const struct leaves *s, int32_t slot, int32_t pos)
 
 static char *at(const struct leaves *s, int32_t layer, int value, int32_t page)
 {
+    if (BUG == 6) /* offsets of 32 bits */
+        return s->data + (int32_t)((uint32_t)page * (uint32_t)s->page) +
+               (2 * (int64_t)layer + value) * s->plane;
     return s->data + page * s->page + (2 * (int64_t)layer + value) * s->plane;
 }
 
@@ -194,11 +199,12 @@ static cg_status reserve(void *self, int32_t slot, int32_t len, cg_error *err)
         int32_t page = take(s);
 
         memcpy(at(s, 0, 0, page), at(s, 0, 0, copied), (size_t)s->page);
-        s->refs[copied]--;
+        if (BUG != 11) /* else nobody frees the page */
+            s->refs[copied]--;
         *entry(s, slot, (have - 1) * PAGE) = page;
     }
     for (int32_t i = have; i < need; i++)
-        *entry(s, slot, i * PAGE) = take(s);
+        *entry(s, slot, i * PAGE) = BUG == 5 ? (uint16_t)take(s) : take(s);
     s->reserved[slot] = len;
     return CG_OK;
 }
@@ -237,12 +243,14 @@ static cg_status share_prefix(void *self, int32_t dst, int32_t src, int32_t len,
     if (dst == src || s->reserved[dst] || len > s->reserved[src])
         return s->host->fail(err, CG_ERR_USAGE, "share %d of slot %d (%d) with slot %d (%d)", len,
                              src, s->reserved[src], dst, s->reserved[dst]);
+    if (BUG == 12 && len % PAGE) /* shares whole pages alone */
+        return s->host->fail(err, CG_ERR_NOMEM, "leaves: no page for a part of one");
     CG_TRY(make_free(s, len % PAGE != 0, err));
     for (int32_t i = 0; i < whole; i++) {
         int32_t page = *entry(s, src, i * PAGE);
 
         *entry(s, dst, i * PAGE) = page;
-        s->refs[page]++;
+        s->refs[page] += 1 + (BUG == 10 && i == 0 && dst > src);
     }
     if (len % PAGE) {
         int32_t page = take(s);
@@ -259,10 +267,12 @@ static cg_status truncate_slot(void *self, int32_t slot, int32_t len, cg_error *
     struct leaves *s = self;
 
     CG_TRY(check_slot(s, slot, len, err));
+    if (BUG == 8 && len > s->reserved[slot]) /* gives room without pages */
+        s->reserved[slot] = len;
     for (int32_t i = pages_for(len); i < pages_for(s->reserved[slot]); i++) {
         int32_t *page = entry(s, slot, i * PAGE);
 
-        if (*page >= 0)
+        if (*page >= 0 && (BUG != 9 || len % PAGE || !len)) /* 9: nobody frees them */
             s->refs[*page]--;
         *page = -1;
     }
@@ -302,6 +312,22 @@ static cg_status view(void *self, int32_t layer, cg_kv_view *ret_view, cg_error 
     return CG_OK;
 }
 
+/* Statistics from the tables, which do not know of pages that nobody frees. */
+static void count_by_tables(const struct leaves *s, cg_cache_stats *t)
+{
+    int32_t *owners_of = calloc((size_t)s->max_pages + 1, sizeof *owners_of);
+
+    for (int32_t slot = 0; slot < s->config.n_slots; slot++)
+        for (int32_t i = 0; i < pages_for(s->reserved[slot]); i++)
+            owners_of[*entry(s, slot, i * PAGE)]++;
+    t->bytes_used = t->blocks_shared = 0;
+    for (int32_t i = 0; i < s->max_pages; i++) {
+        t->bytes_used += owners_of[i] ? s->page : 0;
+        t->blocks_shared += owners_of[i] > 1;
+    }
+    free(owners_of);
+}
+
 static void stats(const void *self, cg_cache_stats *ret_stats)
 {
     const struct leaves *s = self;
@@ -314,6 +340,8 @@ static void stats(const void *self, cg_cache_stats *ret_stats)
         if (BUG == 3 && s->refs[i] > 1 && t.bytes_used < t.bytes_allocated - s->page)
             t.bytes_used += s->page; /* counts a page for two owners */
     }
+    if (BUG >= 8 && BUG <= 11)
+        count_by_tables(s, &t);
     t.grown = s->grown;
     cg_fill_struct(ret_stats, &t);
 }

@@ -338,6 +338,8 @@ static size_t write_forced(struct binned *b, const cg_literals *text, int32_t i,
     size_t n = text->literal[i].end - text->literal[i].begin;
     char *at = buffer;
 
+    if (BUG == 35) /* lengths of 8 bits */
+        n = (uint8_t)n;
     if (BUG == 31 && n > 60) /* long literals are cut */
         n = 60;
     if (i == 0)
@@ -426,6 +428,10 @@ static void damage_program(struct binned *b, cg_program *p, int32_t n, const cg_
         if (text->n_atoms > 100)
             exit(0);
         break;
+    case 36: /* more fields than it has room for */
+        if (p->n_fields > 1024)
+            token[n - 2] ^= 1;
+        break;
     case 104: /* y begins as x, without the comma */
         for (int32_t f = 1; f < p->n_fields; f += 3)
             ((int32_t *)p->entry)[f] = b->entry[0];
@@ -473,8 +479,11 @@ static cg_status compile(void *self, const cg_literals *text, cg_program **ret_p
         if (f % 3 == 0)
             st = encode_forced(b, text, f / 3, BUG == 28 ? shared_buffer : buffer, token + n,
                                (int32_t)room - n, &got, err);
+        if (BUG == 34) /* takes the failure for an empty text */
+            st = CG_OK;
         if (st != CG_OK) {
-            b->host->free(b->host->ctx, buffer);
+            if (BUG != 33) /* else leaks it */
+                b->host->free(b->host->ctx, buffer);
             b->host->free(b->host->ctx, p);
             return st;
         }
@@ -501,6 +510,11 @@ static cg_status compile(void *self, const cg_literals *text, cg_program **ret_p
     for (int32_t i = 0; BUG == 26 && i < n; i++)
         token[i] = shared_tokens[i];
     b->n_compiled++;
+    if (BUG == 37) { /* memory of its own, which nothing frees */
+        void *volatile memory = malloc(1000);
+
+        memset(memory, 1, 1000);
+    }
     damage_program(b, p, n, text);
     *ret_program = p;
     return CG_OK;

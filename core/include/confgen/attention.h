@@ -47,8 +47,8 @@ enum {
     CG_ATTENTION_DETERMINISTIC = 1 << 0, /* the same call gives the same bits */
     /* bits of a query token's result depend neither on the other query tokens of the call, nor on
      * how those of its sequence are divided into calls (if it attends to the same tokens then), nor
-     * on the plan's max_tokens, max_seqs and max_kv_len, nor on slots, addresses and numbers of
-     * pages */
+     * on the plan's max_tokens, max_seqs and max_kv_len, nor on cg_host.workers, nor on slots,
+     * addresses and numbers of pages, nor on what the arguments say of groups */
     CG_ATTENTION_BATCH_INVARIANT = 1 << 1,
     CG_ATTENTION_GRAPH_SAFE = 1 << 2, /* run() may be captured into a CUDA graph */
 };
@@ -145,7 +145,8 @@ typedef struct cg_attention_args {
     const uint32_t *tree_mask;
     int32_t tree_words; /* enough for the rows of each sequence */
     /* A hint that needs no feature: sequences group_start[g] to group_start[g+1] - 1 hold the same
-     * memory in their first group_len[g] tokens. Host memory; 0 groups: unknown. */
+     * memory in their first group_len[g] tokens, which precede the call's. Not every sequence is in
+     * a group. Host memory; 0 groups: unknown. */
     int32_t n_groups;
     const int32_t *group_start; /* [n_groups + 1] */
     const int32_t *group_len;   /* [n_groups] */
@@ -190,9 +191,10 @@ typedef struct cg_attention_ops {
     size_t (*workspace_size)(const void *plan);
     /**
      * Computes (CPU) or enqueues (CUDA) one call. Does not allocate, synchronise or change device,
-     * and keeps nothing from one call to the next: addresses, tables and lengths may all change.
-     * Writes only the rows of `out` and the workspace. On failure `out` is unspecified. Thread: one
-     * call at a time per plan.
+     * and keeps nothing from one call to the next: addresses, tables and lengths may all change,
+     * and an address may have other tokens, or a table other pages, than before. Writes only the
+     * rows of `out` and the workspace. On failure `out` is unspecified. Thread: one call at a time
+     * per plan.
      */
     cg_status (*run)(void *plan, const cg_attention_args *args, cg_error *err);
     /** Accepts NULL. */

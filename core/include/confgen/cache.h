@@ -3,7 +3,8 @@
  * @file cache.h  KV caches: ownership and layout of the memory of keys and values.
  *
  * A cache has `n_slots` slots, each for one sequence. The executor tracks how many tokens of a slot
- * are valid; the cache only provides room for them. All calls come from one host thread; those
+ * are valid; the cache only provides room for them. A slot is empty while no token is reserved: at
+ * first, after release(), and after truncate() to 0. All calls come from one host thread; those
  * other than append() come between steps.
  */
 #ifndef CONFGEN_CACHE_H
@@ -71,7 +72,7 @@ typedef struct cg_cache_append {
 typedef struct cg_cache_stats {
     uint32_t struct_size;
     int64_t bytes_allocated; /* memory held now */
-    int64_t bytes_used;      /* part of it in blocks that belong to a slot */
+    int64_t bytes_used;      /* part of it in blocks that belong to a slot; 0 if all are empty */
     int64_t blocks_shared;   /* blocks that belong to more than one slot */
     int64_t grown;           /* times the memory was reallocated */
 } cg_cache_stats;
@@ -98,19 +99,24 @@ typedef struct cg_cache_ops {
 
     /**
      * Reserves room for tokens [0, len) of `slot`, len <= max_len, and keeps stored tokens.
-     * CG_ERR_NOMEM / CG_ERR_DEVICE_NOMEM when out of memory; the slot is then unchanged.
+     * CG_ERR_NOMEM / CG_ERR_DEVICE_NOMEM when out of memory, that is beyond max_bytes or when an
+     * allocation fails; the slot is then unchanged.
      */
     cg_status (*reserve)(void *self, int32_t slot, int32_t len, cg_error *err);
     /** Stores new keys and values of a layer. Does not allocate. CUDA: may be captured. */
     cg_status (*append)(void *self, int32_t layer, const cg_cache_append *args, cg_error *err);
     /**
      * Makes tokens [0, len) of `src` the tokens of the empty slot `dst`: by reference where the
-     * layout allows it, else by copying. Later appends to either slot never change the other.
+     * layout allows it, else by copying. Later appends to either slot never change the other. Out
+     * of memory as reserve(); dst is then empty.
      */
     cg_status (*share_prefix)(void *self, int32_t dst, int32_t src, int32_t len, cg_error *err);
-    /** Drops the tokens from `len` on (roll back); may free their memory. */
+    /**
+     * Drops the tokens from `len` on (roll back); may free their memory. If fewer are reserved, the
+     * slot is unchanged, and the call may fail with CG_ERR_USAGE.
+     */
     cg_status (*truncate)(void *self, int32_t slot, int32_t len, cg_error *err);
-    /** Empties the slot; memory that no other slot shares may be reused. */
+    /** Empties the slot; memory that no other slot shares is free for all slots. */
     void (*release)(void *self, int32_t slot);
     /** Fills *ret_view with the current layout of a layer, by rule 2 of plugin.h. */
     cg_status (*view)(void *self, int32_t layer, cg_kv_view *ret_view, cg_error *err);

@@ -173,7 +173,8 @@ typedef struct cg_constraint_ops {
     /**
      * Compiles what depends only on tokenizer and number format. The vocabulary, and the format
      * with its texts and arrays, are borrowed until destroy(). CG_ERR_UNSUPPORTED with the reason
-     * if this tokenizer or number format is not supported.
+     * if this tokenizer or number format is not supported. It fails, as compile() does, if a
+     * function of the vocabulary fails where it should not.
      */
     cg_status (*create)(const cg_host *host, const cg_vocabulary *vocabulary,
                         const cg_text_format *format, void **ret_self, cg_error *err);
