@@ -8,7 +8,7 @@
 enum {
     APPEND_ELEMENTS = 3 << 20, /* stored by one append, over all layers */
     LONG_APPEND = 600,         /* tokens of a long one */
-    LONGEST_APPEND = 20000,    /* where its elements are few */
+    LONGEST_APPEND = 6000,     /* where its elements are few */
 };
 
 /* ---- random arguments ---------------------------------------------------------------------- */

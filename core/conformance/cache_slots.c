@@ -228,7 +228,7 @@ void cache_check_reuse(cache_suite *s)
     left = left_bytes(s, &config); /* the first caches may leave what the process keeps */
     left = left ? left_bytes(s, &config) : 0;
     expect(&s->rec, left < 16, "each cache leaves %zu bytes of malloc() behind", left);
-    for (int32_t round = 0; round < test_rounds(&s->rec, 12) && cache_goes_on(s); round++) {
+    for (int32_t round = 0; round < test_rounds(&s->rec, 8) && cache_goes_on(s); round++) {
         cache_shape shape = cache_shape_small(&s->rec);
 
         cache_set_shape(s, &shape);
