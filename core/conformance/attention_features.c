@@ -52,8 +52,10 @@ void attention_set_features(attention_suite *s, uint32_t bits, cg_attention_prob
         p->window = random_in(&s->rec, 1, 30);
     p->features = bits;
     if (bits & CG_ATTENTION_SOFTCAP) {
-        p->softcap = (float)random_in(&s->rec, 1, 20);
-        p->scale *= random_in(&s->rec, 0, 3) ? 4 : 100;
+        int32_t is_far = random_in(&s->rec, 0, 3) == 0; /* exponentials of scores overflow */
+
+        p->softcap = is_far ? 1 : (float)random_in(&s->rec, 1, 20);
+        p->scale *= is_far ? 100 : 4;
     }
     if (bits & CG_ATTENTION_SINK_TOKENS)
         p->sink_tokens =
