@@ -49,7 +49,7 @@ static int32_t *move_to_argument(const cache_suite *s, const char *name, int32_t
 static void add_skipped(cache_suite *s, cache_rows *r)
 {
     r->slot[r->n] = random_in(&s->rec, 0, 1) ? -1 : INT32_MIN;
-    r->pos[r->n] = 1 << 30;
+    r->pos[r->n] = r->n % 2 ? 1 << 30 : r->n % s->shape.max_len;
     r->token[r->n++] = 0;
 }
 
@@ -140,7 +140,10 @@ void cache_rows_random(cache_suite *s, const int32_t *n, int32_t order, int32_t 
         size_t size = cg_dtype_size(ret->dtype);
         size_t row = (size_t)(s->shape.n_kv_heads * cache_dim(s, i)) * size;
 
-        ret->stride[i] = row + (s->gpu ? 16 : size) * (size_t)random_in(&s->rec, 0, 5);
+        size_t more = (size_t)random_in(&s->rec, 0, 5);
+
+        /* vectors of 16 bytes are possible or not */
+        ret->stride[i] = row + (s->gpu && more % 2 == 0 ? 16 : size) * more;
         /* on the CPU they end with the last row, not with a stride */
         ret->data[i] = alloc_argument(s, i ? "v" : "k",
                                       !s->fenced ? (size_t)room * ret->stride[i]
