@@ -25,6 +25,7 @@ enum {
     N_PAIRS = sizeof head_pairs / sizeof *head_pairs,
     FEW_SEQS = 16, /* most sequences of an ordinary case; its plan may be for 4 more */
     MAX_LEN = 100,
+    HUNDREDS_LEN = 700,
     MANY_LEN = 48, /* of a case of many sequences */
     TILE_LEN = 1100,
     LONG_LEN = 4200,
@@ -33,10 +34,10 @@ enum {
 };
 
 /* Lengths and rows of the cases of a problem. */
-enum kind { DECODE, PREFILL, LONG_DECODE, LONG_PREFILL, MANY, TILES, VERY_LONG };
-static const char *const kind_names[] = { "decode",          "prompts",        "long decode",
-                                          "long prompts",    "many sequences", "ragged prompts",
-                                          "very long decode" };
+enum kind { DECODE, PREFILL, LONG_DECODE, LONG_PREFILL, MANY, TILES, VERY_LONG, HUNDREDS };
+static const char *const kind_names[] = { "decode",           "prompts",           "long decode",
+                                          "long prompts",     "many sequences",    "ragged prompts",
+                                          "very long decode", "hundreds of tokens" };
 
 static void set_many(attention_suite *s, cg_attention_problem *p, int32_t max_seqs)
 {
@@ -73,6 +74,11 @@ static void set_bounds(attention_suite *s, enum kind kind, cg_attention_problem 
         p->max_seqs = 2;
         p->max_tokens = random_in(&s->rec, 2, 4);
         p->max_kv_len = VERY_LONG_LEN + 1000;
+        break;
+    case HUNDREDS:
+        p->max_seqs = random_in(&s->rec, 1, 4);
+        p->max_tokens = p->max_seqs * random_in(&s->rec, 1, 3);
+        p->max_kv_len = HUNDREDS_LEN;
         break;
     default:
         p->max_seqs = 6;
@@ -130,6 +136,10 @@ static void random_lengths(test_recorder *rec, enum kind kind, int32_t i, int32_
     case VERY_LONG:
         *ret_len = i ? 16385 : VERY_LONG_LEN + random_in(rec, 0, 1000);
         *ret_rows = random_in(rec, 1, 2);
+        break;
+    case HUNDREDS:
+        *ret_len = random_in(rec, 1, HUNDREDS_LEN);
+        *ret_rows = random_in(rec, 1, *ret_len < 3 ? *ret_len : 3);
         break;
     case MANY:
         *ret_len = case_random_len(rec, MANY_LEN);
@@ -631,13 +641,14 @@ static void run_features(attention_suite *s, attention_case *ac, case_device *d,
 static void run_with_features(attention_suite *s, uint32_t bits, int32_t round)
 {
     static const int32_t layouts[] = { 0, 4, 1, 5, 2, 6 };
-    enum kind kind = round % 2 ? PREFILL : DECODE;
+    enum kind kind = round % 4 == 3 ? HUNDREDS : round % 2 ? PREFILL : DECODE;
     cg_attention_problem p =
         make_problem(s, dtypes[round / 2 % N_DTYPES], head_dims[random_in(&s->rec, 0, 2)],
                      head_pairs[random_in(&s->rec, 0, N_PAIRS - 1)], kind);
 
     attention_set_features(s, bits, &p);
-    (void)with_plan(s, &p, &case_layouts[layouts[round / (2 * N_DTYPES) % 6]], kind, run_features);
+    (void)with_plan(s, &p, &case_layouts[layouts[(round + round / (2 * N_DTYPES)) % 6]], kind,
+                    run_features);
 }
 
 static void check_features(attention_suite *s)
