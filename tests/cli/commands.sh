@@ -86,6 +86,7 @@ CONFGEN_CUDA_MODULE=$work/none.so expect 0 ': 1 checks passed, 0 failed$' \
   plugins check "$paged" --only symbol --device cuda
 expect 0 '^attention +eager +[0-9.]+ +1\.[0-9]+ ' plugins list
 expect 0 '^      "name": "eager",$' plugins list --json
+expect 0 '^      "name": "flash_attention_2",$' plugins list --json
 echo 'no plugin' >"$work/attention_text.so"
 expect 3 "attention_text.so': cannot be loaded" plugins check "$work/attention_text.so"
 expect 3 'No such file' plugins check "$work/missing.so"
@@ -137,6 +138,8 @@ while read -r kind _ name _; do # a line of `plugins list`: kind, name, ...
   expect 2 "^confgen: NAME '$name': taken, --.* $name already has a meaning; see" plugins new "$kind" "$name"
 done < <("$confgen" plugins list | sed -n '2,/^$/p' | grep . | awk '{print $1, 0, $2}')
 expect 2 "^confgen: NAME 'auto': taken, --kv-cache auto already has a meaning; see" plugins new cache auto
+expect 2 "^confgen: NAME 'sdpa': taken, --attention sdpa already has a meaning; see" plugins new attention sdpa
+expect 2 "^confgen: NAME 'fp8': taken, --kv-cache fp8 already has a meaning; see" plugins new cache fp8
 expect 2 "^confgen: KIND 'kernel': wanted attention, cache or constraint; see" plugins new kernel x
 expect 2 '^confgen: --cuda: a constraint only makes tables, which confgen interprets on any device; see' \
   plugins new constraint rule2 --cuda
