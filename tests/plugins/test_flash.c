@@ -250,7 +250,8 @@ START_TEST(cuda_problems_are_refused_with_the_reason)
           "q of f32 and cache of f32, wanted bf16 or f16 for both on CUDA; eager supports f32" },
         { good,
           "q of bf16 and cache of f16, wanted bf16 or f16 for both on CUDA; eager supports f32" },
-        { good, "head size 96, wanted 64 or 128 on CUDA" },
+        { good, "head size 112, wanted 32, 56, 64, 80, 96, 128, 192 or 256 on CUDA; eager serves "
+                "others" },
         { good, "pages of 24 tokens, wanted a multiple of 16 on CUDA" },
         { good,
           "1073741824 query tokens of 16 heads over 1024 cached tokens: too many for one launch" },
@@ -263,7 +264,7 @@ START_TEST(cuda_problems_are_refused_with_the_reason)
 
     bad[0].p.dtype = bad[0].p.kv_dtype = CG_F32;
     bad[1].p.kv_dtype = CG_F16;
-    bad[2].p.head_dim = 96;
+    bad[2].p.head_dim = 112;
     bad[3].p.block_tokens = 24;
     bad[4].p.max_tokens = 1 << 30;
     bad[5].p.features = CG_ATTENTION_VALUE_SIZE;

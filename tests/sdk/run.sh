@@ -38,7 +38,7 @@ meson install -C "$build" --no-rebuild --quiet --destdir "$stage"
 # Of an optional part, CUDA or the reference, nothing is listed. LIB is the system's folder of libraries.
 (cd "$stage" && find . -type f -o -type l) |
   sed -E 's#^\./##; s#^(usr/local/)lib[^/]*(/[^/]*-linux-gnu)?/#\1LIB/#; s#\.so\.0\.[0-9.]+#.so.0.X#' |
-  grep -Ev 'cudnn|confgen_cuda|doc/confgen/reference/' | LC_ALL=C sort >"$work/installed"
+  grep -Ev 'cudnn|hopper|confgen_cuda|doc/confgen/reference/' | LC_ALL=C sort >"$work/installed"
 diff "$here/installed.txt" "$work/installed" || die "other files are installed than installed.txt lists (>: not listed)"
 pc=$(find "$stage" -name confgen.pc)
 [ -n "$pc" ] || die "no confgen.pc was installed"
