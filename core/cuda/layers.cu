@@ -35,120 +35,80 @@ static __device__ __forceinline__ void store4_f32(float *p, const float v[4])
     *(float4 *)p = make_float4(v[0], v[1], v[2], v[3]);
 }
 
-/* Unpacks two neighbouring bf16 from a word; the first is in the low half. */
-static __device__ __forceinline__ void unpack(uint32_t w, float *a, float *b)
+/* Two neighbouring elements of a word; the first is in the low half. */
+static __device__ __forceinline__ float2 unpack(uint32_t w, __nv_bfloat16)
 {
-    *a = __uint_as_float(w << 16);
-    *b = __uint_as_float(w & 0xffff0000u);
+    return make_float2(__uint_as_float(w << 16), __uint_as_float(w & 0xffff0000u));
 }
 
-static __device__ __forceinline__ uint32_t pack(float a, float b)
+static __device__ __forceinline__ float2 unpack(uint32_t w, __half)
+{
+    return __half22float2(*(const __half2 *)&w);
+}
+
+static __device__ __forceinline__ uint32_t pack(float a, float b, __nv_bfloat16)
 {
     __nv_bfloat162 p = __floats2bfloat162_rn(a, b);
 
     return *(uint32_t *)&p;
 }
 
-static __device__ __forceinline__ void load8_bf16(const __nv_bfloat16 *p, float v[8])
-{
-    uint4 w = *(const uint4 *)p;
-
-    unpack(w.x, &v[0], &v[1]);
-    unpack(w.y, &v[2], &v[3]);
-    unpack(w.z, &v[4], &v[5]);
-    unpack(w.w, &v[6], &v[7]);
-}
-
-static __device__ __forceinline__ void store8_bf16(__nv_bfloat16 *p, const float v[8])
-{
-    *(uint4 *)p =
-        make_uint4(pack(v[0], v[1]), pack(v[2], v[3]), pack(v[4], v[5]), pack(v[6], v[7]));
-}
-
-static __device__ __forceinline__ void load4_bf16(const __nv_bfloat16 *p, float v[4])
-{
-    uint2 w = *(const uint2 *)p;
-
-    unpack(w.x, &v[0], &v[1]);
-    unpack(w.y, &v[2], &v[3]);
-}
-
-static __device__ __forceinline__ void store4_bf16(__nv_bfloat16 *p, const float v[4])
-{
-    *(uint2 *)p = make_uint2(pack(v[0], v[1]), pack(v[2], v[3]));
-}
-
-static __device__ __forceinline__ void unpack_f16(uint32_t w, float *a, float *b)
-{
-    float2 f = __half22float2(*(const __half2 *)&w);
-
-    *a = f.x;
-    *b = f.y;
-}
-
-static __device__ __forceinline__ uint32_t pack_f16(float a, float b)
+static __device__ __forceinline__ uint32_t pack(float a, float b, __half)
 {
     __half2 p = __floats2half2_rn(a, b);
 
     return *(uint32_t *)&p;
 }
 
-static __device__ __forceinline__ void load8_f16(const __half *p, float v[8])
+/* Of a type of 16 bits. */
+template <typename T> static __device__ __forceinline__ void load8_16bit(const T *p, float v[8])
 {
-    uint4 w = *(const uint4 *)p;
+    const uint4 w = *(const uint4 *)p;
+    const float2 a = unpack(w.x, T()), b = unpack(w.y, T());
+    const float2 c = unpack(w.z, T()), d = unpack(w.w, T());
 
-    unpack_f16(w.x, &v[0], &v[1]);
-    unpack_f16(w.y, &v[2], &v[3]);
-    unpack_f16(w.z, &v[4], &v[5]);
-    unpack_f16(w.w, &v[6], &v[7]);
+    v[0] = a.x, v[1] = a.y, v[2] = b.x, v[3] = b.y;
+    v[4] = c.x, v[5] = c.y, v[6] = d.x, v[7] = d.y;
 }
 
-static __device__ __forceinline__ void store8_f16(__half *p, const float v[8])
+template <typename T> static __device__ __forceinline__ void store8_16bit(T *p, const float v[8])
 {
-    *(uint4 *)p = make_uint4(pack_f16(v[0], v[1]), pack_f16(v[2], v[3]), pack_f16(v[4], v[5]),
-                             pack_f16(v[6], v[7]));
+    *(uint4 *)p = make_uint4(pack(v[0], v[1], T()), pack(v[2], v[3], T()), pack(v[4], v[5], T()),
+                             pack(v[6], v[7], T()));
 }
 
-static __device__ __forceinline__ void load4_f16(const __half *p, float v[4])
+template <typename T> static __device__ __forceinline__ void load4_16bit(const T *p, float v[4])
 {
-    uint2 w = *(const uint2 *)p;
+    const uint2 w = *(const uint2 *)p;
+    const float2 a = unpack(w.x, T()), b = unpack(w.y, T());
 
-    unpack_f16(w.x, &v[0], &v[1]);
-    unpack_f16(w.y, &v[2], &v[3]);
+    v[0] = a.x, v[1] = a.y, v[2] = b.x, v[3] = b.y;
 }
 
-static __device__ __forceinline__ void store4_f16(__half *p, const float v[4])
+template <typename T> static __device__ __forceinline__ void store4_16bit(T *p, const float v[4])
 {
-    *(uint2 *)p = make_uint2(pack_f16(v[0], v[1]), pack_f16(v[2], v[3]));
+    *(uint2 *)p = make_uint2(pack(v[0], v[1], T()), pack(v[2], v[3], T()));
 }
 
+#define LOAD8    load8_16bit
+#define STORE8   store8_16bit
+#define LOAD4    load4_16bit
+#define STORE4   store4_16bit
 #define ACT      __nv_bfloat16
-#define LOAD8    load8_bf16
-#define STORE8   store8_bf16
-#define LOAD4    load4_bf16
-#define STORE4   store4_bf16
 #define FN(name) name##_bf16_kernel
 #include "layers_kernels.cuh"
 #undef ACT
-#undef LOAD8
-#undef STORE8
-#undef LOAD4
-#undef STORE4
 #undef FN
 
 #define ACT      __half
-#define LOAD8    load8_f16
-#define STORE8   store8_f16
-#define LOAD4    load4_f16
-#define STORE4   store4_f16
 #define FN(name) name##_f16_kernel
 #include "layers_kernels.cuh"
 #undef ACT
+#undef FN
 #undef LOAD8
 #undef STORE8
 #undef LOAD4
 #undef STORE4
-#undef FN
 
 #define ACT      float
 #define LOAD8    load8_f32

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../unit/scratch.h"
 #include "efficient_cpu.h"
 #include "plugin_dir.h"
 #include "plugin/host.h"
@@ -190,19 +191,11 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("efficient");
     TCase *tc = tcase_create("efficient");
-    SRunner *sr;
-    int failed;
 
     tcase_add_test(tc, latent_attention_is_right);
     tcase_add_test(tc, variants_have_the_same_bits);
     tcase_add_test(tc, workspace_is_small);
     tcase_set_timeout(tc, 60);
-    suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed != 0;
+    return run_suite("efficient", &tc, 1);
 }

@@ -10,6 +10,7 @@
 #include <confgen/attention_check.h>
 #include <cuda_runtime_api.h>
 
+#include "../common/cuda_checks.h"
 #include "graph.h"
 #include "units.h"
 
@@ -131,10 +132,7 @@ static cg_status make_graph(const cudnn_library *lib, const cg_host *host,
     cudaError_t code = cudaGetDevice(&index);
     cg_status st;
 
-    if (code != cudaSuccess) {
-        (void)cudaGetLastError();
-        return host->fail(err, CG_ERR_UNSUPPORTED, "CUDA: %s", cudaGetErrorString(code));
-    }
+    CG_TRY(attention_cuda_available(host, "CUDA", code, err));
     CG_TRY(sdpa_device_create(lib, host, index, NULL, &device, err));
     st = CG_ERR_UNSUPPORTED;
     if (!shape.causal && lib->version >= UNIFIED_COUNTS &&
@@ -153,16 +151,12 @@ static cg_status make_graph(const cudnn_library *lib, const cg_host *host,
 static cg_status check_problem(const cg_host *host, const cg_attention_problem *p, cg_error *err)
 {
     const int32_t b = p->block_tokens;
-    int n = 0;
-    cudaError_t code;
 
     CG_TRY(cg_attention_check_problem(host, p, err));
     if (p->device != CG_DEVICE_CUDA)
         return host->fail(err, CG_ERR_UNSUPPORTED, "cudnn needs CUDA, but the device is %s",
                           cg_device_name(p->device));
-    if (p->compute_capability < 80)
-        return host->fail(err, CG_ERR_UNSUPPORTED, "compute capability %d.%d, wanted 8.0 or newer",
-                          p->compute_capability / 10, p->compute_capability % 10);
+    CG_TRY(attention_check_capability(host, p, 80, err));
     if ((p->dtype != CG_BF16 && p->dtype != CG_F16) || p->kv_dtype != p->dtype)
         return host->fail(err, CG_ERR_UNSUPPORTED,
                           "q of %s, cache of %s: cuDNN takes bf16 or f16, the same in both",
@@ -184,12 +178,7 @@ static cg_status check_problem(const cg_host *host, const cg_attention_problem *
             err, CG_ERR_UNSUPPORTED,
             "the run requires deterministic or batch-invariant attention, which cuDNN does not "
             "guarantee; use --attention flash");
-    code = cudaGetDeviceCount(&n);
-    if (code != cudaSuccess) {
-        (void)cudaGetLastError();
-        return host->fail(err, CG_ERR_UNSUPPORTED, "CUDA: %s", cudaGetErrorString(code));
-    }
-    return CG_OK;
+    return attention_check_gpu(host, "CUDA", err);
 }
 
 static cg_status supports(const cg_host *host, const cg_attention_problem *p, cg_error *err)

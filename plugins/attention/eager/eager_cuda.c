@@ -4,6 +4,8 @@
 #include <confgen/attention_check.h>
 #include <cuda_runtime_api.h>
 
+#include "../common/cuda_checks.h"
+
 /* True for problems of the kernel of eager_general.cu. */
 static int is_general(const cg_attention_problem *p)
 {
@@ -13,12 +15,8 @@ static int is_general(const cg_attention_problem *p)
 cg_status eager_cuda_supports(const cg_host *host, const cg_attention_problem *p, cg_error *err)
 {
     int32_t v_dim = cg_attention_value_size(p);
-    int n = 0;
-    cudaError_t code;
 
-    if (p->compute_capability < 80)
-        return host->fail(err, CG_ERR_UNSUPPORTED, "compute capability %d.%d, wanted 8.0 or newer",
-                          p->compute_capability / 10, p->compute_capability % 10);
+    CG_TRY(attention_check_capability(host, p, 80, err));
     if (p->head_dim > EAGER_MAX_GENERAL_DIM || v_dim > EAGER_MAX_GENERAL_DIM ||
         p->n_heads > EAGER_MAX_HEADS)
         return host->fail(
@@ -26,12 +24,7 @@ cg_status eager_cuda_supports(const cg_host *host, const cg_attention_problem *p
             "%d heads, keys of %d elements, values of %d: wanted at most %d heads and "
             "%d elements on CUDA",
             p->n_heads, p->head_dim, v_dim, EAGER_MAX_HEADS, EAGER_MAX_GENERAL_DIM);
-    code = cudaGetDeviceCount(&n);
-    if (code != cudaSuccess) {
-        (void)cudaGetLastError();
-        return host->fail(err, CG_ERR_UNSUPPORTED, "CUDA: %s", cudaGetErrorString(code));
-    }
-    return CG_OK;
+    return attention_check_gpu(host, "CUDA", err);
 }
 
 cg_status eager_cuda_load(const cg_host *host, const cg_attention_problem *p, cg_error *err)

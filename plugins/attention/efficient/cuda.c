@@ -4,19 +4,14 @@
 #include <confgen/attention_check.h>
 #include <cuda_runtime_api.h>
 
+#include "../common/cuda_checks.h"
+
 cg_status efficient_cuda_supports(const cg_host *host, const cg_attention_problem *p, cg_error *err)
 {
-    int n = 0;
     cudaError_t code;
 
-    if (p->compute_capability < 70)
-        return host->fail(err, CG_ERR_UNSUPPORTED, "compute capability %d.%d, wanted 7.0 or newer",
-                          p->compute_capability / 10, p->compute_capability % 10);
-    code = cudaGetDeviceCount(&n);
-    if (code != cudaSuccess) {
-        (void)cudaGetLastError();
-        return host->fail(err, CG_ERR_UNSUPPORTED, "CUDA: %s", cudaGetErrorString(code));
-    }
+    CG_TRY(attention_check_capability(host, p, 70, err));
+    CG_TRY(attention_check_gpu(host, "CUDA", err));
     code = (cudaError_t)efficient_cuda_load_kernels(cg_attention_value_size(p));
     if (code == cudaSuccess)
         return CG_OK;

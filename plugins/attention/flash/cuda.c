@@ -10,6 +10,7 @@
 #include <confgen/attention_check.h>
 #include <cuda_runtime_api.h>
 
+#include "../common/cuda_checks.h"
 #include "flash_cuda.h"
 #include "flash_ops.h"
 
@@ -46,19 +47,7 @@ typedef struct cuda_plan {
     uint32_t *finished;      /* decode with several splits: device memory, else NULL */
 } cuda_plan;
 
-#define CUDA_CHECK(host, call, err) cuda_check(host, (call), #call, err)
-
-static cg_status cuda_check(const cg_host *host, cudaError_t code, const char *call, cg_error *err)
-{
-    if (code == cudaSuccess)
-        return CG_OK;
-    (void)cudaGetLastError(); /* reported here: the next call must not report it again */
-    return host->fail(err,
-                      code == cudaErrorMemoryAllocation         ? CG_ERR_DEVICE_NOMEM
-                      : code == cudaErrorNoKernelImageForDevice ? CG_ERR_UNSUPPORTED
-                                                                : CG_ERR_CUDA,
-                      "flash: %.80s: %s", call, cudaGetErrorString(code));
-}
+#define CUDA_CHECK(host, call, err) ATTENTION_CUDA(host, "flash", call, err)
 
 /* Upper bound of row tiles per key/value head (flash_cuda.h). Rows fit 32 bits (supports()). */
 static int64_t max_row_tiles(const cuda_plan *plan, int32_t n_seqs, int32_t n_tokens)
@@ -69,8 +58,6 @@ static int64_t max_row_tiles(const cuda_plan *plan, int32_t n_seqs, int32_t n_to
 static cg_status supports(const cg_host *host, const cg_attention_problem *p, cg_error *err)
 {
     int64_t rows = (int64_t)p->max_tokens * (p->n_heads / p->n_kv_heads);
-    cudaError_t code;
-    int devices = 0;
 
     if ((p->dtype != CG_BF16 && p->dtype != CG_F16) || p->dtype != p->kv_dtype)
         return host->fail(err, CG_ERR_UNSUPPORTED,
@@ -93,16 +80,8 @@ static cg_status supports(const cg_host *host, const cg_attention_problem *p, cg
             err, CG_ERR_UNSUPPORTED,
             "%d query tokens of %d heads over %d cached tokens: too many for one launch",
             p->max_tokens, p->n_heads, p->max_kv_len);
-    code = cudaGetDeviceCount(&devices);
-    if (code != cudaSuccess) {
-        (void)cudaGetLastError();
-        return host->fail(err, CG_ERR_UNSUPPORTED, "no GPU that flash can use: %s",
-                          cudaGetErrorString(code));
-    }
-    if (p->compute_capability < 80)
-        return host->fail(err, CG_ERR_UNSUPPORTED, "compute capability %d.%d, wanted 8.0 or newer",
-                          p->compute_capability / 10, p->compute_capability % 10);
-    return CG_OK;
+    CG_TRY(attention_check_gpu(host, "no GPU that flash can use", err));
+    return attention_check_capability(host, p, 80, err);
 }
 
 static int32_t divide_up(int32_t a, int32_t b)
@@ -159,10 +138,7 @@ static cg_status allocate_finished(cuda_plan *plan, cg_error *err)
     size_t bytes = (size_t)max_row_tiles(plan, plan->problem.max_seqs, plan->problem.max_tokens) *
                    (size_t)plan->problem.n_kv_heads * sizeof *plan->finished;
 
-    CG_TRY(CUDA_CHECK(plan->host, cudaMalloc((void **)&plan->finished, bytes), err));
-    CG_TRY(CUDA_CHECK(plan->host, cudaMemset(plan->finished, 0, bytes), err));
-    /* The memory is set on another stream than the kernels will run on. */
-    return CUDA_CHECK(plan->host, cudaStreamSynchronize(0), err);
+    return attention_alloc_zeros(plan->host, "flash", bytes, &plan->finished, err);
 }
 
 static void select_decode(cuda_plan *plan)
@@ -224,7 +200,7 @@ static cg_status create_plan(const cg_host *host, const cg_attention_problem *p,
     const int is_prefill = (p->head_dim == 64 || p->head_dim == 128) &&
                            !(p->flags & CG_ATTENTION_BATCH_INVARIANT) &&
                            p->max_tokens / PREFILL_TOKENS >= p->max_seqs;
-    int device = 0, multiprocessors = 0;
+    int multiprocessors = 0;
     cg_status st;
     cuda_plan *plan;
 
@@ -242,13 +218,7 @@ static cg_status create_plan(const cg_host *host, const cg_attention_problem *p,
         CG_TRY_GOTO(st, select_prefill(plan, err), out);
     else
         select_decode(plan);
-    CG_TRY_GOTO(st, CUDA_CHECK(host, cudaGetDevice(&device), err), out);
-    CG_TRY_GOTO(
-        st,
-        CUDA_CHECK(host,
-                   cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device),
-                   err),
-        out);
+    CG_TRY_GOTO(st, attention_count_multiprocessors(host, "flash", &multiprocessors, err), out);
     CG_TRY_GOTO(st, configure_kernel(plan, err), out);
     if (!is_prefill)
         CG_TRY_GOTO(st, select_split_size(plan, multiprocessors, err), out);

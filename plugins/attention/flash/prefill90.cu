@@ -24,7 +24,7 @@
  * 3 (a producer warpgroup; scores of the next tile during the weights of this one).
  */
 #include "prefill.cuh"
-#include "../common/wgmma.cuh"
+#include "../common/warpgroup_tile.cuh"
 
 #if HAS_WGMMA
 
@@ -201,53 +201,6 @@ DEVICE_INLINE bool is_split(const flash_cuda_call *c, const row_tile *t, int tok
            (token + n > t->pos_lo + 1 || (c->window && token <= t->pos_hi - c->window));
 }
 
-/* Queues p = Q K^T of one key tile. */
-template <int DIM, typename Element>
-DEVICE_INLINE void queue_scores(float (*p)[4], uint32_t q_descriptor, uint32_t k)
-{
-    using S = prefill90_shape<DIM>;
-    const uint32_t k_descriptor = shared_descriptor(k, 16);
-
-#pragma unroll
-    for (int kk = 0; kk < S::KK; kk++)
-        wgmma_scores<Element>(p, q_descriptor + ((kk / 4 * S::Q_PANEL + kk % 4 * 32) >> 4),
-                              k_descriptor + ((kk / 4 * S::PANEL + kk % 4 * 32) >> 4), kk > 0);
-}
-
-/* Queues acc += weights times the values of one key tile. */
-template <int DIM, typename Element>
-DEVICE_INLINE void queue_values(float (*acc)[4], const uint32_t (*weights)[4], uint32_t v)
-{
-    using S = prefill90_shape<DIM>;
-    const uint32_t v_descriptor = shared_descriptor(v, S::PANEL);
-
-#pragma unroll
-    for (int n = 0; n < S::NN / 2; n++)
-        wgmma_values<DIM, Element>(acc, weights[n], v_descriptor + (n * 2048 >> 4));
-}
-
-/*
- * Sets to -infinity the scores of row g + 8 h that its position or window hides.
- *
- * @param n       C fragments in p
- * @param token   position of the score in p[0][2 h]
- * @param pos     position of the row
- * @param window  0: unlimited
- */
-DEVICE_INLINE void mask_scores(float (*p)[4], int n, int h, int token, int pos, int window)
-{
-    /* columns relative to `token` */
-    const int last_column = pos - token;
-    const int first_column = window ? last_column - window + 1 : INT32_MIN;
-
-#pragma unroll
-    for (int i = 0; i < n; i++)
-#pragma unroll
-        for (int e = 0; e < 2; e++)
-            if (8 * i + e > last_column || 8 * i + e < first_column)
-                p[i][2 * h + e] = -CUDART_INF_F;
-}
-
 /*
  * Replaces n C fragments of scores by weights. Returns whether the maximum of some row of the warp
  * has grown: then the caller multiplies older sums by the factors, all of which are 1 otherwise.
@@ -311,13 +264,6 @@ DEVICE_INLINE void pack_tile_weights(consumer<DIM> *w, const float (*p)[4])
         pack_weights<Element>(w->weights[n], p + 2 * n);
 }
 
-/* Returns a stage to the producer, once per warp. */
-DEVICE_INLINE void release(uint32_t barrier, int lane)
-{
-    if (lane == 0)
-        phase_arrive(barrier);
-}
-
 /* Returns whether this thread's vectors of a tile, in rows row, row + pass ..., are finite. */
 template <int KEYS, typename Element>
 DEVICE_INLINE bool rows_are_finite(uint32_t address, int row, int pass)
@@ -361,7 +307,7 @@ DEVICE_INLINE void add_tile_not_finite(consumer<DIM> *w, const flash_cuda_call *
     softmax unused[2] = {};
 
     wgmma_begin();
-    queue_scores<DIM, Element>(p, w->q_descriptor, k);
+    queue_scores<S, Element>(p, w->q_descriptor, k);
     wgmma_commit();
     wgmma_wait<0>();
     registers_settle(p, S::NN);
@@ -418,16 +364,6 @@ fix_not_finite(consumer<DIM> *w, const flash_cuda_call *c, const shared_layout<D
 }
 
 /*
- * ptxas moves wgmma_wait() up to where the product was queued unless a branch lies between, and the
- * work that should overlap the product would follow it. This branch is never taken: n_seqs >= 0.
- */
-DEVICE_INLINE void keep_before_wait(const flash_cuda_call *c)
-{
-    if (c->n_seqs < 0)
-        __trap();
-}
-
-/*
  * Step j: queues the scores of tile j + 1 (stage `next`) and the product of tile j's weights and
  * values (stage `now`), and computes the weights of tile j + 1 while the product runs.
  */
@@ -444,9 +380,9 @@ DEVICE_INLINE void attend_tile(consumer<DIM> *w, const flash_cuda_call *c,
     phase_wait(m.v_full + now.stage * 8, now.parity);
     share_writes();
     wgmma_begin();
-    queue_scores<DIM, Element>(p, w->q_descriptor, m.k + next.stage * S::TILE);
+    queue_scores<S, Element>(p, w->q_descriptor, m.k + next.stage * S::TILE);
     wgmma_commit();
-    queue_values<DIM, Element>(w->acc, w->weights, m.v + now.stage * S::TILE);
+    queue_values<S, Element>(w->acc, w->weights, m.v + now.stage * S::TILE);
     wgmma_commit();
     wgmma_wait<1>();
     registers_settle(p, S::NN);
@@ -457,7 +393,7 @@ DEVICE_INLINE void attend_tile(consumer<DIM> *w, const flash_cuda_call *c,
     const bool grown = update_softmax(p, S::NN, w->soft, factor, c->scale);
 
     registers_settle(p, S::NN);
-    keep_before_wait(c);
+    keep_before_wait(c->n_seqs);
     wgmma_wait<0>();
     registers_settle(w->acc, DIM / 8);
     release(m.v_empty + now.stage * 8, lane);
@@ -483,7 +419,7 @@ DEVICE_INLINE void attend_first(consumer<DIM> *w, const flash_cuda_call *c,
     phase_wait(m.k_full + at.stage * 8, at.parity);
     share_writes();
     wgmma_begin();
-    queue_scores<DIM, Element>(p, w->q_descriptor, m.k + at.stage * S::TILE);
+    queue_scores<S, Element>(p, w->q_descriptor, m.k + at.stage * S::TILE);
     wgmma_commit();
     wgmma_wait<0>();
     registers_settle(p, S::NN);
@@ -497,10 +433,12 @@ template <int DIM, typename Element>
 DEVICE_INLINE void attend_last(consumer<DIM> *w, const shared_layout<DIM> &m,
                                ring<FLASH_PREFILL90_STAGES> at)
 {
+    using S = prefill90_shape<DIM>;
+
     phase_wait(m.v_full + at.stage * 8, at.parity);
     share_writes();
     wgmma_begin();
-    queue_values<DIM, Element>(w->acc, w->weights, m.v + at.stage * prefill90_shape<DIM>::TILE);
+    queue_values<S, Element>(w->acc, w->weights, m.v + at.stage * S::TILE);
     wgmma_commit();
     wgmma_wait<0>();
     registers_settle(w->acc, DIM / 8);

@@ -4,30 +4,7 @@
 #define FLASH_ROW_TILE_CUH
 
 #include "flash_cuda.h"
-#include "../common/mma.cuh"
-
-/**
- * Returns the last sequence i with floor(q_start[i] * group / rows) + reserved * i <= tile, for
- * tile >= 0. The 32 lanes of a warp search together: one dependent load for 32 sequences, two for
- * 1024, where the binary search of cg_attention_sequence_of_token() takes 5 and 10. That costs less
- * than a launch that would tabulate the tiles.
- */
-DEVICE_INLINE int sequence_of_tile(const flash_cuda_call *c, int rows, int reserved, int lane,
-                                   int tile)
-{
-    int lo = 0, n = c->n_seqs; /* it is in [lo, lo + n) */
-
-    while (n > 1) {
-        int step = (n + 31) / 32, i = lane * step;
-        bool below =
-            i < n && __ldg(c->q_start + lo + i) * c->group / rows + reserved * (lo + i) <= tile;
-        int last = __popc(__ballot_sync(FULL_WARP, below)) - 1; /* lane 0's is below */
-
-        lo += last * step;
-        n = min(step, n - last * step);
-    }
-    return lo;
-}
+#include "../common/sequence_of_tile.cuh"
 
 /* The row tile of a thread block: rows [row0, row0 + rows) of one sequence and head. */
 typedef struct row_tile {

@@ -11,6 +11,7 @@
 #include <cuda.h>
 #include <cuda_runtime_api.h>
 
+#include "../common/cuda_checks.h"
 #include "hopper.h"
 
 enum { ALIGNMENT = 16 /* of all bases and strides: the copy engine's */ };
@@ -31,25 +32,11 @@ typedef struct hopper_plan {
     uint32_t *next_tile; /* device memory */
 } hopper_plan;
 
-#define CUDA_CHECK(host, call, err) cuda_check(host, (call), #call, err)
-
-static cg_status cuda_check(const cg_host *host, cudaError_t code, const char *call, cg_error *err)
-{
-    if (code == cudaSuccess)
-        return CG_OK;
-    (void)cudaGetLastError(); /* reported here: the next call must not report it again */
-    return host->fail(err,
-                      code == cudaErrorMemoryAllocation         ? CG_ERR_DEVICE_NOMEM
-                      : code == cudaErrorNoKernelImageForDevice ? CG_ERR_UNSUPPORTED
-                                                                : CG_ERR_CUDA,
-                      "hopper: %.80s: %s", call, cudaGetErrorString(code));
-}
+#define CUDA_CHECK(host, call, err) ATTENTION_CUDA(host, "hopper", call, err)
 
 static cg_status supports(const cg_host *host, const cg_attention_problem *p, cg_error *err)
 {
     int32_t group;
-    int devices = 0;
-    cudaError_t code;
 
     CG_TRY(cg_attention_check_problem(host, p, err));
     if (p->device != CG_DEVICE_CUDA)
@@ -80,12 +67,7 @@ static cg_status supports(const cg_host *host, const cg_attention_problem *p, cg
             err, CG_ERR_UNSUPPORTED,
             "%d query tokens of %d heads over %d cached tokens: too many for one launch",
             p->max_tokens, p->n_heads, p->max_kv_len);
-    code = cudaGetDeviceCount(&devices);
-    if (code != cudaSuccess) {
-        (void)cudaGetLastError();
-        return host->fail(err, CG_ERR_UNSUPPORTED, "no GPU that hopper can use: %s",
-                          cudaGetErrorString(code));
-    }
+    CG_TRY(attention_check_gpu(host, "no GPU that hopper can use", err));
     return CG_OK;
 }
 
@@ -138,7 +120,6 @@ static cg_status create_plan(const cg_host *host, const cg_attention_problem *p,
                              cg_error *err)
 {
     hopper_plan *plan;
-    int device = 0;
     cg_status st;
 
     CG_TRY(supports(host, p, err));
@@ -147,20 +128,11 @@ static cg_status create_plan(const cg_host *host, const cg_attention_problem *p,
         return host->fail(err, CG_ERR_NOMEM, "hopper: out of host memory for a plan");
     *plan = (hopper_plan) { .host = host, .problem = cg_attention_keep_problem(p) };
     CG_TRY_GOTO(st, load_kernel(plan, err), out);
-    CG_TRY_GOTO(st, CUDA_CHECK(host, cudaGetDevice(&device), err), out);
-    CG_TRY_GOTO(st,
-                CUDA_CHECK(host,
-                           cudaDeviceGetAttribute(&plan->multiprocessors,
-                                                  cudaDevAttrMultiProcessorCount, device),
-                           err),
+    CG_TRY_GOTO(st, attention_count_multiprocessors(host, "hopper", &plan->multiprocessors, err),
                 out);
     CG_TRY_GOTO(
-        st, CUDA_CHECK(host, cudaMalloc((void **)&plan->next_tile, sizeof *plan->next_tile), err),
+        st, attention_alloc_zeros(host, "hopper", sizeof *plan->next_tile, &plan->next_tile, err),
         out);
-    CG_TRY_GOTO(st, CUDA_CHECK(host, cudaMemset(plan->next_tile, 0, sizeof *plan->next_tile), err),
-                out);
-    /* The memory is set on another stream than the kernels will run on. */
-    CG_TRY_GOTO(st, CUDA_CHECK(host, cudaStreamSynchronize(0), err), out);
     *ret_plan = plan;
     return CG_OK;
 out:

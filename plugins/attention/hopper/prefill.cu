@@ -23,7 +23,9 @@
  *
  * Sources: Shah et al. 2024, "FlashAttention-3", section 3.
  */
+#include "../common/sequence_of_tile.cuh"
 #include "../common/softmax.cuh"
+#include "../common/warpgroup_tile.cuh"
 #include "hopper.h"
 #include "tma.cuh"
 
@@ -110,23 +112,6 @@ template <int STAGES> struct hopper_ring {
 
 /* ---- producer ------------------------------------------------------------------------------- */
 
-/* Returns the last sequence i with floor(q_start[i] group / rows) + i <= at, for at >= 0; the lanes
- * of a warp search together. */
-DEVICE_INLINE int find_sequence(const hopper_call *c, int rows, int lane, int at)
-{
-    int lo = 0, n = c->n_seqs; /* it is in [lo, lo + n) */
-
-    while (n > 1) {
-        int step = (n + 31) / 32, i = lane * step;
-        bool below = i < n && __ldg(c->q_start + lo + i) * c->group / rows + lo + i <= at;
-        int last = __popc(__ballot_sync(FULL_WARP, below)) - 1; /* lane 0's is below */
-
-        lo += last * step;
-        n = min(step, n - last * step);
-    }
-    return lo;
-}
-
 /*
  * Row tile `index`. Sequence i owns floor(q_start[i + 1] g / ROWS) - floor(q_start[i] g / ROWS) + 1
  * numbers per head, never fewer than it has tiles. The numbers of a head follow one another, so
@@ -137,7 +122,7 @@ template <int DIM>
 DEVICE_INLINE bool find_tile(const hopper_call *c, int index, int lane, hopper_tile *t)
 {
     using S = hopper_shape<DIM>;
-    const int seq = find_sequence(c, S::ROWS, lane, index / c->n_kv_heads);
+    const int seq = sequence_of_tile(c, S::ROWS, 1, lane, index / c->n_kv_heads);
     const int token0 = __ldg(c->q_start + seq), token_end = __ldg(c->q_start + seq + 1);
     const int begin = token0 * c->group / S::ROWS + seq; /* numbers before it, per head */
     const int owned = token_end * c->group / S::ROWS + seq + 1 - begin;
@@ -270,60 +255,18 @@ template <int GROUPS> DEVICE_INLINE void pass_turn(int warpgroup)
     barrier_arrive(TURN_BARRIER + (warpgroup + 1 == GROUPS ? 0 : warpgroup + 1), 256);
 }
 
-/* Once per warp. */
-DEVICE_INLINE void release(uint32_t barrier, int lane)
-{
-    if (lane == 0)
-        phase_arrive(barrier);
-}
-
-/* Queues p = Q K^T of one key tile. */
-template <int DIM, typename Element>
-DEVICE_INLINE void queue_scores(float (*p)[4], uint32_t q_descriptor, uint32_t k)
-{
-    using S = hopper_shape<DIM>;
-    const uint32_t k_descriptor = shared_descriptor(k, 16);
-
-#pragma unroll
-    for (int kk = 0; kk < S::KK; kk++)
-        wgmma_scores<Element>(p, q_descriptor + ((kk / 4 * S::Q_PANEL + kk % 4 * 32) >> 4),
-                              k_descriptor + ((kk / 4 * S::PANEL + kk % 4 * 32) >> 4), kk > 0);
-}
-
-/* Queues acc += weights times the values of one key tile. */
-template <int DIM, typename Element>
-DEVICE_INLINE void queue_values(float (*acc)[4], const uint32_t (*weights)[4], uint32_t v)
-{
-    using S = hopper_shape<DIM>;
-    const uint32_t v_descriptor = shared_descriptor(v, S::PANEL);
-
-#pragma unroll
-    for (int n = 0; n < S::NN / 2; n++)
-        wgmma_values<DIM, Element>(acc, weights[n], v_descriptor + (n * 2048 >> 4));
-}
-
 /* What a warp knows of its 16 rows, of which the lane holds rows g and g + 8. */
 struct warp_rows {
     int32_t lo, hi; /* positions of the first row and the last */
     int32_t pos[2]; /* of the lane's rows */
 };
 
-/* Sets to -infinity the scores that the rows do not see; token: position of p[0][0]'s column 0. */
+/* Masks both rows; token: position of the score in p[0][0]. */
 template <int NN>
-DEVICE_INLINE void mask_scores(float (*p)[4], const warp_rows *w, int token, int t, int window)
+DEVICE_INLINE void mask_tile(float (*p)[4], const warp_rows *w, int token, int window)
 {
-#pragma unroll
-    for (int h = 0; h < 2; h++) {
-        const int last_column = w->pos[h] - token - 2 * t;
-        const int first_column = window ? last_column - window + 1 : INT32_MIN;
-
-#pragma unroll
-        for (int i = 0; i < NN; i++)
-#pragma unroll
-            for (int e = 0; e < 2; e++)
-                if (8 * i + e > last_column || 8 * i + e < first_column)
-                    p[i][2 * h + e] = -CUDART_INF_F;
-    }
+    mask_scores(p, NN, 0, token, w->pos[0], window);
+    mask_scores(p, NN, 1, token, w->pos[1], window);
 }
 
 /* Replaces the scores by weights. factor: of older sums. */
@@ -374,16 +317,6 @@ template <int DIM> DEVICE_INLINE void clear_values(uint32_t v, int from)
     }
     share_writes();
     barrier_wait(CONSUMER_BARRIER, S::CONSUMERS);
-}
-
-/*
- * ptxas moves wgmma_wait() up to where the product was queued unless a branch lies between, and the
- * work that should overlap the product would follow it. This branch is never taken: n_seqs >= 0.
- */
-DEVICE_INLINE void keep_before_wait(const hopper_call *c)
-{
-    if (c->n_seqs < 0)
-        __trap();
 }
 
 /* Stores the warp's rows of out, through its part of shared memory at `staging`. */
@@ -471,13 +404,13 @@ DEVICE_INLINE void consume(const hopper_call *c, const hopper_layout<DIM> &m,
         phase_wait(m.q_full, q.parity());
         phase_wait(m.k_full + k.stage() * 8, k.parity());
         wgmma_begin();
-        queue_scores<DIM, Element>(p, q_descriptor, m.k + k.stage() * S::TILE);
+        queue_scores<S, Element>(p, q_descriptor, m.k + k.stage() * S::TILE);
         wgmma_commit();
         wgmma_wait<0>();
         registers_settle(p, NN);
         release(m.k_empty + k.stage() * 8, lane);
         k.n++;
-        mask_scores<NN>(p, &w, j * KEYS, t, c->window);
+        mask_tile<NN>(p, &w, j * KEYS + 2 * t, c->window);
         update_softmax<NN>(p, soft, factor, c->scale);
         pack_tile<NN, Element>(weights, p);
         if (kv_len < (j + 1) * KEYS) {
@@ -490,19 +423,19 @@ DEVICE_INLINE void consume(const hopper_call *c, const hopper_layout<DIM> &m,
             phase_wait(m.v_full + v.stage() * 8, v.parity());
             wait_for_turn(warpgroup);
             wgmma_begin();
-            queue_scores<DIM, Element>(p, q_descriptor, m.k + k.stage() * S::TILE);
+            queue_scores<S, Element>(p, q_descriptor, m.k + k.stage() * S::TILE);
             wgmma_commit();
-            queue_values<DIM, Element>(acc, weights, m.v + v.stage() * S::TILE);
+            queue_values<S, Element>(acc, weights, m.v + v.stage() * S::TILE);
             wgmma_commit();
             pass_turn<S::GROUPS>(warpgroup);
             wgmma_wait<1>();
             registers_settle(p, NN);
             release(m.k_empty + k.stage() * 8, lane);
             if ((j + 1) * KEYS > w.lo + 1 || (c->window && j * KEYS <= w.hi - c->window))
-                mask_scores<NN>(p, &w, j * KEYS, t, c->window);
+                mask_tile<NN>(p, &w, j * KEYS + 2 * t, c->window);
             update_softmax<NN>(p, soft, factor, c->scale);
             registers_settle(p, NN);
-            keep_before_wait(c);
+            keep_before_wait(c->n_seqs);
             wgmma_wait<0>();
             registers_settle(acc, DIM / 8);
             release(m.v_empty + v.stage() * 8, lane);
@@ -520,7 +453,7 @@ DEVICE_INLINE void consume(const hopper_call *c, const hopper_layout<DIM> &m,
 
         phase_wait(m.v_full + v.stage() * 8, v.parity());
         wgmma_begin();
-        queue_values<DIM, Element>(acc, weights, m.v + v.stage() * S::TILE);
+        queue_values<S, Element>(acc, weights, m.v + v.stage() * S::TILE);
         wgmma_commit();
         wgmma_wait<0>();
         registers_settle(acc, DIM / 8);

@@ -5,7 +5,7 @@
 
 #include <confgen/attention_check.h>
 
-#include <check.h>
+#include "scratch.h"
 #undef fail /* a member of cg_host */
 
 static cg_status fail(cg_error *err, cg_status code, const char *fmt, ...)
@@ -217,20 +217,12 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("attention_check");
     TCase *tc = tcase_create("attention_check");
-    SRunner *sr;
-    int failed;
 
     tcase_add_test(tc, members_of_unused_features_have_no_meaning);
     tcase_add_test(tc, members_of_features_are_checked);
     tcase_add_test(tc, views_must_fit_the_features);
     tcase_add_test(tc, arrays_of_features_must_be_there);
     tcase_add_test(tc, bias_and_tree_have_their_sizes);
-    suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed != 0;
+    return run_suite("attention_check", &tc, 1);
 }
