@@ -3,7 +3,7 @@
 
 #include "attention_cpu_case.h"
 
-/* Finds what the plugin supports. Without it cases are of common problems, all of them refused. */
+/* Selects a problem that the plugin supports. If there is none, a common one, which it refuses. */
 static void select_typical(attention_suite *s)
 {
     cg_error reason = CG_ERROR_INIT;

@@ -535,7 +535,7 @@ void case_run_end(case_run *r, const attention_case *ac, case_out *ret_out)
 
     expect(r->rec, r->st == CG_OK, "run() failed (%d): %s", r->st, r->err.msg);
     expect_no_violation(r->rec, "run()");
-    if (r->out_bytes >= FENCED_SPARSE) /* what is between the rows takes no memory */
+    if (r->out_bytes >= FENCED_SPARSE) /* the gaps between rows take no memory */
         o.stride = r->row_bytes;
     o.data = guarded_alloc((size_t)(o.n * o.stride), 64);
     if (!o.data)

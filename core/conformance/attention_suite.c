@@ -186,26 +186,24 @@ void attention_check_refusals(attention_suite *s, const cg_attention_problem *go
 
 /* ---- lifecycle ----------------------------------------------------------------------------- */
 
-/* Bytes of malloc() that each of several plans leaves behind. */
-static size_t left_bytes(attention_suite *s, const cg_attention_problem *problem)
+struct planned {
+    attention_suite *suite;
+    const cg_attention_problem *problem;
+};
+
+static void plan_once(void *ctx)
 {
-    enum { N = 8 };
-    size_t before = heap_bytes(), after;
+    const struct planned *p = ctx;
+    attention_suite *s = p->suite;
+    void *plan = NULL;
 
-    for (int i = 0; i < N; i++) {
-        void *plan = NULL;
-
-        if (s->ops->plan(&s->test_host.host, problem, &plan, NULL) == CG_OK)
-            s->ops->destroy(plan);
-    }
-    after = heap_bytes();
-    return after > before ? (after - before) / N : 0;
+    if (s->ops->plan(&s->test_host.host, p->problem, &plan, NULL) == CG_OK)
+        s->ops->destroy(plan);
 }
 
 static void check_plans(attention_suite *s, const cg_attention_problem *problem)
 {
     void *plans[20] = { NULL };
-    size_t left;
 
     if (!test_begin(&s->rec, "plans are created and destroyed"))
         return;
@@ -223,10 +221,8 @@ static void check_plans(attention_suite *s, const cg_attention_problem *problem)
     for (size_t i = 0; i < sizeof plans / sizeof *plans; i++)
         s->ops->destroy(plans[i]);
     expect_all_freed(&s->rec, &s->test_host, "20 plans");
-    left = left_bytes(s, problem); /* the first plans may leave what the process keeps */
-    left = left ? left_bytes(s, problem) : 0;
     if (!s->gpu)
-        expect(&s->rec, left < 16, "each plan leaves %zu bytes of malloc() behind", left);
+        expect_heap_kept(&s->rec, "plan", plan_once, &(struct planned) { s, problem });
     test_end(&s->rec);
 }
 

@@ -157,20 +157,19 @@ void cache_check_failed_reserve(cache_suite *s)
 
 /* ---- memory that is free again ------------------------------------------------------------- */
 
-/* Bytes of malloc() that each of several caches leaves behind. */
-static size_t left_bytes(cache_suite *s, const cg_cache_config *config)
+struct configured {
+    cache_suite *suite;
+    const cg_cache_config *config;
+};
+
+static void create_once(void *ctx)
 {
-    enum { N = 8 };
-    size_t before = heap_bytes(), after;
+    const struct configured *c = ctx;
+    cache_suite *s = c->suite;
+    void *self = NULL;
 
-    for (int i = 0; i < N; i++) {
-        void *self = NULL;
-
-        if (s->ops->create(&s->test_host.host, config, &self, NULL) == CG_OK)
-            s->ops->destroy(self);
-    }
-    after = heap_bytes();
-    return after > before ? (after - before) / N : 0;
+    if (s->ops->create(&s->test_host.host, c->config, &self, NULL) == CG_OK)
+        s->ops->destroy(self);
 }
 
 /* Shares a prefix; both slots are shortened to a part of a shared page, and grow again. */
@@ -221,13 +220,10 @@ void cache_check_reuse(cache_suite *s)
 {
     cache_shape basic = s->shape;
     cg_cache_config config = cache_config(s);
-    size_t left;
 
     if (!test_begin(&s->rec, "released memory is used again"))
         return;
-    left = left_bytes(s, &config); /* the first caches may leave what the process keeps */
-    left = left ? left_bytes(s, &config) : 0;
-    expect(&s->rec, left < 16, "each cache leaves %zu bytes of malloc() behind", left);
+    expect_heap_kept(&s->rec, "cache", create_once, &(struct configured) { s, &config });
     for (int32_t round = 0; round < test_rounds(&s->rec, 8) && cache_goes_on(s); round++) {
         cache_shape shape = cache_shape_small(&s->rec);
 

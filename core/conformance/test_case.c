@@ -240,13 +240,35 @@ void guarded_free(void *ptr)
     free(g.start);
 }
 
-size_t heap_bytes(void)
+/* Bytes that malloc() has handed out on this thread's arena; 0 where that is not known. */
+static size_t heap_bytes(void)
 {
 #ifdef __GLIBC__
     return mallinfo2().uordblks + mallinfo2().hblkhd;
 #else
     return 0;
 #endif
+}
+
+/* Bytes that each of several calls leaves behind. */
+static size_t left_bytes(void (*once)(void *ctx), void *ctx)
+{
+    enum { N = 8 };
+    size_t before = heap_bytes(), after;
+
+    for (int i = 0; i < N; i++)
+        once(ctx);
+    after = heap_bytes();
+    return after > before ? (after - before) / N : 0;
+}
+
+void expect_heap_kept(test_recorder *rec, const char *what, void (*once)(void *ctx), void *ctx)
+{
+    size_t left = left_bytes(once, ctx);
+
+    if (left)
+        left = left_bytes(once, ctx);
+    expect(rec, left < 16, "each %s leaves %zu bytes of malloc() behind", what, left);
 }
 
 /* ---- instrumented host --------------------------------------------------------------------- */

@@ -75,8 +75,13 @@ size_t guarded_bytes(const void *ptr);
 int guarded_intact(const void *ptr);
 void guarded_free(void *ptr); /* accepts NULL */
 
-/** Bytes that malloc() has handed out on this thread's arena; 0 where that is not known. */
-size_t heap_bytes(void);
+/**
+ * Records whether each of several calls of once(ctx) leaves bytes of malloc() behind, where that is
+ * known. The first calls may leave some: what the process keeps.
+ *
+ * @param what  is made and destroyed by once(), e.g. "plan"
+ */
+void expect_heap_kept(test_recorder *rec, const char *what, void (*once)(void *ctx), void *ctx);
 
 /* ---- instrumented host --------------------------------------------------------------------- */
 
