@@ -116,8 +116,8 @@ static cg_status set_checks(cg_engine *e, const cg_engine_options *o, cg_error *
 /* ---- parts -------------------------------------------------------------------------------- */
 
 /*
- * Replaces a name that is an alias by what it means, NULL for "auto". A plugin that is named must
- * exist.
+ * Replaces an alias by the name of its plugin, or by NULL for "auto". Fails if a named plugin does
+ * not exist.
  *
  * @param ret_alias  the alias, NULL for another name
  */

@@ -48,7 +48,7 @@ enum {
     /* bits of a query token's result depend neither on the other query tokens of the call, nor on
      * how those of its sequence are divided into calls (if it attends to the same tokens then), nor
      * on the plan's max_tokens, max_seqs and max_kv_len, nor on cg_host.workers, nor on slots,
-     * addresses and numbers of pages, nor on what the arguments say of groups */
+     * addresses and numbers of pages, nor on the groups of the arguments */
     CG_ATTENTION_BATCH_INVARIANT = 1 << 1,
     CG_ATTENTION_GRAPH_SAFE = 1 << 2, /* run() may be captured into a CUDA graph */
 };

@@ -47,8 +47,8 @@ typedef struct cg_refused_plugin {
 } cg_refused_plugin;
 
 /**
- * A name that users of other software know for a plugin, and what it means to `--attention` or
- * `--kv-cache`. A loaded plugin of that kind and name comes first.
+ * An alias of a plugin, as other software names it, for `--attention` or `--kv-cache`. A loaded
+ * plugin of that kind and name takes precedence.
  */
 typedef struct cg_aliased_plugin {
     uint32_t struct_size;

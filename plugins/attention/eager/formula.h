@@ -91,7 +91,7 @@ static inline CG_HOST_DEVICE float eager_scale_at(const eager_row *r, const floa
                             cg_kv_scale_offset(r->kv, r->slot, r->kv_head, j));
 }
 
-/** What the stored numbers of key j are to be multiplied by. */
+/** The factor of the stored numbers of key j. */
 static inline CG_HOST_DEVICE float eager_key_scale(const eager_row *r, int32_t j)
 {
     return eager_uses(r, CG_ATTENTION_KV_SCALES) && r->kv->k_scale
@@ -99,7 +99,7 @@ static inline CG_HOST_DEVICE float eager_key_scale(const eager_row *r, int32_t j
                : 1;
 }
 
-/** What the stored numbers of value j are to be multiplied by. */
+/** The factor of the stored numbers of value j. */
 static inline CG_HOST_DEVICE float eager_value_scale(const eager_row *r, int32_t j)
 {
     return eager_uses(r, CG_ATTENTION_KV_SCALES) && r->kv->v_scale
