@@ -24,6 +24,7 @@ enum {
     PERIOD_NS = 50000,           /* from stopping a thread to stopping the next */
     PAUSE_NS = 100000,           /* a thread is stopped for this long */
     MAX_ROUNDS = 2000,           /* each thread is stopped at most this often */
+    CALLS_PER_PAUSE = 16,        /* of encode() */
 };
 
 struct suite {
@@ -472,6 +473,46 @@ static void check_older_host(struct suite *s)
     guarded_free(older);
 }
 
+/* ---- a vocabulary with another encode() ----------------------------------------------------- */
+
+struct changed_vocabulary {
+    cg_vocabulary vocabulary;
+    const cg_vocabulary *base;
+    const cg_host *host;
+    atomic_int until_failure; /* fail_encode(): calls that succeed */
+    atomic_int n_calls;       /* slow_encode() */
+};
+
+static const char *forward_token(const void *ctx, int32_t id, uint32_t *ret_len,
+                                 int32_t *ret_special)
+{
+    const struct changed_vocabulary *v = ctx;
+
+    return v->base->token(v->base->ctx, id, ret_len, ret_special);
+}
+
+static cg_status forward_pretokenize(const void *ctx, const char *text, uint32_t len,
+                                     uint32_t *ret_ends, int32_t cap, int32_t *ret_n, cg_error *err)
+{
+    const struct changed_vocabulary *v = ctx;
+
+    return v->base->pretokenize(v->base->ctx, text, len, ret_ends, cap, ret_n, err);
+}
+
+/* Gives the case its vocabulary with another encode(), whose ctx is *ret. */
+static void change_encode(struct changed_vocabulary *ret, constraint_case *c,
+                          cg_status (*encode)(const void *ctx, const char *text, uint32_t len,
+                                              int32_t *ret_ids, cg_range *ret_ranges, int32_t cap,
+                                              int32_t *ret_n, cg_error *err))
+{
+    *ret = (struct changed_vocabulary) { *c->vocabulary, c->vocabulary, &c->host->host, 0, 0 };
+    ret->vocabulary.ctx = ret;
+    ret->vocabulary.token = forward_token;
+    ret->vocabulary.encode = encode;
+    ret->vocabulary.pretokenize = forward_pretokenize;
+    c->vocabulary = &ret->vocabulary;
+}
+
 /* ---- threads ------------------------------------------------------------------------------- */
 
 /* A thread that compiles the molecules in its own order. */
@@ -507,6 +548,17 @@ static void sleep_ns(long ns)
     nanosleep(&t, NULL);
 }
 
+/* Reads the text a moment after the call, so that other threads call compile() in between. */
+static cg_status slow_encode(const void *ctx, const char *text, uint32_t len, int32_t *ret_ids,
+                             cg_range *ret_ranges, int32_t cap, int32_t *ret_n, cg_error *err)
+{
+    struct changed_vocabulary *v = (struct changed_vocabulary *)ctx;
+
+    if (atomic_fetch_add(&v->n_calls, 1) % CALLS_PER_PAUSE == 0)
+        sleep_ns(PAUSE_NS);
+    return v->base->encode(v->base->ctx, text, len, ret_ids, ret_ranges, cap, ret_n, err);
+}
+
 static void pause_thread(int number)
 {
     int saved = errno;
@@ -518,7 +570,8 @@ static void pause_thread(int number)
 
 /*
  * Runs the jobs at once. Signals stop one thread after another for a moment, wherever it is in
- * compile(): state that threads share meets the calls of the others then, even on one processor.
+ * compile(), and encode() pauses: state that threads share meets the calls of the others then, even
+ * on one processor.
  * The number of signals is bounded: some systems take longer to deliver one than to send the next.
  */
 static void run_jobs(struct job *jobs)
@@ -609,8 +662,10 @@ static void check_threads(struct suite *s)
         return;
     for (int32_t round = 0; round < test_rounds(&s->rec, 8) && !s->rec.bad; round++) {
         constraint_case c = s->typical;
+        struct changed_vocabulary v;
 
         c.n_molecules = 0;
+        change_encode(&v, &c, slow_encode);
         if (constraint_open(&c))
             compile_in_threads(&c);
         constraint_close(&c);
@@ -662,60 +717,35 @@ static void check_no_memory(struct suite *s)
 
 /* ---- failures of the vocabulary ------------------------------------------------------------- */
 
-/* A vocabulary of which one call of encode() fails. */
-struct failing {
-    const cg_vocabulary *base;
-    const cg_host *host;
-    int32_t until_failure; /* calls that succeed; negative: it has failed */
-};
-
-static const char *forward_token(const void *ctx, int32_t id, uint32_t *ret_len,
-                                 int32_t *ret_special)
-{
-    const struct failing *f = ctx;
-
-    return f->base->token(f->base->ctx, id, ret_len, ret_special);
-}
-
+/* Call number until_failure of encode() fails; then it is negative. */
 static cg_status fail_encode(const void *ctx, const char *text, uint32_t len, int32_t *ret_ids,
                              cg_range *ret_ranges, int32_t cap, int32_t *ret_n, cg_error *err)
 {
-    struct failing *f = (struct failing *)ctx;
+    struct changed_vocabulary *v = (struct changed_vocabulary *)ctx;
 
-    if (f->until_failure-- == 0)
-        return f->host->fail(err, CG_ERR_NOMEM, "the vocabulary is out of memory");
-    return f->base->encode(f->base->ctx, text, len, ret_ids, ret_ranges, cap, ret_n, err);
-}
-
-static cg_status forward_pretokenize(const void *ctx, const char *text, uint32_t len,
-                                     uint32_t *ret_ends, int32_t cap, int32_t *ret_n, cg_error *err)
-{
-    const struct failing *f = ctx;
-
-    return f->base->pretokenize(f->base->ctx, text, len, ret_ends, cap, ret_n, err);
+    if (atomic_fetch_sub(&v->until_failure, 1) == 0)
+        return v->host->fail(err, CG_ERR_NOMEM, "the vocabulary is out of memory");
+    return v->base->encode(v->base->ctx, text, len, ret_ids, ret_ranges, cap, ret_n, err);
 }
 
 /* Call k of encode() fails. Returns 0 if there are fewer. */
 static int fail_call(struct suite *s, int32_t k)
 {
-    struct failing f = { s->typical.vocabulary, &s->test_host.host, k };
-    cg_vocabulary v = *s->typical.vocabulary;
     constraint_case c = s->typical;
+    struct changed_vocabulary v;
     cg_error reason = CG_ERROR_INIT;
-    int accepted;
+    int accepted, has_failed;
 
-    v.ctx = &f;
-    v.token = forward_token;
-    v.encode = fail_encode;
-    v.pretokenize = forward_pretokenize;
-    c.vocabulary = &v;
+    change_encode(&v, &c, fail_encode);
+    v.until_failure = k;
     accepted = accepts(&c, 1, &reason);
-    if (f.until_failure < 0)
+    has_failed = v.until_failure < 0;
+    if (has_failed)
         expect(&s->rec, !accepted && reason.msg[0],
                "call %d of encode() failed, but create() and compile() %s", k,
                accepted ? "succeeded" : "failed without a text");
     expect_all_freed(&s->rec, &s->test_host, "a failed call of encode()");
-    return f.until_failure < 0;
+    return has_failed;
 }
 
 static void check_failing_vocabulary(struct suite *s)

@@ -505,7 +505,7 @@ static cg_status compile(void *self, const cg_literals *text, cg_program **ret_p
         .forced_start = start,         .forced_token = token
     };
     shared_tokens = token;
-    for (volatile int32_t i = 0; BUG == 26 && i < 2000;)
+    for (volatile int32_t i = 0; BUG == 26 && i < 50000;)
         i = i + 1;
     for (int32_t i = 0; BUG == 26 && i < n; i++)
         token[i] = shared_tokens[i];
