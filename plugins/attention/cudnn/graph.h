@@ -8,7 +8,8 @@
  *   out[b, h, i, :] = softmax_j(scale * q[b, h, i, :] . K[b, h / g, j, :]) V[b, h / g, j, :]
  *
  * for i < n, over j < m, or, if causal, over m - n + i - window < j <= m - n + i (window 0: from
- * 0 on). Counts, offsets and page tables are device data: one plan is valid for every length.
+ * 0 on). Counts, offsets and page tables are device data: one plan is valid for every length up to
+ * `rows` and `len`.
  */
 #ifndef CUDNN_GRAPH_H
 #define CUDNN_GRAPH_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cudnn: attention by NVIDIA's cuDNN, through its backend C API. A plan is made for the largest
- * shape; units.cu writes the lengths and offsets of each call as device data.
+ * cudnn: attention by NVIDIA's cuDNN, through its backend C API. Execution plans are made for the
+ * largest lengths of buckets.h; units.cu writes the lengths and offsets of each call as device
+ * data.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include <cuda_runtime_api.h>
 
 #include "../common/cuda_checks.h"
+#include "buckets.h"
 #include "graph.h"
 #include "units.h"
 
@@ -37,7 +39,9 @@ typedef struct cudnn_plan {
     int32_t n_units;
     int32_t entries; /* batch entries per unit */
     int32_t n_pages; /* per unit */
-    sdpa_graph *graph;
+    /* by the largest length that they are for: those of buckets.h if the calls' bounds differ, else
+     * only the last one; NULL: cuDNN has no engine for it, and a larger one is used */
+    sdpa_graph *graphs[MAX_BUCKETS];
     cudnnHandle_t handle;
     workspace_layout layout;
 } cudnn_plan;
@@ -73,17 +77,33 @@ static int64_t head_stride(const cg_attention_problem *p)
     return (int64_t)(is_nhd(p) ? 1 : p->block_tokens) * p->head_dim;
 }
 
-static sdpa_shape make_shape(const cg_attention_problem *p)
+/* Most cached tokens of a sequence in a view of `block_tokens`: without pages, those of a slot. */
+static int64_t longest_in(const cg_attention_problem *p, int32_t block_tokens)
+{
+    return !p->paged && block_tokens && block_tokens < p->max_kv_len ? block_tokens : p->max_kv_len;
+}
+
+/*
+ * Whether the largest length differs between calls as far as the host knows: slots of a contiguous
+ * cache grow. Query tokens as units have no grid that depends on it.
+ */
+static int32_t has_buckets(const cg_attention_problem *p)
+{
+    return !is_by_row(p) && !p->paged && p->block_tokens == 0;
+}
+
+/* len: most cached tokens of a sequence */
+static sdpa_shape make_shape(const cg_attention_problem *p, int64_t len)
 {
     const int64_t dim = p->head_dim, block = p->block_tokens;
-    const int64_t longest = p->max_tokens < p->max_kv_len ? p->max_tokens : p->max_kv_len;
+    const int64_t longest = p->max_tokens < len ? p->max_tokens : len;
     sdpa_shape s = {
         .type = p->dtype == CG_BF16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_HALF,
         .batch = is_by_row(p) ? p->max_tokens : p->max_seqs,
         .heads = p->n_heads,
         .kv_heads = p->n_kv_heads,
         .rows = is_by_row(p) ? 1 : longest,
-        .len = p->max_kv_len,
+        .len = len,
         .dim = dim,
         .ragged = 1,
         .scale = p->scale,
@@ -118,16 +138,17 @@ static sdpa_shape make_shape(const cg_attention_problem *p)
 }
 
 /*
- * Makes the graph of a problem: the unified form where it can express the problem, else the
- * composite form. CONFGEN_CUDNN_PARTS=1 selects the composite form everywhere.
+ * Makes the graph of a problem for sequences of up to `len` cached tokens: the unified form where
+ * it can express the problem, else the composite form. CONFGEN_CUDNN_PARTS=1 selects the composite
+ * form everywhere.
  */
 static cg_status make_graph(const cudnn_library *lib, const cg_host *host,
-                            const cg_attention_problem *p, int finish, sdpa_graph **ret_graph,
-                            cg_error *err)
+                            const cg_attention_problem *p, int64_t len, int finish,
+                            sdpa_graph **ret_graph, cg_error *err)
 {
     const char *composite = getenv("CONFGEN_CUDNN_PARTS");
     cudnnBackendDescriptor_t device = NULL;
-    sdpa_shape shape = make_shape(p);
+    sdpa_shape shape = make_shape(p, len);
     int index = 0;
     cudaError_t code = cudaGetDevice(&index);
     cg_status st;
@@ -188,7 +209,7 @@ static cg_status supports(const cg_host *host, const cg_attention_problem *p, cg
 
     CG_TRY(check_problem(host, p, err));
     CG_TRY(cudnn_library_load(host, &lib, err));
-    CG_TRY(make_graph(lib, host, p, 0, &graph, err));
+    CG_TRY(make_graph(lib, host, p, longest_in(p, p->block_tokens), 0, &graph, err));
     sdpa_graph_destroy(graph);
     return CG_OK;
 }
@@ -201,7 +222,8 @@ static void destroy(void *self)
 
     if (!c)
         return;
-    sdpa_graph_destroy(c->graph);
+    for (int32_t i = 0; i < MAX_BUCKETS; i++)
+        sdpa_graph_destroy(c->graphs[i]);
     if (c->handle)
         c->lib->destroy_handle(c->handle);
     c->host->free(c->host->ctx, c);
@@ -226,8 +248,13 @@ static cg_status lay_out_workspace(cudnn_plan *c, cg_error *err)
     workspace_layout *l = &c->layout;
     size_t n = (size_t)c->n_units * (size_t)c->entries, end = 0, at;
     size_t row = (size_t)p->n_heads * (size_t)p->head_dim * cg_dtype_size(p->dtype);
-    int over = append_array(&end, &at, sdpa_graph_workspace(c->graph), 1);
+    size_t of_graphs = 0;
+    int over;
 
+    for (int32_t i = 0; i < MAX_BUCKETS; i++)
+        if (c->graphs[i] && sdpa_graph_workspace(c->graphs[i]) > of_graphs)
+            of_graphs = sdpa_graph_workspace(c->graphs[i]);
+    over = append_array(&end, &at, of_graphs, 1);
     over |= append_array(&end, &l->row_count, n, sizeof(int32_t));
     over |= append_array(&end, &l->token_count, n, sizeof(int32_t));
     over |= append_array(&end, &l->q_at, n + 1, sizeof(int64_t));
@@ -247,6 +274,37 @@ static cg_status lay_out_workspace(cudnn_plan *c, cg_error *err)
                                 "space: lower the batch size or --max-length",
                                 c->n_units, c->by_row ? "query tokens" : "sequences", c->n_pages)
                 : CG_OK;
+}
+
+/*
+ * Makes the graph for the largest length, which calls can always use, and those for smaller ones.
+ */
+static cg_status make_graphs(cudnn_plan *c, cg_error *err)
+{
+    const cg_attention_problem *p = &c->problem;
+    const int64_t longest = longest_in(p, p->block_tokens);
+    const int32_t last = bucket_of(longest, longest);
+
+    CG_TRY(make_graph(c->lib, c->host, p, longest, 1, &c->graphs[last], err));
+    for (int32_t i = 0; i < last && has_buckets(p); i++) {
+        cg_status st =
+            make_graph(c->lib, c->host, p, bucket_len(longest, i), 1, &c->graphs[i], err);
+
+        if (st != CG_OK && st != CG_ERR_UNSUPPORTED)
+            return st;
+    }
+    return CG_OK;
+}
+
+/* The graph for the slots of a view. */
+static sdpa_graph *graph_for(const cudnn_plan *c, const cg_kv_view *kv)
+{
+    const cg_attention_problem *p = &c->problem;
+    int32_t i = bucket_of(longest_in(p, p->block_tokens), longest_in(p, kv->block_tokens));
+
+    while (!c->graphs[i])
+        i++;
+    return c->graphs[i];
 }
 
 static cg_status plan(const cg_host *host, const cg_attention_problem *p, void **ret_plan,
@@ -273,7 +331,7 @@ static cg_status plan(const cg_host *host, const cg_attention_problem *p, void *
                        ? (int32_t)(((int64_t)p->max_kv_len + p->block_tokens - 1) / p->block_tokens)
                        : 0,
     };
-    CG_TRY_GOTO(st, make_graph(lib, host, p, 1, &c->graph, err), out);
+    CG_TRY_GOTO(st, make_graphs(c, err), out);
     code = lib->create_handle(&c->handle);
     if (code != CUDNN_STATUS_SUCCESS) {
         c->handle = NULL;
@@ -413,7 +471,7 @@ static cg_status run(void *self, const cg_attention_args *a, cg_error *err)
     if (code != CUDNN_STATUS_SUCCESS)
         return c->host->fail(err, CG_ERR_CUDA, "cuDNN: cudnnSetStream: %s",
                              c->lib->error_string(code));
-    CG_TRY(sdpa_graph_run(c->graph, c->handle, pointers, w, err));
+    CG_TRY(sdpa_graph_run(graph_for(c, kv), c->handle, pointers, w, err));
     if (move_out)
         CG_TRY(
             copy_rows(c, a->out, a->out_stride, w + l->out, row, row, a->n_tokens, a->stream, err));
