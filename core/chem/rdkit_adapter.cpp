@@ -508,7 +508,7 @@ class LostStereo
 
     int is_lost_trans(const RDKit::Bond *bond) const
     {
-        const RDKit::Bond *a, *b;
+        const RDKit::Bond *a = nullptr, *b = nullptr;
         int side, other;
 
         if (rings_->numBondRings(bond->getIdx()) == 0 || is_stereo(bond))

@@ -287,7 +287,7 @@ if grep -q '^frame' "$work/out"; then
 fi
 
 # bench: the tables are printed; figures are not tested
-expect 0 '^ +2 +grammar ' bench decode --molecules "$work/three.smi" --batch 2 --gens 1 --seconds 0
+expect 0 '^ +2 +grammar ' bench decode --molecules "$work/three.smi" --batch 2 --batches 1 --seconds 0
 expect 0 '^ +2 +none ' bench decode --shape default --molecules "$work/three.smi" --batch 2 \
   --gens 1 --seconds 0 --max-new-tokens 64
 expect 0 '^ +2 +grammar +eager +static +[0-9.]+ ' bench decode --molecules "$work/three.smi" --limit 1 \
@@ -304,6 +304,7 @@ for figure in tokens_per_second head_rows context used_rows; do
     failures=$((failures + 1))
   fi
 done
+expect 2 '^confgen: --batches and --gens: wanted one' bench decode --batches 2 --gens 1
 expect 2 'wanted cpu or cuda' bench decode --device tpu
 expect 0 '^all +2 +400 ' bench rmsd --molecules "$work/three.smi" --conformers 10 --threads 2 \
     --json "$work/rmsd.json"

@@ -81,7 +81,7 @@ if [ -n "${TORCH:-}" ]; then
 fi
 # every attention over every cache by batch size; the fastest pair of each
 table=(--device cuda --molecules "$list" --temperature 1 --attention all --kv-cache all --batch 1,16,128,512,1024
-  --constraint grammar)
+  --batches 2 --constraint grammar)
 llama3=(--tokenizer "$work/llama3" --max-length 1280)
 record table_default bench decode "${table[@]}" --shape default --json "$out/table_default.json"
 record table_llama380m bench decode "${table[@]}" --shape llama380m "${llama3[@]}" --json "$out/table_llama380m.json"
@@ -101,6 +101,13 @@ if [ -n "${REF:-}" ] && [ -n "${MOLECULES:-}" ]; then
     record "quality_$mode" eval --ref "$REF" --gen "$work/q_$mode.sdf.zst" --json "$work/q_$mode.json"
   done
   record quality_compare eval --compare "$work/q_off.json" "$work/q_repair.json"
+  for kv in bf16 fp8 int8; do
+    record "kv_run_$kv" "${quality[@]}" --kv-dtype $kv --output "$work/kv_$kv.sdf.zst" --report "$out/kv_run_$kv.json" --quiet
+    record "kv_$kv" eval --ref "$REF" --gen "$work/kv_$kv.sdf.zst" --json "$work/kv_$kv.json"
+  done
+  for kv in fp8 int8; do
+    record "kv_compare_$kv" eval --compare "$work/kv_bf16.json" "$work/kv_$kv.json"
+  done
   for constraint in none template grammar; do
     record "constraint_run_$constraint" --input "$MOLECULES" --gens 2k --seed 0 --temperature 1.0 --device cuda \
       --tune never --attention flash --kv-cache paged --batch-size 512 --geometry off --constraint $constraint \

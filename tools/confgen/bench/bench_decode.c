@@ -14,6 +14,8 @@
 
 enum {
     MIN_ROUNDS = 3,
+    BATCHES = 4,       /* that a cell generates */
+    GPU_WARM_UP = 64,  /* sequences */
     FREE_TOKENS = 256, /* limit of unconstrained sequences of random weights, which do not stop */
 };
 
@@ -38,8 +40,9 @@ static const char help[] =
     "  --deterministic               tokens that do not depend on the batch\n"
     "  --molecules FILE              default: the sample shipped with confgen\n"
     "  --limit N                     read only the first N molecules\n"
-    "  --gens N                      generations per molecule (default: of as many molecules as\n"
-    "                                four batches need, enough for four batches)\n"
+    "  --batches N                   generate about N batches, of as many molecules as they need\n"
+    "                                (default 4)\n"
+    "  --gens N                      instead, N generations of each molecule\n"
     "  --temperature T               default: the model's\n"
     "  --max-new-tokens N            limit of a sequence\n"
     "  --free-tokens N               that limit for `none` with random weights, which do not stop\n"
@@ -78,6 +81,7 @@ static void parse(struct decode_bench *b, int argc, char **argv)
         { "molecules", required_argument, NULL, 'f' },
         { "limit", required_argument, NULL, 'l' },
         { "gens", required_argument, NULL, 'g' },
+        { "batches", required_argument, NULL, 'B' },
         { "temperature", required_argument, NULL, 'T' },
         { "max-new-tokens", required_argument, NULL, 'n' },
         { "seconds", required_argument, NULL, 'S' },
@@ -129,6 +133,9 @@ static void parse(struct decode_bench *b, int argc, char **argv)
             break;
         case 'g':
             b->gens = parse_int("--gens", optarg, 1, 1 << 20);
+            break;
+        case 'B':
+            b->wanted_batches = parse_int("--batches", optarg, 1, 1000);
             break;
         case 'T':
             b->sampling.temperature = parse_real("--temperature", optarg);
@@ -196,6 +203,10 @@ static void parse(struct decode_bench *b, int argc, char **argv)
     b->apart |= b->on_gpu;
     if (b->seconds < 0)
         b->seconds = b->on_gpu ? 0 : 20;
+    if (b->wanted_batches && b->gens)
+        usage_error("--batches and --gens: wanted one of them");
+    if (!b->wanted_batches)
+        b->wanted_batches = BATCHES;
     if (!b->rounds)
         b->rounds = b->on_gpu ? 1 : MIN_ROUNDS;
     o->plugins = b->plugins.files;
@@ -261,7 +272,8 @@ static void make_cells(struct decode_bench *b)
         usage_error("%lld cells, wanted at most %d", (long long)n, DECODE_CELLS);
     for (int64_t i = 0; i < n; i++) {
         int64_t k = i / b->n_constraints, batch = b->batches[k % b->n_batches];
-        int64_t pair = k / b->n_batches, cache = pair / b->n_attentions, wanted = 4 * batch;
+        int64_t pair = k / b->n_batches, cache = pair / b->n_attentions,
+                wanted = b->wanted_batches * batch;
         int64_t n_molecules = b->gens || b->n_items < wanted ? b->n_items : wanted;
 
         b->cells[b->n_cells++] = (struct decode_cell) {
@@ -323,10 +335,11 @@ static cg_status run_cell(const struct decode_bench *b, const struct decode_cell
     return st;
 }
 
-/* A short run; on a GPU of two batches, enough to allocate and capture all that is made lazily. */
+/* A short run, which makes all that is made lazily; on a GPU that does not depend on the number of
+ * sequences. */
 static cg_status warm_up(const struct decode_bench *b, const struct decode_cell *c, cg_error *err)
 {
-    int64_t wanted = 2 * (int64_t)c->batch, n = c->n_molecules;
+    int64_t wanted = c->batch < GPU_WARM_UP ? c->batch : GPU_WARM_UP, n = c->n_molecules;
     cg_report r = { CG_SIZED(cg_report) };
 
     if (b->on_gpu && wanted < n)

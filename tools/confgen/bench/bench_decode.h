@@ -36,7 +36,7 @@ struct decode_bench {
     int32_t n_constraints, n_attentions, n_caches, n_kv_types;
     const char *molecules, *json;
     int64_t limit;
-    int32_t gens, free_tokens, rounds;
+    int32_t gens, wanted_batches, free_tokens, rounds;
     double seconds;
     int etkdg, apart;
     char default_molecules[PATH_MAX];
