@@ -314,6 +314,17 @@ cudaError_t cudaFree(void *ptr)
     return code;
 }
 
+cudaError_t cudaHostAlloc(void **ret, size_t bytes, unsigned flags)
+{
+    (void)flags;
+    return cudaMalloc(ret, bytes);
+}
+
+cudaError_t cudaFreeHost(void *ptr)
+{
+    return cudaFree(ptr);
+}
+
 struct fill {
     void *to;
     size_t bytes;

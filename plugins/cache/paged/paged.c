@@ -35,6 +35,7 @@ typedef struct paged {
     int32_t *table;           /* [n_slots, table_stride] page or NO_PAGE */
     int32_t *reserved_tokens; /* [n_slots] */
     int32_t *first_pos;       /* [n_slots] INT32_MAX; of an append's tokens while it runs */
+    int32_t *epoch;           /* [n_slots] times that tokens were dropped: see collect_pages() */
     int32_t *refs;            /* [n_pages] slots that own a page */
     int32_t *free_pages;      /* [n_pages] stack of committed pages without an owner */
 } paged;
@@ -135,9 +136,11 @@ cg_status cg_paged_create_in(const cg_host *host, const cg_cache_config *config,
     s->reserved_tokens =
         host->alloc(host->ctx, (size_t)config->n_slots * sizeof *s->reserved_tokens);
     s->first_pos = host->alloc(host->ctx, (size_t)config->n_slots * sizeof *s->first_pos);
+    s->epoch = host->alloc(host->ctx, (size_t)config->n_slots * sizeof *s->epoch);
     s->refs = host->alloc(host->ctx, (size_t)s->pool.n_pages * sizeof *s->refs);
     s->free_pages = host->alloc(host->ctx, (size_t)s->pool.n_pages * sizeof *s->free_pages);
-    if (!s->table || !s->reserved_tokens || !s->first_pos || !s->refs || !s->free_pages) {
+    if (!s->table || !s->reserved_tokens || !s->first_pos || !s->epoch || !s->refs ||
+        !s->free_pages) {
         st = host->fail(err, CG_ERR_NOMEM, "KV cache: out of host memory");
         goto out;
     }
@@ -146,6 +149,7 @@ cg_status cg_paged_create_in(const cg_host *host, const cg_cache_config *config,
     for (int32_t i = 0; i < config->n_slots; i++)
         s->first_pos[i] = INT32_MAX;
     memset(s->reserved_tokens, 0, (size_t)config->n_slots * sizeof *s->reserved_tokens);
+    memset(s->epoch, 0, (size_t)config->n_slots * sizeof *s->epoch);
     memset(s->refs, 0, (size_t)s->pool.n_pages * sizeof *s->refs);
     add_free_pages(s, 0);
     s->pool.host_table = s->table;
@@ -181,6 +185,7 @@ void cg_paged_destroy(void *self)
     s->host->free(s->host->ctx, s->table);
     s->host->free(s->host->ctx, s->reserved_tokens);
     s->host->free(s->host->ctx, s->first_pos);
+    s->host->free(s->host->ctx, s->epoch);
     s->host->free(s->host->ctx, s->refs);
     s->host->free(s->host->ctx, s->free_pages);
     s->host->free(s->host->ctx, s);
@@ -237,6 +242,57 @@ static void unref_page(paged *s, int32_t page)
         s->n_shared--;
 }
 
+/*
+ * Gives back the pages of a slot whose tokens are all before token `end`, but not those of sink
+ * tokens. Pages that it has no longer come before those that it has: the loop ends there.
+ */
+static void give_back_pages(paged *s, int32_t slot, int32_t end)
+{
+    int32_t *table = s->table + (int64_t)slot * s->table_stride;
+    int32_t first = pages_for(s->config.sink_tokens);
+
+    for (int32_t i = end / CG_PAGE_TOKENS - 1; i >= first && table[i] != NO_PAGE; i--) {
+        unref_page(s, table[i]);
+        table[i] = NO_PAGE;
+    }
+}
+
+/*
+ * Gives back what the windows have passed, as far as the host knows: the appends that have run on
+ * the device say how far they were. A page may then get new tokens: they are stored by work that is
+ * enqueued later than all that reads the old ones. An append that ran after its slot was shortened
+ * says nothing of the tokens that the slot has since: it was enqueued before the slot's epoch. Page
+ * table entries on the device stay, since no later query reads them.
+ */
+static void collect_pages(paged *s)
+{
+    for (int32_t slot = 0; slot < s->config.n_slots && s->pool.progress; slot++) {
+        uint64_t progress = __atomic_load_n(&s->pool.progress[slot], __ATOMIC_RELAXED);
+        int32_t pos = (int32_t)(progress & UINT32_MAX);
+
+        if (progress >> 32 == (uint32_t)s->epoch[slot] && pos < s->reserved_tokens[slot])
+            give_back_pages(s, slot, pos + 1 - s->config.window);
+    }
+}
+
+/* Makes at least n pages free. */
+static cg_status make_free(paged *s, int32_t n, cg_error *err)
+{
+    cg_error why = CG_ERROR_INIT;
+    cg_status st;
+
+    if (n <= s->n_free)
+        return CG_OK;
+    st = commit_pages(s, n - s->n_free, &why);
+    if (st == s->pool.ops->nomem && s->pool.progress) {
+        /* appends in flight may pass further pages */
+        CG_TRY(s->memory->synchronize(s->host, &s->config, err));
+        collect_pages(s);
+        st = n <= s->n_free ? CG_OK : commit_pages(s, n - s->n_free, &why);
+    }
+    return st == CG_OK ? CG_OK : s->host->fail(err, st, "%s", why.msg);
+}
+
 /* Copies n tokens of page `src` from token `src_pos` on to token `dst_pos` of page `dst`. */
 static cg_status copy_tokens(paged *s, int32_t dst, int32_t dst_pos, int32_t src, int32_t src_pos,
                              int32_t n, cg_error *err)
@@ -286,6 +342,7 @@ cg_status cg_paged_reserve(void *self, int32_t slot, int32_t len, cg_error *err)
     cg_status st = CG_OK, published;
 
     CG_TRY(cg_cache_check_slot(s->host, &s->config, slot, len, err));
+    collect_pages(s);
     if (len <= s->reserved_tokens[slot])
         return CG_OK;
     table = s->table + (int64_t)slot * s->table_stride;
@@ -295,8 +352,7 @@ cg_status cg_paged_reserve(void *self, int32_t slot, int32_t len, cg_error *err)
     /* Copy on write: the slot will write after its last token, into a page that others read. */
     if (partial && (table[have - 1] == NO_PAGE || s->refs[table[have - 1]] > 1))
         first = have - 1;
-    if (need - first > s->n_free)
-        CG_TRY(commit_pages(s, need - first - s->n_free, err));
+    CG_TRY(make_free(s, need - first, err));
     for (int32_t i = first; i < need; i++) {
         int32_t old = table[i];
 
@@ -381,21 +437,6 @@ static cg_status check_pages(const paged *s, const cg_cache_append *args, cg_err
     return CG_OK;
 }
 
-/*
- * Gives back the pages of a slot whose tokens are all before token `end`, but not those of sink
- * tokens. Pages that it has no longer come before those that it has: the loop ends there.
- */
-static void give_back_pages(paged *s, int32_t slot, int32_t end)
-{
-    int32_t *table = s->table + (int64_t)slot * s->table_stride;
-    int32_t first = pages_for(s->config.sink_tokens);
-
-    for (int32_t i = end / CG_PAGE_TOKENS - 1; i >= first && table[i] != NO_PAGE; i--) {
-        unref_page(s, table[i]);
-        table[i] = NO_PAGE;
-    }
-}
-
 /* Gives back the pages that no query of the appended tokens, or of later ones, reads. */
 static void slide_windows(paged *s, const cg_cache_append *args)
 {
@@ -412,6 +453,16 @@ static void slide_windows(paged *s, const cg_cache_append *args)
     }
 }
 
+/* The pages of all layers are the same: the first layer's appends say how far a slot is. */
+static cg_status append_to_progress(paged *s, int32_t layer, const cg_cache_append *args,
+                                    cg_error *err)
+{
+    if (layer)
+        return CG_OK;
+    collect_pages(s);
+    return s->pool.ops->track(&s->pool, args, err);
+}
+
 cg_status cg_paged_append(void *self, int32_t layer, const cg_cache_append *args, cg_error *err)
 {
     paged *s = self;
@@ -423,7 +474,9 @@ cg_status cg_paged_append(void *self, int32_t layer, const cg_cache_append *args
     if (is_cpu)
         CG_TRY(check_pages(s, args, err));
     CG_TRY(s->memory->store(s->host, &view, s->pool.n_pages, args, err));
-    if (is_cpu && s->config.window)
+    if (s->pool.progress)
+        return append_to_progress(s, layer, args, err);
+    if (s->config.window)
         slide_windows(s, args);
     return CG_OK;
 }
@@ -438,8 +491,9 @@ cg_status cg_paged_share_prefix(void *self, int32_t dst, int32_t src, int32_t le
     CG_TRY(cg_cache_check_share(s->host, &s->config, s->reserved_tokens, dst, src, len, err));
     to = s->table + (int64_t)dst * s->table_stride;
     from = s->table + (int64_t)src * s->table_stride;
-    if (rest && from[whole] != NO_PAGE && !s->n_free)
-        CG_TRY(commit_pages(s, 1, err));
+    collect_pages(s);
+    if (rest && from[whole] != NO_PAGE)
+        CG_TRY(make_free(s, 1, err));
     for (int32_t i = 0; i < whole; i++) {
         to[i] = from[i];
         if (to[i] != NO_PAGE)
@@ -465,6 +519,14 @@ static void drop_pages(paged *s, int32_t slot, int32_t len)
         table[i] = NO_PAGE;
     }
     s->reserved_tokens[slot] = len;
+    s->epoch[slot] = (int32_t)((uint32_t)s->epoch[slot] + 1);
+}
+
+/* Publishes entries [from, to) of a slot whose tokens were dropped, and that they were. */
+static cg_status publish_dropped(paged *s, int32_t slot, int32_t from, int32_t to, cg_error *err)
+{
+    CG_TRY(publish(s, slot, from, to, err));
+    return s->pool.progress ? s->pool.ops->set_epoch(&s->pool, slot, s->epoch[slot], err) : CG_OK;
 }
 
 cg_status cg_paged_truncate(void *self, int32_t slot, int32_t len, cg_error *err)
@@ -473,11 +535,12 @@ cg_status cg_paged_truncate(void *self, int32_t slot, int32_t len, cg_error *err
     int32_t end;
 
     CG_TRY(cg_cache_check_slot(s->host, &s->config, slot, len, err));
+    collect_pages(s);
     if (len >= s->reserved_tokens[slot])
         return CG_OK;
     end = pages_for(s->reserved_tokens[slot]);
     drop_pages(s, slot, len);
-    return publish(s, slot, pages_for(len), end, err);
+    return publish_dropped(s, slot, pages_for(len), end, err);
 }
 
 /* Checks that a slot has the pages of the kept tokens and of their new places; counts those of the
@@ -545,9 +608,10 @@ cg_status cg_paged_gather(void *self, int32_t slot, int32_t from, const int32_t 
                                  err));
     while (n_keep && keep[0] == from) /* tokens that stay where they are */
         from++, keep++, n_keep--;
+    collect_pages(s);
     CG_TRY(count_shared(s, slot, from, keep, n_keep, &n_shared, err));
-    if (n_shared > s->n_free)
-        CG_TRY(commit_pages(s, n_shared - s->n_free, err));
+    CG_TRY(make_free(s, n_shared, err)); /* may pass the window over kept tokens: check again */
+    CG_TRY(count_shared(s, slot, from, keep, n_keep, &n_shared, err));
     end = from + n_keep;
     last = pages_for(s->reserved_tokens[slot]);
     first = n_shared ? from / CG_PAGE_TOKENS : pages_for(end);
@@ -557,7 +621,7 @@ cg_status cg_paged_gather(void *self, int32_t slot, int32_t from, const int32_t 
         st = st == CG_OK ? moved : st;
     }
     drop_pages(s, slot, end);
-    published = publish(s, slot, first, last, st == CG_OK ? err : NULL);
+    published = publish_dropped(s, slot, first, last, st == CG_OK ? err : NULL);
     return st == CG_OK ? published : st;
 }
 

@@ -33,6 +33,13 @@ typedef struct cg_page_pool_ops {
      * far. NULL: views use host_table.
      */
     cg_status (*publish)(cg_page_pool *pool, int64_t first, int32_t n, cg_error *err);
+    /**
+     * For a cache with a window whose appends run later than their calls; NULL: they do not. After
+     * the appended tokens are stored, sets progress[slot] of their slots.
+     */
+    cg_status (*track)(cg_page_pool *pool, const cg_cache_append *args, cg_error *err);
+    /** After the work enqueued so far, sets the epoch of a slot. */
+    cg_status (*set_epoch)(cg_page_pool *pool, int32_t slot, int32_t epoch, cg_error *err);
 } cg_page_pool_ops;
 
 struct cg_page_pool {
@@ -52,7 +59,10 @@ struct cg_page_pool {
     int64_t plane_stride;      /* bytes between planes */
     const int32_t *host_table; /* [n_entries] set after create() */
     int32_t *view_table;       /* [n_entries] device memory: the page table of views */
-    void *state;               /* of the implementation */
+    /* [n_slots] with track() and a window: epoch << 32 | the least position among the new tokens
+     * of the last append to the slot that has run; 0 at first. Written while the host reads it. */
+    const uint64_t *progress;
+    void *state; /* of the implementation */
 };
 
 extern const cg_page_pool_ops cg_page_pool_host;

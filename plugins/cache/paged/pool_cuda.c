@@ -11,10 +11,12 @@
 #include <cuda.h>
 #include <cudaTypedefs.h>
 #include <cuda_runtime_api.h>
+#include <string.h>
 
 #include "cuda_check.h"
 #include "kernels.h"
 #include "pool.h"
+#include "progress.h"
 
 enum { ONE_ALLOCATION_GRANULES = 4 }; /* maximum granules per plane of a pool in one allocation */
 
@@ -44,7 +46,8 @@ struct state {
     int64_t granule;
     int64_t *slab_end; /* [plane_stride / granule] end of slab i, in bytes from the plane's start */
     int64_t n_slabs;
-    int one_allocation; /* the pool is allocated by cudaMalloc(), without slabs */
+    int one_allocation;        /* the pool is allocated by cudaMalloc(), without slabs */
+    cg_page_progress progress; /* with a window */
 };
 
 static int64_t round_up(int64_t x, int64_t to)
@@ -204,6 +207,35 @@ static cg_status reserve_addresses(cg_page_pool *pool, int64_t plane_bytes, cg_e
     return driver_status(pool, code, "cuMemAddressReserve", err);
 }
 
+/* Allocates [n_slots] numbers on the device, each byte `byte`. */
+static cg_status alloc_numbers(cg_page_pool *pool, int byte, int32_t **ret, cg_error *err)
+{
+    const cg_cache_config *c = pool->config;
+    size_t bytes = (size_t)c->n_slots * sizeof **ret;
+
+    CG_TRY(CG_CACHE_CUDA(pool->host, cudaMalloc((void **)ret, bytes), err));
+    return CG_CACHE_CUDA(pool->host, cudaMemsetAsync(*ret, byte, bytes, (cudaStream_t)c->stream),
+                         err);
+}
+
+static cg_status create_progress(cg_page_pool *pool, cg_error *err)
+{
+    const cg_cache_config *c = pool->config;
+    struct state *s = pool->state;
+    cg_page_progress *p = &s->progress;
+    size_t bytes = (size_t)c->n_slots * sizeof *p->progress;
+
+    p->n_slots = c->n_slots;
+    p->max_len = c->max_len;
+    CG_TRY(CG_CACHE_CUDA(pool->host, cg_page_progress_load(), err));
+    CG_TRY(CG_CACHE_CUDA(pool->host,
+                         cudaHostAlloc((void **)&p->progress, bytes, cudaHostAllocMapped), err));
+    memset(p->progress, 0, bytes);
+    pool->progress = p->progress;
+    CG_TRY(alloc_numbers(pool, 0, &p->epoch, err));
+    return alloc_numbers(pool, CG_NO_POSITION_BYTE, &p->least, err);
+}
+
 static cg_status create(cg_page_pool *pool, cg_error *err)
 {
     const cg_host *host = pool->host;
@@ -230,6 +262,8 @@ static cg_status create(cg_page_pool *pool, cg_error *err)
                          cudaMemsetAsync(pool->view_table, 0xff, table_bytes, /* -1: no page */
                                          (cudaStream_t)pool->config->stream),
                          err));
+    if (pool->config->window)
+        CG_TRY(create_progress(pool, err));
     if (__builtin_mul_overflow((int64_t)pool->n_pages, pool->page_bytes, &plane_bytes))
         return host->fail(err, CG_ERR_DEVICE_NOMEM, "KV cache: %d pages of %lld bytes are too many",
                           pool->n_pages, (long long)pool->page_bytes);
@@ -269,6 +303,9 @@ static void destroy(cg_page_pool *pool)
                                (size_t)(pool->plane_stride * pool->n_planes));
     }
     cudaFree(pool->view_table);
+    cudaFree(s->progress.epoch);
+    cudaFree(s->progress.least);
+    cudaFreeHost(s->progress.progress);
     pool->host->free(pool->host->ctx, s->slab_end);
     pool->host->free(pool->host->ctx, s);
 }
@@ -330,10 +367,30 @@ static cg_status publish(cg_page_pool *pool, int64_t first, int32_t n, cg_error 
                                 "writing the page table", err);
 }
 
+static cg_status track(cg_page_pool *pool, const cg_cache_append *args, cg_error *err)
+{
+    const struct state *s = pool->state;
+
+    return cg_cache_cuda_status(pool->host, cg_page_progress_cuda(&s->progress, args),
+                                "noting positions", err);
+}
+
+static cg_status set_epoch(cg_page_pool *pool, int32_t slot, int32_t epoch, cg_error *err)
+{
+    const struct state *s = pool->state;
+
+    return cg_cache_cuda_status(pool->host,
+                                cg_cache_set_entries_cuda(s->progress.epoch + slot, &epoch, 1,
+                                                          (cudaStream_t)pool->config->stream),
+                                "writing an epoch", err);
+}
+
 const cg_page_pool_ops cg_page_pool_cuda = {
     .nomem = CG_ERR_DEVICE_NOMEM,
     .create = create,
     .destroy = destroy,
     .commit = commit,
     .publish = publish,
+    .track = track,
+    .set_epoch = set_epoch,
 };
