@@ -154,7 +154,7 @@ int32_t cg_plugin_set_alias(const cg_plugin_set *s, int32_t i, cg_aliased_plugin
     alias.plugin = a->plugin ? a->plugin : "auto";
     alias.kv_dtype = a->kv_dtype;
     if (a->is_window)
-        alias.limits = "on the CPU, if all layers have a sliding window";
+        alias.limits = "if all layers have a sliding window; on a GPU without repair";
     alias.hidden_by = hides ? hides->path : NULL;
     cg_fill_struct(ret_alias, &alias);
     return 1;
@@ -251,7 +251,7 @@ cg_status cg_plugin_set_match(cg_plugin_set *s, const cg_match_options *options,
     if (shape.device == CG_DEVICE_CUDA)
         shape.compute_capability = compute_capability_of(gpu, &s->match.no_gpu);
     shape.max_length = cg_context_length(&config);
-    shape.kept_tokens = CG_KEPT_TOKENS;
+    shape.kept_tokens = cg_kept_tokens(shape.device, CG_GEOMETRY_REPAIR, shape.max_length);
     n_problems = cg_plugin_requirements(&config, &shape, problems, &cache);
     return cg_pairing_matrix(s->registry, &s->host.host, problems, n_problems, &cache,
                              &s->match.pairings, &s->match.n, err);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cache_window.h"
 #include "base/clock.h"
 #include "base/plugin_call.h"
 #include "base/size.h"
@@ -41,6 +42,7 @@ struct cuda_executor {
     cudaStream_t stream;
     int32_t compute_capability;
     void *cache_self;                  /* owned KV cache, of config.cache */
+    int32_t cache_has_window;          /* it may give up tokens */
     uint64_t captured_view_generation; /* of the cache's views when graphs were captured */
     cg_device_tables *tables;
     cg_forward *forward;
@@ -277,12 +279,16 @@ static cg_status make_cache(struct cuda_executor *c, cg_error *err)
         .kv_dtype = c->config.kv_dtype,
         .max_seqs = c->state.n_kv_slots,
         .max_kv_len = c->config.max_len,
+        .kept_tokens =
+            c->config.geometry == CG_GEOMETRY_REPAIR ? c->config.max_len : c->config.kept_tokens,
     };
     const cg_cache_ops *ops = c->config.cache;
     cg_cache_config cache_config = cg_cache_config_of_model(&c->config.model->config, &shape);
     cg_error why = CG_ERROR_INIT;
 
     cache_config.stream = c->stream;
+    cg_cache_config_offer_window(&cache_config, ops);
+    c->cache_has_window = cache_config.window > 0;
     CG_TRY(max_cache_bytes(c, &cache_config.max_bytes, err));
     CG_TRY(cache_status(c, ops->supports(c->config.host, &cache_config, &why), &why, err));
     CG_TRY(cache_status(c, ops->create(c->config.host, &cache_config, &c->cache_self, &why), &why,
@@ -303,6 +309,7 @@ static cg_status make_forward(struct cuda_executor *c, cg_error *err)
         .attention_name = c->config.attention_name,
         .cache_name = c->config.cache_name,
         .cache_self = c->cache_self,
+        .cache_has_window = c->cache_has_window,
         .max_len = c->config.max_len,
         .dtype = c->config.dtype,
         .kv_dtype = c->config.kv_dtype,
@@ -460,6 +467,15 @@ static int begins_forced(const cg_program *p, const cg_automaton *a)
            (p->n_fields > 0 && a->row[p->entry[0] + 1] - a->row[p->entry[0]] == 1);
 }
 
+/* Most tokens of a sequence, prompt included. */
+static int32_t sequence_limit(const struct cuda_executor *c, int32_t n_prompt,
+                              const cg_program *program)
+{
+    int64_t limit = (int64_t)n_prompt + program->max_tokens;
+
+    return limit < c->config.max_len ? (int32_t)limit : c->config.max_len;
+}
+
 /* `program`, `geometry`: those of the job, on the device. */
 static cg_status start_sequence(struct cuda_executor *c, int32_t slot, int32_t prompt_slot,
                                 const cg_sequence_job *job, const cg_program *program,
@@ -468,11 +484,8 @@ static cg_status start_sequence(struct cuda_executor *c, int32_t slot, int32_t p
     const cg_automaton *automaton = cg_device_tables_automaton(c->tables);
     int32_t n_prompt = c->slots[prompt_slot].n_prompt;
     int32_t n_kv = begins_forced(job->program, c->config.automaton) ? n_prompt : n_prompt - 1;
-    int64_t limit = (int64_t)n_prompt + job->program->max_tokens;
     cg_error why = CG_ERROR_INIT;
 
-    if (limit > c->config.max_len)
-        limit = c->config.max_len;
     if (program->n_head_rows > c->n_head_rows) {
         CG_TRY(
             cg_forward_set_head_rows(c->forward, automaton->head_token, program->n_head_rows, err));
@@ -483,7 +496,7 @@ static cg_status start_sequence(struct cuda_executor *c, int32_t slot, int32_t p
         CG_TRY(cache_status(
             c, c->config.cache->share_prefix(c->cache_self, slot, prompt_slot, n_kv, &why), &why,
             err));
-    CG_TRY(reserve(c, slot, (int32_t)limit, err));
+    CG_TRY(reserve(c, slot, sequence_limit(c, n_prompt, job->program), err));
     c->state.events[slot] = (cg_slot_event) { 0 };
     return cg_step_admit(&c->state, automaton, slot, prompt_slot, &job->key, program, geometry,
                          c->stream, err);
@@ -655,7 +668,19 @@ static cg_status complete_all(struct cuda_executor *c, cg_error *err)
     return CG_CUDA(cudaStreamSynchronize(c->stream), err);
 }
 
-/* The cache keeps the memory that was reserved for the whole sequence. */
+/* Makes a sequence start from its first token again, whose keys and values may be gone. */
+static cg_status evaluate_again(struct cuda_executor *c, int32_t slot, cg_error *err)
+{
+    const struct kv_slot *p = &c->slots[slot];
+
+    c->config.cache->release(c->cache_self, slot);
+    CG_TRY(reserve(c, slot, sequence_limit(c, p->n_prompt, p->program), err));
+    return CG_CUDA(cudaMemsetAsync(&c->state.slots[slot].seq.n_kv, 0,
+                                   sizeof c->state.slots[slot].seq.n_kv, c->stream),
+                   err);
+}
+
+/* The cache keeps the memory that was reserved for the whole sequence, unless it has a window. */
 static cg_status cuda_roll_back(cg_executor *ex, int32_t slot, int32_t atom, cg_error *err)
 {
     struct cuda_executor *c = use(ex);
@@ -677,8 +702,9 @@ static cg_status cuda_roll_back(cg_executor *ex, int32_t slot, int32_t atom, cg_
             atom, now.seq.field / per, p->program->n_fields / per);
     c->state.events[slot] = (cg_slot_event) { 0 };
     p->done = p->collected = 0;
-    return cg_step_roll_back(&c->state, cg_device_tables_automaton(c->tables), slot, atom,
-                             c->stream, err);
+    CG_TRY(cg_step_roll_back(&c->state, cg_device_tables_automaton(c->tables), slot, atom,
+                             c->stream, err));
+    return c->cache_has_window ? evaluate_again(c, slot, err) : CG_OK;
 }
 
 /* The host's sums, the kernels' counters as of the last completed launch, and present memory. */

@@ -358,9 +358,10 @@ cg_status cg_forward_set_head_rows(cg_forward *f, const int32_t *head_token, int
 /*
  * Whether cg_cuda_rope_store() may store to the cache instead of append(): the cache allows it, and
  * its elements are activations, values in the places of keys. Types of 8 bits need the scales that
- * append() computes.
+ * append() computes. A cache with a window gets the appends of one layer, which tell it how far the
+ * sequences are.
  */
-static int stores_by_view(const cg_forward_config *c, const cg_kv_view *view)
+static int stores_by_view(const cg_forward_config *c, int32_t layer, const cg_kv_view *view)
 {
     int own = view->v_block_stride || view->v_head_stride || view->v_token_stride;
     int same_strides = !own || (view->v_block_stride == view->block_stride &&
@@ -368,7 +369,8 @@ static int stores_by_view(const cg_forward_config *c, const cg_kv_view *view)
                                 view->v_token_stride == view->token_stride);
 
     return CG_HAS_SIZE(c->cache, flags) && (c->cache->flags & CG_CACHE_STORE_BY_VIEW) &&
-           view->dtype == c->dtype && !view->k_scale && same_strides;
+           view->dtype == c->dtype && !view->k_scale && same_strides &&
+           !(c->cache_has_window && layer == 0);
 }
 
 /* Adds bias, normalises and rotates q and k, and stores k and v in the cache of this layer. */
@@ -394,7 +396,7 @@ static cg_status append_to_cache(cg_forward *f, int32_t layer, const cg_kv_view 
         .head_dim = f->shape.head_dim,
         .eps = (float)f->shape.norm_eps,
         .act = c->dtype,
-        .store = stores_by_view(c, view),
+        .store = stores_by_view(c, layer, view),
         .view = *view,
     };
     cg_cache_append append = {

@@ -24,6 +24,7 @@ typedef struct cg_forward_config {
     const cg_cache_ops *cache;
     const char *attention_name, *cache_name; /* for error texts; NULL: unknown */
     void *cache_self;                        /* KV cache, borrowed until destroy */
+    int32_t cache_has_window;                /* it may give up tokens that a window has passed */
     int32_t max_len;
     cg_dtype dtype;    /* of weights and activations: CG_BF16, CG_F16 or CG_F32 */
     cg_dtype kv_dtype; /* of the cache */

@@ -45,8 +45,9 @@ typedef struct cg_executor_config {
     int32_t max_len;     /* tokens of a sequence, prompt included */
     int32_t step_tokens; /* token budget of a step; 0: derived by the executor */
     cg_dtype kv_dtype;   /* of the cache */
-    /* CPU: tokens behind a model's window that its cache keeps, so that a sequence may be rolled
-     * back over as many; deeper ones evaluate the sequence from its first token again */
+    /* tokens behind a model's window that its cache keeps, so that a sequence may be rolled back
+     * over as many; deeper ones evaluate the sequence from its first token again. CUDA: all are
+     * kept with CG_GEOMETRY_REPAIR, where steps roll sequences back without the host */
     int32_t kept_tokens;
     /* CUDA only */
     int32_t gpu;    /* index */

@@ -41,7 +41,8 @@ static int32_t count_token_bytes(const cg_model_config *c, cg_dtype kv_dtype)
 }
 
 static void fill_prototype(cg_engine *e, const cg_engine_options *o,
-                           const cg_device_request *request, cg_dtype dtype, int32_t deterministic)
+                           const cg_device_request *request, cg_device device, cg_dtype dtype,
+                           int32_t deterministic)
 {
     cg_dtype kv_dtype = request->kv_dtype == CG_DTYPE_AUTO ? dtype : request->kv_dtype;
 
@@ -58,7 +59,7 @@ static void fill_prototype(cg_engine *e, const cg_engine_options *o,
                     .number_format = &e->model.weights->format.conformer.number,
                     .max_len = e->info.max_length,
                     .step_tokens = o->step_tokens,
-                    .kept_tokens = e->builder.geometry == CG_GEOMETRY_REPAIR ? CG_KEPT_TOKENS : 0,
+                    .kept_tokens = cg_kept_tokens(device, e->builder.geometry, e->info.max_length),
                     .kv_dtype = kv_dtype,
                     .dtype = dtype,
                     .deterministic = deterministic },
@@ -135,7 +136,7 @@ static cg_status open_on_cpu(cg_engine *e, const cg_engine_options *o,
     if (request->dtype != CG_DTYPE_AUTO && request->dtype != CG_F32)
         return cg_fail(err, CG_ERR_USAGE, "dtype %s: the CPU computes in f32 (%.800s)",
                        cg_dtype_name(request->dtype), e->device.reason);
-    fill_prototype(e, o, request, CG_F32, 1);
+    fill_prototype(e, o, request, CG_DEVICE_CPU, CG_F32, 1);
     snprintf(e->device.name, sizeof e->device.name, "cpu");
     CG_TRY(alloc_workers(e, e->hooks.n_cpu_executors ? e->hooks.n_cpu_executors : 1, err));
     if (e->codes)
@@ -147,15 +148,16 @@ static cg_status open_on_cpu(cg_engine *e, const cg_engine_options *o,
 }
 
 /* The alias "window" promises that tokens behind the window are given up. */
-static cg_status check_window_alias(const cg_plugin_alias *alias, cg_error *err)
+static cg_status check_window_alias(const cg_engine *e, cg_error *err)
 {
-    if (!alias || !alias->is_window)
+    const cg_plugin_alias *alias = e->kv_cache_alias;
+
+    if (!alias || !alias->is_window || e->builder.geometry != CG_GEOMETRY_REPAIR)
         return CG_OK;
-    return cg_fail(
-        err, CG_ERR_UNSUPPORTED,
-        "kv-cache %s: on a GPU a sequence has room for all of its tokens from the start; "
-        "wanted kv-cache %s",
-        alias->name, alias->plugin);
+    return cg_fail(err, CG_ERR_UNSUPPORTED,
+                   "kv-cache %s: on a GPU a repair may go back to any token, so all are kept; "
+                   "wanted kv-cache %s, or geometry off or count",
+                   alias->name, alias->plugin);
 }
 
 static cg_status open_on_gpus(cg_engine *e, const cg_engine_options *o,
@@ -170,10 +172,11 @@ static cg_status open_on_gpus(cg_engine *e, const cg_engine_options *o,
         return request->kind == CG_REQUEST_CUDA ? cg_fail_prefix(err, st, "device '%.200s'", text)
                                                 : st;
     CG_TRY(cg_device_resolve(request, text, n_gpus, gpus, &n, err));
-    fill_prototype(e, o, request, request->dtype == CG_DTYPE_AUTO ? CG_BF16 : request->dtype,
+    fill_prototype(e, o, request, CG_DEVICE_CUDA,
+                   request->dtype == CG_DTYPE_AUTO ? CG_BF16 : request->dtype,
                    o->deterministic != 0);
     CG_TRY(alloc_workers(e, n, err));
-    CG_TRY(check_window_alias(e->kv_cache_alias, err));
+    CG_TRY(check_window_alias(e, err));
     at = (size_t)snprintf(e->device.name, sizeof e->device.name, "cuda:");
     for (int32_t i = 0; i < n; i++) {
         at += (size_t)snprintf(e->device.name + at, sizeof e->device.name - at, "%s%d",

@@ -12,6 +12,9 @@ enum {
      * many prompts must be in flight. */
     BATCH_PER_GPU_PROMPT_SLOT = 16,
     MAX_GPU_PROMPT_SLOTS = 64,
+    /* Most repairs rewrite at most 16 atoms: about 130 tokens of the default model's text, more in
+     * other formats. */
+    REPAIRED_TOKENS = 256,
 };
 
 static int32_t clamp(int32_t n, int32_t low, int32_t high)
@@ -39,6 +42,13 @@ cg_status cg_check_max_length(const cg_model_config *config, const char *model, 
 int32_t cg_context_length(const cg_model_config *config)
 {
     return config->max_positions < CG_MAX_CONTEXT ? config->max_positions : CG_MAX_CONTEXT;
+}
+
+int32_t cg_kept_tokens(cg_device device, cg_geometry_mode geometry, int32_t max_length)
+{
+    if (geometry != CG_GEOMETRY_REPAIR)
+        return 0;
+    return device == CG_DEVICE_CPU ? REPAIRED_TOKENS : max_length;
 }
 
 int32_t cg_prompt_slots(cg_device device, int32_t batch_size)

@@ -7,12 +7,10 @@
 #include <confgen/cache.h>
 
 #include "model/attention_problem.h"
+#include "sequence/atom_tests.h"
 
 enum {
     CG_DEFAULT_BATCH = 64, /* on the CPU, and for listings */
-    /* cg_executor_config.kept_tokens of a run that repairs. Most repairs rewrite at most 16 atoms:
-     * about 130 tokens of the default model's text, more in other formats. */
-    CG_KEPT_TOKENS = 256,
 };
 
 /**
@@ -28,6 +26,9 @@ cg_status cg_check_max_length(const cg_model_config *config, const char *model, 
 
 /** Default length of a sequence, prompt included: the model's positions, at most CG_MAX_CONTEXT. */
 int32_t cg_context_length(const cg_model_config *config);
+
+/** cg_executor_config.kept_tokens of a run with texts of up to max_length tokens. */
+int32_t cg_kept_tokens(cg_device device, cg_geometry_mode geometry, int32_t max_length);
 
 /** Prompts that an executor computes and keeps at once. */
 int32_t cg_prompt_slots(cg_device device, int32_t batch_size);

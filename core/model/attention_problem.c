@@ -88,8 +88,7 @@ cg_cache_config cg_cache_config_of_model(const cg_model_config *config,
         .features = is_scaled(shape->kv_dtype) ? CG_CACHE_SCALES : 0,
     };
 
-    if (shape->device == CG_DEVICE_CPU && window &&
-        window < shape->max_kv_len - shape->kept_tokens) {
+    if (window && window < shape->max_kv_len - shape->kept_tokens) {
         c.features |= CG_CACHE_WINDOW;
         c.window = window + shape->kept_tokens;
     }

@@ -43,9 +43,8 @@ int32_t cg_attention_problems_of_model(const cg_model_config *config,
  * Returns the configuration of a model's cache: `device`, `kv_dtype`, `max_seqs`, `max_kv_len` and
  * `kept_tokens` of the shape are read. max_bytes and stream stay zero.
  *
- * If all layers have a window, a cache on the CPU may free tokens older than window + kept_tokens;
- * cg_cache_config_offer_window() is called before it is created. The executor on a GPU
- * reserves the room of a sequence at its start, and rolls it back without a call.
+ * If all layers have a window, a cache may free tokens older than window + kept_tokens;
+ * cg_cache_config_offer_window() is called before it is created.
  */
 cg_cache_config cg_cache_config_of_model(const cg_model_config *config,
                                          const cg_attention_shape *shape);

@@ -719,9 +719,11 @@ START_TEST(pages_behind_the_window_are_given_back)
     config.model = model;
     part = bytes_of_pages(&config);
     cg_model_close(model);
-    /* at most two pages of 16 tokens hold a window of 10 */
+    /* at most two pages of 16 tokens hold a window of 10; on a GPU there is room for the last
+     * token, which is not evaluated */
     ck_assert_int_gt(part, 0);
-    ck_assert_int_le(part, 2 * whole / ((PROMPT + program.max_tokens) / 16));
+    ck_assert_int_le(part,
+                     (targets[1].cuda ? 3 : 2) * whole / ((PROMPT + program.max_tokens) / 16));
 }
 END_TEST
 
@@ -739,10 +741,9 @@ int main(void)
     tcase_add_loop_test(tc, sequences_depend_only_on_their_job, 0, 6);
     tcase_add_loop_test(tc, a_rolled_back_sequence_continues_from_the_atom,
                         mode == GPU_REQUESTED ? 0 : 3, 6);
-    if (mode != GPU_REQUESTED) { /* there a cache gets no window */
+    if (mode != GPU_REQUESTED) /* its cache writes to the memory of the host */
         tcase_add_loop_test(tc, a_cache_may_forget_what_is_behind_the_window, 0, 5);
-        tcase_add_test(tc, pages_behind_the_window_are_given_back);
-    }
+    tcase_add_test(tc, pages_behind_the_window_are_given_back);
     tcase_add_test(tc, roll_back_refuses_atoms_not_reached);
     tcase_add_test(tc, a_sequence_ends_at_the_context_length);
     tcase_add_test(tc, a_prompt_is_evaluated_once_and_shared);

@@ -22,10 +22,22 @@ START_TEST(lengths_beyond_the_positions)
 }
 END_TEST
 
+/* Repairs roll back on the CPU over a bounded number of tokens, on a GPU without the host. */
+START_TEST(tokens_behind_a_window_that_are_kept)
+{
+    ck_assert_int_eq(cg_kept_tokens(CG_DEVICE_CPU, CG_GEOMETRY_OFF, 4000), 0);
+    ck_assert_int_eq(cg_kept_tokens(CG_DEVICE_CUDA, CG_GEOMETRY_COUNT, 4000), 0);
+    ck_assert_int_gt(cg_kept_tokens(CG_DEVICE_CPU, CG_GEOMETRY_REPAIR, 4000), 130);
+    ck_assert_int_lt(cg_kept_tokens(CG_DEVICE_CPU, CG_GEOMETRY_REPAIR, 4000), 1000);
+    ck_assert_int_eq(cg_kept_tokens(CG_DEVICE_CUDA, CG_GEOMETRY_REPAIR, 4000), 4000);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = tcase_create("run shape");
 
     tcase_add_test(tc, lengths_beyond_the_positions);
+    tcase_add_test(tc, tokens_behind_a_window_that_are_kept);
     return run_suite("run shape", (TCase *[]) { tc }, 1);
 }

@@ -122,7 +122,7 @@ START_TEST(layers_with_a_window_have_a_problem_of_their_own)
 }
 END_TEST
 
-START_TEST(a_cache_on_the_cpu_gets_the_window_of_all_layers)
+START_TEST(a_cache_gets_the_window_of_all_layers)
 {
     static const struct {
         uint8_t flags[3];
@@ -132,7 +132,8 @@ START_TEST(a_cache_on_the_cpu_gets_the_window_of_all_layers)
         { { CG_LAYER_WINDOW, CG_LAYER_WINDOW, CG_LAYER_WINDOW }, CG_DEVICE_CPU, 100, 0, 30, 30 },
         { { CG_LAYER_WINDOW, CG_LAYER_WINDOW, CG_LAYER_WINDOW }, CG_DEVICE_CPU, 100, 69, 30, 99 },
         { { CG_LAYER_WINDOW, CG_LAYER_WINDOW, CG_LAYER_WINDOW }, CG_DEVICE_CPU, 100, 70, 30, 0 },
-        { { CG_LAYER_WINDOW, CG_LAYER_WINDOW, CG_LAYER_WINDOW }, CG_DEVICE_CUDA, 100, 0, 30, 0 },
+        { { CG_LAYER_WINDOW, CG_LAYER_WINDOW, CG_LAYER_WINDOW }, CG_DEVICE_CUDA, 100, 0, 30, 30 },
+        { { CG_LAYER_WINDOW, CG_LAYER_WINDOW, CG_LAYER_WINDOW }, CG_DEVICE_CUDA, 100, 100, 30, 0 },
         { { CG_LAYER_WINDOW, CG_LAYER_WINDOW, CG_LAYER_WINDOW }, CG_DEVICE_CPU, 30, 0, 0, 0 },
         { { CG_LAYER_WINDOW, CG_LAYER_WINDOW, 0 }, CG_DEVICE_CPU, 100, 0, 0, 0 },
         { { 0, 0, 0 }, CG_DEVICE_CPU, 100, 0, 0, 0 },
@@ -168,7 +169,7 @@ int main(void)
     tcase_add_test(tc, flags_follow_the_device);
     tcase_add_test(tc, the_problem_combines_model_run_and_cache);
     tcase_add_loop_test(tc, a_cache_of_8_bits_needs_scales, 0, 5);
-    tcase_add_loop_test(tc, a_cache_on_the_cpu_gets_the_window_of_all_layers, 0, 7);
+    tcase_add_loop_test(tc, a_cache_gets_the_window_of_all_layers, 0, 8);
     tcase_add_loop_test(tc, layers_with_a_window_have_a_problem_of_their_own, 0, 5);
     return run_suite("attention problem", &tc, 1);
 }
