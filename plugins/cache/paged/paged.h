@@ -14,8 +14,8 @@
  * Pages are reference-counted by the slots that own them. Only a page with a count of 1 is written:
  * if a slot is truncated into a page that it shares, the next reserve() gives it a copy.
  *
- * With a window the pages that no later query reads are given back: on the CPU by append(), on a GPU
- * by the next call after an append has run, which tells the host its positions.
+ * With a window the pages that no later query reads are given back: on the CPU by append(), on a
+ * GPU by the next call after an append has run, which tells the host its positions.
  */
 #ifndef CACHE_PAGED_H
 #define CACHE_PAGED_H
