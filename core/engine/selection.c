@@ -19,10 +19,15 @@ enum {
     KEY_TEXT = 512,
 };
 
-static const double attempt_seconds = 0.8; /* without the creation of the executor */
+static const double attempt_seconds = 0.8; /* of a short time: tuning.h */
+static const double budget = 60;           /* seconds of a tuning */
 
-static const int32_t batches[] = { 64, 128, 256, 512, 1024, 2048 };
-enum { N_BATCHES = sizeof batches / sizeof batches[0] };
+static const int32_t gpu_batches[] = { 64, 128, 256, 512, 1024, 2048 };
+static const int32_t cpu_batches[] = { 16, 32, 64, 128, 256 };
+enum {
+    N_GPU_BATCHES = sizeof gpu_batches / sizeof gpu_batches[0],
+    N_CPU_BATCHES = sizeof cpu_batches / sizeof cpu_batches[0],
+};
 
 /* Order of preference: the first pair that works is the default. Other plugins follow. */
 enum { N_PREFERRED = 3 };
@@ -40,8 +45,10 @@ struct selector {
     const cg_engine_options *options; /* of the request */
     const cg_worker *worker;
     struct pair pairs[CG_TUNING_PAIRS]; /* that work on the worker's device */
-    int32_t n_pairs;
-    cg_molecule_template molecule; /* the one that is measured */
+    cg_tuning_attempt refused[CG_TUNING_PAIRS];
+    int32_t n_pairs, n_refused;
+    cg_molecule_template molecules[CG_TUNING_WORKS]; /* those that are measured */
+    int32_t n_molecules;
 };
 
 int cg_is_auto(const char *name)
@@ -84,6 +91,21 @@ static int32_t find_candidates(const struct selector *s, cg_plugin_kind kind, co
     return n;
 }
 
+/* Keeps the reason why a pair is no candidate. */
+static void add_refused(struct selector *s, const cg_plugin *attention, const cg_plugin *cache,
+                        int32_t batch_size, const char *why)
+{
+    cg_tuning_attempt *a = &s->refused[s->n_refused];
+
+    if (s->n_refused == CG_TUNING_PAIRS)
+        return;
+    s->n_refused++;
+    *a = (cg_tuning_attempt) { CG_SIZED(cg_tuning_attempt), .batch_size = batch_size };
+    snprintf(a->attention, sizeof a->attention, "%s", attention->name);
+    snprintf(a->kv_cache, sizeof a->kv_cache, "%s", cache->name);
+    cg_tuning_set_refused(a, why);
+}
+
 static cg_status find_pairs(struct selector *s, int32_t batch_size, cg_error *err)
 {
     const cg_plugin *attention[MAX_CANDIDATES], *cache[MAX_CANDIDATES];
@@ -97,14 +119,16 @@ static cg_status find_pairs(struct selector *s, int32_t batch_size, cg_error *er
     size_t at = 0;
 
     for (int32_t i = 0; i < n_attention; i++)
-        for (int32_t j = 0; j < n_cache && s->n_pairs < CG_TUNING_PAIRS; j++) {
+        for (int32_t j = 0; j < n_cache; j++) {
             int n;
 
             st = cg_worker_match(s->worker, attention[i], cache[j], batch_size, &why);
-            if (st == CG_OK) {
+            if (st == CG_OK && s->n_pairs < CG_TUNING_PAIRS) {
                 s->pairs[s->n_pairs++] = (struct pair) { attention[i], cache[j] };
                 continue;
             }
+            add_refused(s, attention[i], cache[j], batch_size,
+                        st == CG_OK ? "left out: too many pairs" : why.msg);
             n = snprintf(refusals + at, sizeof refusals - at, "%s%s/%s: %s", at ? "; " : "",
                          attention[i]->name, cache[j]->name, why.msg);
             at += n > 0 && (size_t)n < sizeof refusals - at ? (size_t)n : 0;
@@ -137,49 +161,79 @@ static double clock_now(void *ctx)
     return cg_now();
 }
 
-/* A typical drug, celecoxib; a smaller molecule where sequences are short. */
-static cg_status build_molecule(struct selector *s, cg_error *err)
+/* Typical drugs: celecoxib, imatinib, ibuprofen; smaller molecules where sequences are short. */
+static cg_status build_molecules(struct selector *s, cg_error *err)
 {
-    static const char *const smiles[] = { "Cc1ccc(cc1)-c1cc(nn1-c1ccc(cc1)S(N)(=O)=O)C(F)(F)F",
-                                          "CC(=O)Oc1ccccc1C(=O)O", "CCO" };
-    cg_status st = CG_ERR_LIMIT;
+    static const char *const smiles[] = {
+        "Cc1ccc(cc1)-c1cc(nn1-c1ccc(cc1)S(N)(=O)=O)C(F)(F)F",
+        "Cc1ccc(cc1Nc1nccc(n1)-c1cccnc1)NC(=O)c1ccc(cc1)CN1CCN(C)CC1",
+        "CC(C)Cc1ccc(cc1)C(C)C(=O)O",
+        "CC(=O)Oc1ccccc1C(=O)O",
+        "CCO",
+    };
+    cg_error why = CG_ERROR_INIT;
 
-    for (size_t i = 0; i < sizeof smiles / sizeof smiles[0] && st == CG_ERR_LIMIT; i++)
-        st = cg_molecule_template_build(s->request->builder, smiles[i], strlen(smiles[i]),
-                                        &s->molecule, err);
-    return st;
+    for (size_t i = 0; i < sizeof smiles / sizeof smiles[0] && s->n_molecules < CG_TUNING_WORKS;
+         i++) {
+        cg_status st = cg_molecule_template_build(s->request->builder, smiles[i], strlen(smiles[i]),
+                                                  &s->molecules[s->n_molecules], &why);
+
+        if (st == CG_OK)
+            s->n_molecules++;
+        else if (st != CG_ERR_LIMIT)
+            return cg_fail(err, st, "%s", why.msg);
+    }
+    return s->n_molecules ? CG_OK : cg_fail(err, CG_ERR_LIMIT, "%s", why.msg);
+}
+
+static void finish_molecules(struct selector *s)
+{
+    while (s->n_molecules)
+        cg_molecule_template_finish(&s->molecules[--s->n_molecules]);
 }
 
 static cg_status measure(struct selector *s, cg_tuning *ret_tuning, cg_error *err)
 {
     const cg_engine_options *o = s->options;
-    double cpu_seconds = s->request->cpu_attempt_seconds;
+    double test_seconds = s->request->cpu_attempt_seconds;
+    double seconds = test_seconds > 0 ? test_seconds : attempt_seconds;
+    int is_gpu = s->worker->device == CG_DEVICE_CUDA;
     cg_tuning_pair names[CG_TUNING_PAIRS];
     cg_tuner tuner = { .pairs = names,
                        .n_pairs = s->n_pairs,
-                       .batches = o->batch_size ? &o->batch_size : batches,
-                       .n_batches = o->batch_size ? 1 : N_BATCHES,
-                       .seconds = cpu_seconds > 0 ? cpu_seconds : attempt_seconds,
+                       .batches = o->batch_size ? &o->batch_size
+                                  : is_gpu      ? gpu_batches
+                                                : cpu_batches,
+                       .n_batches = o->batch_size ? 1
+                                    : is_gpu      ? N_GPU_BATCHES
+                                                  : N_CPU_BATCHES,
+                       .left_out = s->refused,
+                       .n_left_out = s->n_refused,
+                       .device = s->worker->device,
+                       .seconds = seconds,
+                       .budget = budget,
                        .ctx = s,
                        .open = open_pair,
                        .now = clock_now };
     char name[32];
     cg_status st;
 
-    CG_TRY(build_molecule(s, err));
+    CG_TRY_GOTO(st, build_molecules(s, err), out);
     for (int32_t i = 0; i < s->n_pairs; i++)
         names[i] = (cg_tuning_pair) { s->pairs[i].attention->name, s->pairs[i].cache->name };
-    tuner.work = (cg_work) { .prompt = s->molecule.prompt,
-                             .n_prompt = s->molecule.n_prompt,
-                             .program = s->molecule.program,
-                             .geometry = s->molecule.geometry,
-                             .n_generations = 1 };
+    tuner.n_works = s->n_molecules;
+    for (int32_t i = 0; i < s->n_molecules; i++)
+        tuner.works[i] = (cg_work) { .prompt = s->molecules[i].prompt,
+                                     .n_prompt = s->molecules[i].n_prompt,
+                                     .program = s->molecules[i].program,
+                                     .geometry = s->molecules[i].geometry,
+                                     .molecule = (uint64_t)i };
     cg_host_log(&s->worker->host.host, CG_LOG_INFO,
-                "%s: measuring attention, KV cache and batch size on %s, which takes some "
-                "seconds and is remembered",
-                cg_worker_name(s->worker, name, sizeof name), s->worker->gpu_info.name);
+                "%s: measuring attention, KV cache and batch size, which takes up to a minute%s",
+                cg_worker_name(s->worker, name, sizeof name), is_gpu ? " and is remembered" : "");
     st = cg_tune(&tuner, ret_tuning, err);
-    cg_molecule_template_finish(&s->molecule);
+out:
+    finish_molecules(s);
     return st;
 }
 
@@ -217,6 +271,7 @@ static void make_key(const struct selector *s, struct key *k)
     const cg_gpu_info *gpu = &s->worker->gpu_info;
 
     k->n = 0;
+    add_item(k, "measured", "jobs"); /* since tunings of other quantities were stored */
     snprintf(k->memory, sizeof k->memory, "%.0f GiB", (double)gpu->memory_bytes / (1 << 30));
     snprintf(k->driver, sizeof k->driver, "%d", gpu->driver_version);
     snprintf(k->model, sizeof k->model,
@@ -277,7 +332,14 @@ static int is_small_workload(const struct selector *s)
 {
     int64_t n = workload_of(s);
 
-    return n && n < (int64_t)FEW_BATCHES * batches[N_BATCHES - 1];
+    return n && n < (int64_t)FEW_BATCHES * gpu_batches[N_GPU_BATCHES - 1];
+}
+
+/* A run on the CPU measures if it is told to, and its tuning is not remembered: without a word the
+ * conformers there depend on no file. Tests measure the CPU in place of a GPU. */
+static int is_remembered(const struct selector *s)
+{
+    return s->worker->device == CG_DEVICE_CUDA || s->request->cpu_attempt_seconds > 0;
 }
 
 /*
@@ -292,7 +354,7 @@ static int find_tuning(struct selector *s, cg_tuning *ret_tuning, char *ret_sour
     struct key key;
 
     make_key(s, &key);
-    if (cg_tuning_path(path, sizeof path, &why) != CG_OK)
+    if (is_remembered(s) && cg_tuning_path(path, sizeof path, &why) != CG_OK)
         warn(s, &why);
     if (mode != CG_TUNING_ALWAYS && recall(s, path, &key, ret_tuning)) {
         snprintf(ret_source, CG_REASON_TEXT, "remembered in %.900s", path);
@@ -341,7 +403,7 @@ static void cap_batch(const struct selector *s, cg_selection *sel)
 static void use_tuning(const struct selector *s, cg_selection *sel)
 {
     const struct pair *pair = find_pair(s, &sel->tuning);
-    char attempts[CG_REASON_TEXT - 64];
+    char attempts[CG_REASON_TEXT - 64], name[32];
 
     sel->attention = pair->attention;
     sel->cache = pair->cache;
@@ -350,15 +412,21 @@ static void use_tuning(const struct selector *s, cg_selection *sel)
     snprintf(sel->attention_reason, CG_REASON_TEXT, "auto: measured: %s", attempts);
     snprintf(sel->kv_cache_reason, CG_REASON_TEXT, "auto: measured with the attention");
     snprintf(sel->batch_reason, CG_REASON_TEXT, "auto: the smallest within 3 %% of the best");
-    cg_host_log(&s->worker->host.host, CG_LOG_INFO, "%s: %s: %s", s->worker->gpu_info.name,
-                sel->tuning_source, attempts);
+    cg_host_log(&s->worker->host.host, CG_LOG_INFO, "%s: %s: %s",
+                cg_worker_name(s->worker, name, sizeof name), sel->tuning_source, attempts);
+}
+
+/* Without a measurement. */
+static int32_t default_batch(const struct selector *s)
+{
+    return is_remembered(s) ? GPU_BATCH : CG_DEFAULT_BATCH;
 }
 
 static void use_default_pair(const struct selector *s, cg_selection *sel)
 {
     sel->attention = s->pairs[0].attention;
     sel->cache = s->pairs[0].cache;
-    sel->batch_size = s->options->batch_size ? s->options->batch_size : GPU_BATCH;
+    sel->batch_size = s->options->batch_size ? s->options->batch_size : default_batch(s);
     snprintf(sel->attention_reason, CG_REASON_TEXT, "auto: the default, %.900s",
              sel->tuning_source);
     memcpy(sel->kv_cache_reason, sel->attention_reason, CG_REASON_TEXT);
@@ -391,7 +459,7 @@ static cg_status select_by_measurement(struct selector *s, cg_selection *sel, cg
     int32_t batch_size = s->options->batch_size;
     int is_tuned = 0;
 
-    CG_TRY(find_pairs(s, batch_size ? batch_size : GPU_BATCH, err));
+    CG_TRY(find_pairs(s, batch_size ? batch_size : default_batch(s), err));
     if (s->n_pairs > 1 || !batch_size)
         is_tuned = find_tuning(s, &sel->tuning, sel->tuning_source);
     if (is_tuned)
@@ -404,8 +472,8 @@ static cg_status select_by_measurement(struct selector *s, cg_selection *sel, cg
 }
 
 /*
- * On the CPU one attention and one cache are the fastest wherever they work. If the fast attention
- * refuses, "auto" selects the plain one, with that reason.
+ * On the CPU one attention and one cache are the fastest wherever they work, unless --tune always
+ * finds others. If the fast attention refuses, "auto" selects the plain one, with that reason.
  */
 static cg_status select_by_rule(struct selector *s, cg_selection *sel, cg_error *err)
 {
@@ -444,7 +512,7 @@ cg_status cg_select(const cg_selection_request *request, const cg_worker *worker
     struct selector s = { .request = request, .options = request->options, .worker = worker };
     cg_selection selection = { .batch_size = 0 };
 
-    CG_TRY(worker->device == CG_DEVICE_CUDA || request->cpu_attempt_seconds > 0
+    CG_TRY(is_remembered(&s) || s.options->tuning == CG_TUNING_ALWAYS
                ? select_by_measurement(&s, &selection, err)
                : select_by_rule(&s, &selection, err));
     *ret_selection = selection;

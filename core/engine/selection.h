@@ -16,7 +16,7 @@ enum { CG_REASON_TEXT = 1024 };
 typedef struct cg_selection_request {
     const cg_engine_options *options; /* attention, kv_cache, batch_size, tuning, workload */
     const cg_registry *registry;
-    const cg_template_builder *builder; /* builds the molecule that is measured */
+    const cg_template_builder *builder; /* builds the molecules that are measured */
     int32_t n_workers;                  /* which share the workload */
     /* parts of the key of a remembered tuning, in addition to the worker's own */
     const char *constraint, *geometry, *dtype, *kv_dtype;
@@ -37,7 +37,8 @@ typedef struct cg_selection {
 
 /**
  * Selects for one worker. Options given by name or number are kept. Those that are "auto" follow a
- * fixed rule on the CPU; on a GPU they are measured, or taken from the file of remembered tunings.
+ * fixed rule on the CPU, unless CG_TUNING_ALWAYS measures them; on a GPU they are measured, or
+ * taken from the file of remembered tunings.
  *
  * @return CG_OK; CG_ERR_USAGE for a plugin that does not exist; CG_ERR_UNSUPPORTED with the reasons
  *         if no pair of attention and cache supports the model

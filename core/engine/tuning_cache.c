@@ -65,14 +65,16 @@ static cg_status read_text(const cg_json *o, const char *key, int required, char
 
 static cg_status read_attempt(const cg_json *o, cg_tuning_attempt *a, cg_error *err)
 {
-    int64_t batch_size = 0;
+    int64_t batch_size = 0, n_conformers = 0;
 
     a->struct_size = sizeof *a;
     CG_TRY(read_text(o, "attention", CG_JSON_REQUIRED, a->attention, sizeof a->attention, err));
     CG_TRY(read_text(o, "kv_cache", CG_JSON_REQUIRED, a->kv_cache, sizeof a->kv_cache, err));
     CG_TRY(read_text(o, "refused", CG_JSON_OPTIONAL, a->refused, sizeof a->refused, err));
     CG_TRY(cg_json_int(o, "batch_size", CG_JSON_REQUIRED, 1, CG_MAX_BATCH, &batch_size, err));
+    CG_TRY(cg_json_int(o, "conformers", CG_JSON_OPTIONAL, 0, INT32_MAX, &n_conformers, err));
     a->batch_size = (int32_t)batch_size;
+    a->n_conformers = (int32_t)n_conformers;
     return cg_json_real(o, "tokens_per_second", CG_JSON_OPTIONAL, 0, 1e12, &a->tokens_per_second,
                         err);
 }
@@ -226,8 +228,9 @@ static json_t *attempt_json(const cg_tuning_attempt *a)
     if (a->refused[0])
         return json_pack("{s:s, s:s, s:i, s:o}", "attention", a->attention, "kv_cache", a->kv_cache,
                          "batch_size", (int)a->batch_size, "refused", cg_json_text(a->refused));
-    return json_pack("{s:s, s:s, s:i, s:f}", "attention", a->attention, "kv_cache", a->kv_cache,
-                     "batch_size", (int)a->batch_size, "tokens_per_second", a->tokens_per_second);
+    return json_pack("{s:s, s:s, s:i, s:i, s:f}", "attention", a->attention, "kv_cache",
+                     a->kv_cache, "batch_size", (int)a->batch_size, "conformers",
+                     (int)a->n_conformers, "tokens_per_second", a->tokens_per_second);
 }
 
 /* Takes over the reference to the key. */

@@ -53,6 +53,7 @@ static void check_equal(const cg_tuning *a, const cg_tuning *b)
 
         require(!strcmp(x->attention, y->attention) && !strcmp(x->kv_cache, y->kv_cache));
         require(!strcmp(x->refused, y->refused) && x->batch_size == y->batch_size);
+        require((*x->refused ? 0 : x->n_conformers) == y->n_conformers);
         require(near(*x->refused ? 0 : x->tokens_per_second, y->tokens_per_second));
     }
 }

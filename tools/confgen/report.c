@@ -82,8 +82,10 @@ static json_t *tuning_json(const cg_engine *engine)
 
         if (*f.refused)
             json_object_set_new(o, "refused", cg_json_text(f.refused));
-        else
+        else {
             json_object_set_new(o, "tokens_per_second", json_real(f.tokens_per_second));
+            json_object_set_new(o, "conformers", json_integer(f.n_conformers));
+        }
         json_array_append_new(figures, o);
     }
     return json_pack("{s:o, s:o}", "source", cg_json_text(cg_engine_get_info(engine)->tuning),

@@ -74,7 +74,7 @@ typedef struct cg_engine_options {
     int32_t max_length;    /* tokens of a sequence, prompt included; 0: the model's context, at
                               most CG_MAX_CONTEXT */
     int32_t step_tokens;   /* token budget of a step; 0: derived from the batch size */
-    int32_t tuning;        /* CG_TUNING_*: how "auto" settings are selected on a GPU */
+    int32_t tuning;        /* CG_TUNING_*: how "auto" settings are selected */
     int64_t workload;      /* conformers that will be requested; 0: unknown */
     int32_t check;         /* nonzero: check the geometry of every conformer */
     int32_t retry;         /* retries of a failed conformer, at most; nonzero implies check */
@@ -93,19 +93,26 @@ typedef struct cg_engine_options {
 
 /** cg_engine_options.tuning */
 enum {
-    CG_TUNING_AUTO = 0,   /* use the remembered tuning, else measure; not for few conformers */
-    CG_TUNING_NEVER = 1,  /* use the remembered tuning, else the defaults */
-    CG_TUNING_ALWAYS = 2, /* measure */
+    /* on a GPU: use the remembered tuning, else measure, unless few conformers are requested; on
+     * the CPU: a rule */
+    CG_TUNING_AUTO = 0,
+    CG_TUNING_NEVER = 1,  /* as AUTO, but the defaults instead of measuring */
+    CG_TUNING_ALWAYS = 2, /* measure, on the CPU for this run alone */
 };
 
-/** One attempt of a measurement. */
+/**
+ * One attempt of a measurement: a whole job, as `confgen bench decode` measures, or the rate of a
+ * short time, which selects the candidates for jobs.
+ */
 typedef struct cg_tuning_attempt {
     uint32_t struct_size;
     int32_t batch_size;       /* sequences decoded at once */
-    double tokens_per_second; /* 0 if refused */
+    double tokens_per_second; /* of completed sequences, or evaluated ones; 0 if refused */
     char attention[32];       /* plugin's name */
     char kv_cache[32];        /* plugin's name */
     char refused[192];        /* why it was not measured, else "" */
+    int32_t n_conformers;     /* of the whole job; 0: a short time */
+    int32_t reserved;
 } cg_tuning_attempt;
 
 /** A GPU in use. */
