@@ -335,8 +335,10 @@ static int is_small_workload(const struct selector *s)
     return n && n < (int64_t)FEW_BATCHES * gpu_batches[N_GPU_BATCHES - 1];
 }
 
-/* A run on the CPU measures if it is told to, and its tuning is not remembered: without a word the
- * conformers there depend on no file. Tests measure the CPU in place of a GPU. */
+/*
+ * A tuning of the CPU, which only --tune always makes, is not remembered: the conformers of other
+ * runs there depend on no file. Tests measure the CPU in place of a GPU.
+ */
 static int is_remembered(const struct selector *s)
 {
     return s->worker->device == CG_DEVICE_CUDA || s->request->cpu_attempt_seconds > 0;

@@ -135,7 +135,7 @@ static cg_status measure(struct measurement *m, double best, double *ret_rate, c
 
 enum attempt_kind { SHORT_TIME, WHOLE_JOB };
 
-struct search {
+struct tuning_search {
     const cg_tuner *tuner;
     cg_tuning tuning;
     int32_t pair_of[CG_TUNING_ATTEMPTS]; /* index of an attempt's pair */
@@ -156,8 +156,8 @@ void cg_tuning_set_refused(cg_tuning_attempt *a, const char *why)
  * Runs the job of an attempt. Once one has been completed, others are stopped as soon as they
  * cannot reach hopeless_share of the best rate.
  */
-static cg_status measure_job(struct search *s, cg_executor *ex, cg_tuning_attempt *a, double best,
-                             cg_error *err)
+static cg_status measure_job(struct tuning_search *s, cg_executor *ex, cg_tuning_attempt *a,
+                             double best, cg_error *err)
 {
     double limit = JOB_SECONDS * s->tuner->seconds;
     double tokens = s->sequence_tokens * CG_TUNING_JOB_BATCHES * a->batch_size; /* expected */
@@ -166,7 +166,7 @@ static cg_status measure_job(struct search *s, cg_executor *ex, cg_tuning_attemp
     if (best > 0 && tokens > 0 && tokens / (hopeless_share * best) < limit)
         limit = tokens / (hopeless_share * best);
     CG_TRY(cg_tuning_job(s->tuner, ex, a->batch_size, limit, &r, err));
-    if (!r.n_conformers && best > 0)
+    if (!r.n_conformers && s->sequence_tokens > 0)
         return cg_fail(err, CG_ERR_LIMIT, LEFT_OUT ": its job takes more than %.1f s", limit);
     a->n_conformers = r.n_conformers;
     a->tokens_per_second = (double)r.tokens / r.seconds;
@@ -175,7 +175,7 @@ static cg_status measure_job(struct search *s, cg_executor *ex, cg_tuning_attemp
     return CG_OK;
 }
 
-static cg_status measure_kind(struct search *s, enum attempt_kind kind, int32_t pair,
+static cg_status measure_kind(struct tuning_search *s, enum attempt_kind kind, int32_t pair,
                               cg_tuning_attempt *a, double best, cg_error *err)
 {
     const cg_tuner *t = s->tuner;
@@ -195,7 +195,7 @@ static cg_status measure_kind(struct search *s, enum attempt_kind kind, int32_t 
  *
  * @param best  rate of the same kind to compare with; 0: unknown
  */
-static cg_status try_pair(struct search *s, enum attempt_kind kind, int32_t pair,
+static cg_status try_pair(struct tuning_search *s, enum attempt_kind kind, int32_t pair,
                           int32_t batch_size, double best, cg_error *err)
 {
     const cg_tuner *t = s->tuner;
@@ -224,7 +224,7 @@ static cg_status try_pair(struct search *s, enum attempt_kind kind, int32_t pair
 /* ---- the search --------------------------------------------------------------------------- */
 
 /* Measures increasing batches with one pair. */
-static void try_batches(struct search *s, int32_t pair, cg_error *err)
+static void try_batches(struct tuning_search *s, int32_t pair, cg_error *err)
 {
     const cg_tuner *t = s->tuner;
     double best = 0;
@@ -245,7 +245,7 @@ static void try_batches(struct search *s, int32_t pair, cg_error *err)
  * Rate of attempt i as one of a kind, 0 if it is not: a whole job is one that was completed, unless
  * none was.
  */
-static double rate_of(const struct search *s, int32_t i, enum attempt_kind kind)
+static double rate_of(const struct tuning_search *s, int32_t i, enum attempt_kind kind)
 {
     const cg_tuning_attempt *a = &s->tuning.attempts[i];
 
@@ -254,7 +254,7 @@ static double rate_of(const struct search *s, int32_t i, enum attempt_kind kind)
 }
 
 /* The best rate since attempt `from`. */
-static double best_rate(const struct search *s, int32_t from, enum attempt_kind kind)
+static double best_rate(const struct tuning_search *s, int32_t from, enum attempt_kind kind)
 {
     double best = 0;
 
@@ -269,7 +269,7 @@ static double best_rate(const struct search *s, int32_t from, enum attempt_kind 
  * the fastest pair at it, or an earlier one within the variation between runs; -1 without a
  * success.
  */
-static int32_t find_best(const struct search *s, int32_t from, enum attempt_kind kind)
+static int32_t find_best(const struct tuning_search *s, int32_t from, enum attempt_kind kind)
 {
     double best = best_rate(s, from, kind), at_batch = 0;
     const cg_tuning_attempt *a = s->tuning.attempts;
@@ -291,7 +291,7 @@ static int32_t find_best(const struct search *s, int32_t from, enum attempt_kind
 }
 
 /* Steps 1 and 2. *ret_batch: that of the next ones. */
-static cg_status try_short_times(struct search *s, int32_t *ret_batch, cg_error *err)
+static cg_status try_short_times(struct tuning_search *s, int32_t *ret_batch, cg_error *err)
 {
     const cg_tuner *t = s->tuner;
     cg_error first = CG_ERROR_INIT, why = CG_ERROR_INIT;
@@ -316,7 +316,7 @@ static cg_status try_short_times(struct search *s, int32_t *ret_batch, cg_error 
 }
 
 /* The fastest pairs at a batch, in order; returns their number. */
-static int32_t find_finalists(const struct search *s, int32_t batch,
+static int32_t find_finalists(const struct tuning_search *s, int32_t batch,
                               int32_t ret_pairs[CG_TUNING_FINALISTS])
 {
     const cg_tuning_attempt *a = s->tuning.attempts;
@@ -345,13 +345,13 @@ static int32_t find_finalists(const struct search *s, int32_t batch,
 }
 
 /* Measures the job of a pair; compares with the best of the jobs since attempt `from`. */
-static void try_job(struct search *s, int32_t pair, int32_t batch, int32_t from)
+static void try_job(struct tuning_search *s, int32_t pair, int32_t batch, int32_t from)
 {
     (void)try_pair(s, WHOLE_JOB, pair, batch, best_rate(s, from, WHOLE_JOB), NULL);
 }
 
 /* Steps 3 and 4, whose attempts begin at `from`. */
-static void try_jobs(struct search *s, int32_t batch, int32_t from)
+static void try_jobs(struct tuning_search *s, int32_t batch, int32_t from)
 {
     const cg_tuner *t = s->tuner;
     int32_t pairs[CG_TUNING_FINALISTS], n = find_finalists(s, batch, pairs);
@@ -390,7 +390,7 @@ static cg_status check_tuner(const cg_tuner *t, cg_error *err)
     return CG_OK;
 }
 
-static cg_status run_search(struct search *s, cg_error *err)
+static cg_status run_search(struct tuning_search *s, cg_error *err)
 {
     int32_t batch, n_short, best, best_short;
 
@@ -407,7 +407,7 @@ static cg_status run_search(struct search *s, cg_error *err)
 
 cg_status cg_tune(const cg_tuner *t, cg_tuning *ret_tuning, cg_error *err)
 {
-    struct search *s;
+    struct tuning_search *s;
     cg_status st;
 
     CG_TRY(check_tuner(t, err));

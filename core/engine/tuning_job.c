@@ -6,7 +6,7 @@
 
 enum { GENERATIONS = 4 }; /* of a molecule in turn, so that prompts take part */
 
-struct job {
+struct tuning_job {
     const cg_tuner *tuner;
     cg_executor *ex;
     int32_t n_left, turn; /* sequences not started, and molecules that were */
@@ -16,7 +16,7 @@ struct job {
     double start, limit;
 };
 
-static int64_t evaluated(const struct job *j)
+static int64_t evaluated(const struct tuning_job *j)
 {
     cg_executor_stats stats = { 0 };
 
@@ -24,7 +24,7 @@ static int64_t evaluated(const struct job *j)
     return stats.tokens;
 }
 
-static double seconds_of(const struct job *j)
+static double seconds_of(const struct tuning_job *j)
 {
     return j->tuner->now(j->tuner->ctx) - j->start;
 }
@@ -33,7 +33,7 @@ static double seconds_of(const struct job *j)
 
 static int next(void *ctx, int wait, cg_work *ret_work)
 {
-    struct job *j = ctx;
+    struct tuning_job *j = ctx;
     int32_t n = j->n_left < GENERATIONS ? j->n_left : GENERATIONS;
 
     (void)wait;
@@ -51,7 +51,7 @@ static int next(void *ctx, int wait, cg_work *ret_work)
 static cg_status completed(void *ctx, const cg_work *work, uint32_t generation,
                            const cg_sequence_result *result, cg_error *err)
 {
-    struct job *j = ctx;
+    struct tuning_job *j = ctx;
 
     (void)work;
     (void)generation;
@@ -69,7 +69,7 @@ static void released(void *ctx, const cg_work *work)
 
 static int stop(void *ctx)
 {
-    const struct job *j = ctx;
+    const struct tuning_job *j = ctx;
 
     return seconds_of(j) >= j->limit;
 }
@@ -77,7 +77,8 @@ static int stop(void *ctx)
 /* ---- tuning_job.h ------------------------------------------------------------------------- */
 
 /* Runs a job of n sequences; CG_ERR_INTERRUPTED if it was stopped. */
-static cg_status run(struct job *j, int32_t batch_size, int32_t n, double limit, cg_error *err)
+static cg_status run(struct tuning_job *j, int32_t batch_size, int32_t n, double limit,
+                     cg_error *err)
 {
     const cg_scheduler_io io = {
         .ctx = j, .next = next, .completed = completed, .released = released, .stop = stop
@@ -96,7 +97,7 @@ static cg_status run(struct job *j, int32_t batch_size, int32_t n, double limit,
 cg_status cg_tuning_job(const cg_tuner *t, cg_executor *ex, int32_t batch_size, double limit,
                         cg_tuning_job_result *ret_result, cg_error *err)
 {
-    struct job j = { .tuner = t, .ex = ex };
+    struct tuning_job j = { .tuner = t, .ex = ex };
     cg_tuning_job_result r = { 0 };
     cg_error why = CG_ERROR_INIT;
     cg_status st = run(&j, batch_size, t->n_works, t->seconds, &why);

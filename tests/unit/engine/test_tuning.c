@@ -769,7 +769,7 @@ START_TEST(measured_once_then_remembered)
 
     ck_assert_int_gt(info->n_attempts, 6); /* 2 attentions over 3 caches, some batches */
     ck_assert_contains(info->tuning, "measured in ");
-    ck_assert_contains(info->attention_reason, " conformers; ");
+    ck_assert_contains(info->attention_reason, "auto: measured: ");
     ck_assert_contains(info->attention_reason, "short: flash/paged 16: ");
     ck_assert_contains(info->batch_reason, "within 3 %");
     ck_assert_contains(log_text, "2 cpu: measuring attention, KV cache and batch size");
