@@ -8,6 +8,9 @@
 enum {
     CASE_MAX_SEQS = 1100,  /* most sequences of a case */
     CASE_MAX_SLOTS = 1700, /* most slots of its memory */
+    /* latent attention: elements of a key, the first of which are the value */
+    CASE_LATENT_DIM = 576,
+    CASE_LATENT_VALUES = 512,
 };
 
 /** A memory layout of keys and values. */

@@ -873,6 +873,10 @@ static void run_graph(attention_suite *s, attention_case *ac, case_device *d, en
         attention_case other;
 
         random_case(s, &ac->problem, kind, &other);
+        if (other.values_in_keys != ac->values_in_keys) { /* as in the captured view */
+            other.values_in_keys = ac->values_in_keys;
+            attention_case_refill(&s->rec, &other);
+        }
         replay_case(s, d, graph, &other, where);
         attention_case_destroy(&other);
     }
@@ -893,6 +897,57 @@ static void check_graphs(attention_suite *s)
         (void)with_plan(s, &p, &case_layouts[random_in(&s->rec, 0, 5)], kind, run_graph);
     }
     test_end(&s->rec);
+}
+
+/* ---- latent attention ---------------------------------------------------------------------- */
+
+/* Heads that fill a row tile of 64 in part, as some tokens, once and twice; lengths that are split
+ * into parts. */
+static const struct {
+    int32_t heads;
+    enum kind kind;
+    int32_t layout; /* of case_layouts: contiguous, pages of 16 and 32, .. */
+} latent_cases[] = {
+    { 16, HUNDREDS, 4 },    { 64, DECODE, 0 },      { 128, DECODE, 4 },      { 16, DECODE, 5 },
+    { 20, PREFILL, 3 },     { 128, HUNDREDS, 0 },   { 64, HUNDREDS, 8 },     { 96, DECODE, 2 },
+    { 16, LONG_DECODE, 0 }, { 64, LONG_DECODE, 4 }, { 128, LONG_DECODE, 5 }, { 128, PREFILL, 1 },
+    { 1, MANY, 4 },         { 16, MANY, 0 },        { 128, MANY, 6 },        { 32, TILES, 5 },
+    { 16, VERY_LONG, 4 },   { 128, VERY_LONG, 0 },
+};
+
+static void check_latent(attention_suite *s, const char *what, uint32_t flags, int32_t rounds,
+                         cuda_case_fn fn)
+{
+    const int32_t n_cases = sizeof latent_cases / sizeof *latent_cases;
+    char name[80];
+
+    snprintf(name, sizeof name, "latent attention: %s", what);
+    if (!(attention_features(s) & CG_ATTENTION_VALUE_SIZE) || !test_begin(&s->rec, name))
+        return;
+    for (int32_t i = 0; i < test_rounds(&s->rec, rounds) && !s->rec.gpu_lost; i++) {
+        enum kind kind = latent_cases[i % n_cases].kind;
+        cg_attention_problem p =
+            make_problem(s, dtypes[(i + i / n_cases) % N_DTYPES], CASE_LATENT_DIM,
+                         (const int32_t[]) { latent_cases[i % n_cases].heads, 1 }, kind);
+
+        attention_set_latent(&p);
+        p.flags |= flags;
+        if (i % 4 == 3)
+            p.window = random_in(&s->rec, 1, kind == LONG_DECODE ? 1000 : 60);
+        (void)with_plan(s, &p, &case_layouts[latent_cases[i % n_cases].layout], kind, fn);
+    }
+    test_end(&s->rec);
+}
+
+static void check_all_latent(attention_suite *s)
+{
+    const int32_t n_cases = sizeof latent_cases / sizeof *latent_cases;
+
+    check_latent(s, "values", 0, 3 * n_cases, run_and_compare);
+    check_latent(s, "deterministic", CG_ATTENTION_DETERMINISTIC, n_cases, run_twice);
+    check_latent(s, "batch-invariant", CG_ATTENTION_BATCH_INVARIANT, n_cases, run_split);
+    check_latent(s, "NaN and infinities stay in their sequence", 0, 12, run_not_finite);
+    check_latent(s, "captured once, then replayed", CG_ATTENTION_GRAPH_SAFE, 6, run_graph);
 }
 
 /* ---- suite --------------------------------------------------------------------------------- */
@@ -931,6 +986,7 @@ void attention_suite_cuda(attention_suite *s)
         check_bits(s, "batch-invariant, where supported", CG_ATTENTION_BATCH_INVARIANT, run_split);
     if (!s->rec.gpu_lost)
         check_graphs(s);
+    check_all_latent(s);
     if (!test_begin(&s->rec, "all memory is freed"))
         return;
     expect_all_freed(&s->rec, &s->test_host, "all plans");

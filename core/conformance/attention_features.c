@@ -34,12 +34,12 @@ const char *attention_feature_name(uint32_t bit)
 
 /* ---- problems ------------------------------------------------------------------------------ */
 
-/* Keys of 576 elements whose first 512 are the value, of one key/value head. */
-static void set_latent(cg_attention_problem *p)
+void attention_set_latent(cg_attention_problem *p)
 {
-    p->scale *= sqrtf((float)p->head_dim / 576);
-    p->head_dim = 576;
-    p->v_head_dim = 512;
+    p->features |= CG_ATTENTION_VALUE_SIZE;
+    p->scale *= sqrtf((float)p->head_dim / CASE_LATENT_DIM);
+    p->head_dim = CASE_LATENT_DIM;
+    p->v_head_dim = CASE_LATENT_VALUES;
     p->n_kv_heads = 1;
 }
 
@@ -67,7 +67,7 @@ void attention_set_features(attention_suite *s, uint32_t bits, cg_attention_prob
     if (bits & CG_ATTENTION_VALUE_SIZE)
         p->v_head_dim = v_dims[random_in(&s->rec, 0, sizeof v_dims / sizeof *v_dims - 1)];
     if (bits & CG_ATTENTION_VALUE_SIZE && random_in(&s->rec, 0, 5) == 0)
-        set_latent(p);
+        attention_set_latent(p);
     if (bits & CG_ATTENTION_KV_SCALES && random_in(&s->rec, 0, 3))
         p->kv_dtype = small[random_in(&s->rec, 0, 2)];
 }

@@ -51,6 +51,8 @@ int attention_same_row(const attention_case *ac, const case_out *o, int32_t t, c
 uint32_t attention_features(const attention_suite *s);
 /** Name of a feature; NULL if this suite does not know it. */
 const char *attention_feature_name(uint32_t bit);
+/** Makes a problem one of latent attention (MLA, absorbed), which has one key/value head. */
+void attention_set_latent(cg_attention_problem *p);
 /** Sets features of a problem, and draws what belongs to them. */
 void attention_set_features(attention_suite *s, uint32_t bits, cg_attention_problem *p);
 /** Runs a case of a problem with features. */

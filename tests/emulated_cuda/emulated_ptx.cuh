@@ -351,7 +351,7 @@ DEVICE_INLINE uint32_t emulated_row(int row)
     return (uint32_t)(row / 8 * 1024 + row % 8 * 128);
 }
 
-template <typename Element>
+template <typename Element, int N = 128>
 DEVICE_INLINE void wgmma_scores(float (*c)[4], uint32_t q, uint32_t k, int add)
 {
     const int lane = (int)emulated_lane(), warp = (int)(emulated_thread() / 32 % 4);
@@ -363,7 +363,7 @@ DEVICE_INLINE void wgmma_scores(float (*c)[4], uint32_t q, uint32_t k, int add)
 
             for (int e = 0; e < 16; e++)
                 a[e] = emulated_operand<Element>(q, emulated_row(row) + 2 * e);
-            for (int n = 0; n < 16; n++)
+            for (int n = 0; n < N / 8; n++)
                 for (int i = 0; i < 2; i++) {
                     const int token = 8 * n + lane % 4 * 2 + i;
                     double sum = add ? c[n][2 * h + i] : 0;
@@ -377,29 +377,56 @@ DEVICE_INLINE void wgmma_scores(float (*c)[4], uint32_t q, uint32_t k, int add)
     });
 }
 
+/* c[N / 8][4] += P V, of which a[h][k] are the elements of P in the thread's rows */
 template <int N, typename Element>
-DEVICE_INLINE void wgmma_values(float (*c)[4], const uint32_t p[4], uint32_t v)
+DEVICE_INLINE void emulated_values(float (*c)[4], const float (*a)[16], uint32_t v)
 {
     const int lane = (int)emulated_lane();
     const uint32_t leading = (v >> 16 & 0x3fff) << 4;
 
+    for (int h = 0; h < 2; h++)
+        for (int n = 0; n < N / 8; n++)
+            for (int i = 0; i < 2; i++) {
+                const int element = 8 * n + lane % 4 * 2 + i;
+                double sum = c[n][2 * h + i];
+
+                for (int token = 0; token < 16; token++)
+                    sum += (double)a[h][token] *
+                           emulated_operand<Element>(v, element / 64 * leading +
+                                                            emulated_row(token) + element % 64 * 2);
+                c[n][2 * h + i] = (float)sum;
+            }
+}
+
+template <int N, typename Element>
+DEVICE_INLINE void wgmma_values(float (*c)[4], const uint32_t p[4], uint32_t v)
+{
+    const int lane = (int)emulated_lane();
+
     emulated_queues_of_thread().products.open.push_back([=] {
         const emulated_lane_data *lanes = emulated_exchange({ { p[0], p[1], p[2], p[3] }, {} });
+        float a[2][16];
 
         for (int h = 0; h < 2; h++)
-            for (int n = 0; n < N / 8; n++)
-                for (int i = 0; i < 2; i++) {
-                    const int element = 8 * n + lane % 4 * 2 + i;
-                    double sum = c[n][2 * h + i];
-
-                    for (int token = 0; token < 16; token++)
-                        sum +=
-                            (double)emulated_a<Element>(lanes, lane / 4 + 8 * h, token) *
-                            emulated_operand<Element>(
-                                v, element / 64 * leading + emulated_row(token) + element % 64 * 2);
-                    c[n][2 * h + i] = (float)sum;
-                }
+            for (int token = 0; token < 16; token++)
+                a[h][token] = emulated_a<Element>(lanes, lane / 4 + 8 * h, token);
+        emulated_values<N, Element>(c, a, v);
         emulated_exchange_end();
+    });
+}
+
+template <typename Element> DEVICE_INLINE void wgmma_values(float (*c)[4], uint32_t p, uint32_t v)
+{
+    const int lane = (int)emulated_lane(), warp = (int)(emulated_thread() / 32 % 4);
+
+    emulated_queues_of_thread().products.open.push_back([=] {
+        float a[2][16];
+
+        for (int h = 0; h < 2; h++)
+            for (int token = 0; token < 16; token++)
+                a[h][token] = emulated_operand<Element>(
+                    p, emulated_row(16 * warp + lane / 4 + 8 * h) + 2 * token);
+        emulated_values<256, Element>(c, a, v);
     });
 }
 

@@ -162,6 +162,7 @@ DEVICE_INLINE uint32_t shared_descriptor(uint32_t address, uint32_t leading)
         "+f"((c)[i + 1][1]), "+f"((c)[i + 1][2]), "+f"((c)[i + 1][3])
 #define WGMMA_C_64(c)  WGMMA_C8(c, 0), WGMMA_C8(c, 2), WGMMA_C8(c, 4), WGMMA_C8(c, 6)
 #define WGMMA_C_128(c) WGMMA_C_64(c), WGMMA_C_64((c) + 8)
+#define WGMMA_C_256(c) WGMMA_C_128(c), WGMMA_C_128((c) + 16)
 
 #define WGMMA_LIST_64                                                                              \
     "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, "  \
@@ -171,21 +172,34 @@ DEVICE_INLINE uint32_t shared_descriptor(uint32_t address, uint32_t leading)
     "%20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, %32, %33, %34, %35, %36, %37, "   \
     "%38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51, %52, %53, %54, %55, "   \
     "%56, %57, %58, %59, %60, %61, %62, %63}"
+#define WGMMA_LIST_256                                                                             \
+    "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, "       \
+    "%19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, %32, %33, %34, %35, %36, "   \
+    "%37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51, %52, %53, %54, "   \
+    "%55, %56, %57, %58, %59, %60, %61, %62, %63, %64, %65, %66, %67, %68, %69, %70, %71, %72, "   \
+    "%73, %74, %75, %76, %77, %78, %79, %80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, "   \
+    "%91, %92, %93, %94, %95, %96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, "      \
+    "%107, %108, %109, %110, %111, %112, %113, %114, %115, %116, %117, %118, %119, %120, %121, "   \
+    "%122, %123, %124, %125, %126, %127}"
 
 /* The inputs follow them. p: whether to add to c. */
-#define WGMMA_SHARED_128                                                                           \
-    WGMMA_UPPER WGMMA_DESCRIPTOR("a", "%64") WGMMA_DESCRIPTOR("b", "%65") "setp.ne.b32 p, %66, "   \
-                                                                          "0;\n"
+#define WGMMA_SHARED(a, b, add)                                                                    \
+    WGMMA_UPPER WGMMA_DESCRIPTOR("a", a) WGMMA_DESCRIPTOR("b", b) "setp.ne.b32 p, " add ", 0;\n"
+#define WGMMA_SHARED_64     WGMMA_SHARED("%32", "%33", "%34")
+#define WGMMA_SHARED_128    WGMMA_SHARED("%64", "%65", "%66")
+#define WGMMA_SHARED_256    WGMMA_SHARED("%128", "%129", "%130")
 #define WGMMA_REGISTERS_64  WGMMA_UPPER WGMMA_DESCRIPTOR("b", "%36") "setp.ne.b32 p, %37, 0;\n"
 #define WGMMA_REGISTERS_128 WGMMA_UPPER WGMMA_DESCRIPTOR("b", "%68") "setp.ne.b32 p, %69, 0;\n"
+#define WGMMA_REGISTERS_256 WGMMA_UPPER WGMMA_DESCRIPTOR("b", "%132") "setp.ne.b32 p, %133, 0;\n"
 #define WGMMA_A_64          "{%32, %33, %34, %35}"
 #define WGMMA_A_128         "{%64, %65, %66, %67}"
+#define WGMMA_A_256         "{%128, %129, %130, %131}"
 
-/* A and B from shared memory, both K-major */
-#define WGMMA_S(n, type, c, a, b, add)                                                             \
+/* A and B from shared memory, A K-major, B too unless transposed ("1"): MN-major */
+#define WGMMA_S(n, type, c, a, b, add, transposed)                                                 \
     asm volatile("{\n.reg .pred p;\n" WGMMA_SHARED_##n "wgmma.mma_async.sync.aligned.m64n" #n      \
                                                        "k16.f32." type "." type " " WGMMA_LIST_##n \
-                 ", a, b, p, 1, 1, 0, 0;\n}"                                                       \
+                 ", a, b, p, 1, 1, 0, " transposed ";\n}"                                          \
                  : WGMMA_C_##n(c)                                                                  \
                  : "r"(a), "r"(b), "r"(add))
 
@@ -197,17 +211,21 @@ DEVICE_INLINE uint32_t shared_descriptor(uint32_t address, uint32_t leading)
                  : WGMMA_C_##n(c)                                                                  \
                  : "r"((a)[0]), "r"((a)[1]), "r"((a)[2]), "r"((a)[3]), "r"(b), "r"(1))
 
-/* c[16][4] = (add ? c : 0) + Q K^T of 16 elements and 128 tokens */
-template <typename Element>
+/* c[N / 8][4] = (add ? c : 0) + Q K^T of 16 elements and N (64 or 128) tokens */
+template <typename Element, int N = 128>
 DEVICE_INLINE void wgmma_scores(float (*c)[4], uint32_t q, uint32_t k, int add)
 {
-    if constexpr (is_f16<Element>)
-        WGMMA_S(128, "f16", c, q, k, add);
+    if constexpr (N == 64 && is_f16<Element>)
+        WGMMA_S(64, "f16", c, q, k, add, "0");
+    else if constexpr (N == 64)
+        WGMMA_S(64, "bf16", c, q, k, add, "0");
+    else if constexpr (is_f16<Element>)
+        WGMMA_S(128, "f16", c, q, k, add, "0");
     else
-        WGMMA_S(128, "bf16", c, q, k, add);
+        WGMMA_S(128, "bf16", c, q, k, add, "0");
 }
 
-/* c[N / 8][4] += P V of 16 tokens and N (64 or 128) elements */
+/* c[N / 8][4] += P V of 16 tokens and N (64, 128 or 256) elements */
 template <int N, typename Element>
 DEVICE_INLINE void wgmma_values(float (*c)[4], const uint32_t p[4], uint32_t v)
 {
@@ -215,10 +233,23 @@ DEVICE_INLINE void wgmma_values(float (*c)[4], const uint32_t p[4], uint32_t v)
         WGMMA_R(64, "f16", c, p, v);
     else if constexpr (N == 64)
         WGMMA_R(64, "bf16", c, p, v);
-    else if constexpr (is_f16<Element>)
+    else if constexpr (N == 128 && is_f16<Element>)
         WGMMA_R(128, "f16", c, p, v);
-    else
+    else if constexpr (N == 128)
         WGMMA_R(128, "bf16", c, p, v);
+    else if constexpr (is_f16<Element>)
+        WGMMA_R(256, "f16", c, p, v);
+    else
+        WGMMA_R(256, "bf16", c, p, v);
+}
+
+/* The same for 256 elements, with P in shared memory: 64 rows, 64 tokens in a panel. */
+template <typename Element> DEVICE_INLINE void wgmma_values(float (*c)[4], uint32_t p, uint32_t v)
+{
+    if constexpr (is_f16<Element>)
+        WGMMA_S(256, "f16", c, p, v, 1, "1");
+    else
+        WGMMA_S(256, "bf16", c, p, v, 1, "1");
 }
 
 #endif

@@ -1,54 +1,39 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hopper: attention for compute capability 9.0, host code. Describes queries, keys and values of a
- * call to the copy engine and launches the kernel of prefill.cu.
+ * hopper: attention for compute capability 9.0. Selects the host code of latent attention
+ * (latent.c) or the one of all other problems, which is here: it describes queries, keys and values
+ * of a call to the copy engine and launches the kernel of prefill.cu.
  */
-#include <math.h>
 #include <string.h>
 
 #include <confgen/attention.h>
 #include <confgen/attention_check.h>
-#include <cuda.h>
 #include <cuda_runtime_api.h>
 
 #include "../common/cuda_checks.h"
 #include "hopper.h"
-
-enum { ALIGNMENT = 16 /* of all bases and strides: the copy engine's */ };
-
-/* cuTensorMapEncodeTiled() of the driver */
-typedef CUresult (*encode_fn)(CUtensorMap *, CUtensorMapDataType, cuuint32_t, void *,
-                              const cuuint64_t *, const cuuint64_t *, const cuuint32_t *,
-                              const cuuint32_t *, CUtensorMapInterleave, CUtensorMapSwizzle,
-                              CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
+#include "launch.h"
 
 typedef struct hopper_plan {
+    const cg_attention_ops *ops; /* first: launch.h */
     const cg_host *host;
     cg_attention_problem problem;
     const void *kernel;
-    encode_fn encode;
+    hopper_encode_fn encode;
     int32_t multiprocessors;
     int32_t rows;        /* of a row tile */
     uint32_t *next_tile; /* device memory */
 } hopper_plan;
 
+static const cg_attention_ops prefill_ops;
+
 #define CUDA_CHECK(host, call, err) ATTENTION_CUDA(host, "hopper", call, err)
 
-static cg_status supports(const cg_host *host, const cg_attention_problem *p, cg_error *err)
+static cg_status supports_prefill(const cg_host *host, const cg_attention_problem *p, cg_error *err)
 {
     int32_t group;
 
-    CG_TRY(cg_attention_check_problem(host, p, err));
-    if (p->device != CG_DEVICE_CUDA)
-        return host->fail(err, CG_ERR_UNSUPPORTED, "hopper needs cuda, but the device is %s",
-                          cg_device_name(p->device));
-    if (p->compute_capability != 90)
-        return host->fail(err, CG_ERR_UNSUPPORTED, "compute capability %d.%d, wanted 9.0",
-                          p->compute_capability / 10, p->compute_capability % 10);
-    if ((p->dtype != CG_BF16 && p->dtype != CG_F16) || p->dtype != p->kv_dtype)
-        return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "q of %s and cache of %s, wanted bf16 or f16 for both",
-                          cg_dtype_name(p->dtype), cg_dtype_name(p->kv_dtype));
+    CG_TRY(hopper_check_problem(host, p, err));
     if (p->head_dim != 64 && p->head_dim != 128)
         return host->fail(err, CG_ERR_UNSUPPORTED, "head size %d, wanted 64 or 128", p->head_dim);
     group = p->n_heads / p->n_kv_heads;
@@ -56,23 +41,17 @@ static cg_status supports(const cg_host *host, const cg_attention_problem *p, cg
         return host->fail(err, CG_ERR_UNSUPPORTED,
                           "%d query heads per key/value head, wanted a power of two up to 64",
                           group);
-    if (p->paged && p->block_tokens % 16)
-        return host->fail(err, CG_ERR_UNSUPPORTED, "pages of %d tokens, wanted a multiple of 16",
-                          p->block_tokens);
-    if (p->scale < 0)
-        return host->fail(err, CG_ERR_UNSUPPORTED, "scale %g, wanted 0 or more", (double)p->scale);
     if (((int64_t)p->max_tokens * group / 64 + p->max_seqs) * p->n_kv_heads > INT32_MAX / 2 ||
         (int64_t)p->max_tokens * group > INT32_MAX / 2 || p->max_kv_len > INT32_MAX - 1024)
         return host->fail(
             err, CG_ERR_UNSUPPORTED,
             "%d query tokens of %d heads over %d cached tokens: too many for one launch",
             p->max_tokens, p->n_heads, p->max_kv_len);
-    CG_TRY(attention_check_gpu(host, "no GPU that hopper can use", err));
     return CG_OK;
 }
 
 /* The device on which the plan was made must be current. */
-static void destroy(void *self)
+static void destroy_prefill(void *self)
 {
     hopper_plan *plan = self;
 
@@ -83,51 +62,28 @@ static void destroy(void *self)
     plan->host->free(plan->host->ctx, plan);
 }
 
-/* Refuses an image without the kernel: sm_90a has not been built, or is not what was loaded. */
-static cg_status load_kernel(hopper_plan *plan, cg_error *err)
-{
-    const cg_attention_problem *p = &plan->problem;
-    const cg_host *host = plan->host;
-    struct cudaFuncAttributes attributes;
-    enum cudaDriverEntryPointQueryResult found;
-    void *encode = NULL;
-
-    plan->kernel = hopper_get_prefill_kernel(p->head_dim, p->dtype == CG_F16);
-    plan->rows = hopper_rows(p->head_dim);
-    CG_TRY(CUDA_CHECK(host, cudaFuncGetAttributes(&attributes, plan->kernel), err));
-    if (attributes.maxThreadsPerBlock < hopper_threads(p->head_dim))
-        return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "hopper was built without the architecture 90a: found a kernel of %d "
-                          "threads, wanted %d",
-                          attributes.maxThreadsPerBlock, hopper_threads(p->head_dim));
-    CG_TRY(
-        CUDA_CHECK(host,
-                   cudaFuncSetAttribute(plan->kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                        hopper_smem(p->head_dim)),
-                   err));
-    CG_TRY(CUDA_CHECK(host,
-                      cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &encode, 12000,
-                                                       cudaEnableDefault, &found),
-                      err));
-    if (found != cudaDriverEntryPointSuccess)
-        return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "hopper: the driver has no cuTensorMapEncodeTiled(), wanted CUDA 12.0");
-    memcpy(&plan->encode, &encode, sizeof encode);
-    return CG_OK;
-}
-
-static cg_status create_plan(const cg_host *host, const cg_attention_problem *p, void **ret_plan,
-                             cg_error *err)
+static cg_status plan_prefill(const cg_host *host, const cg_attention_problem *p, void **ret_plan,
+                              cg_error *err)
 {
     hopper_plan *plan;
     cg_status st;
 
-    CG_TRY(supports(host, p, err));
+    CG_TRY(supports_prefill(host, p, err));
     plan = host->alloc(host->ctx, sizeof *plan);
     if (!plan)
         return host->fail(err, CG_ERR_NOMEM, "hopper: out of host memory for a plan");
-    *plan = (hopper_plan) { .host = host, .problem = cg_attention_keep_problem(p) };
-    CG_TRY_GOTO(st, load_kernel(plan, err), out);
+    *plan = (hopper_plan) {
+        .ops = &prefill_ops,
+        .host = host,
+        .problem = cg_attention_keep_problem(p),
+        .kernel = hopper_get_prefill_kernel(p->head_dim, p->dtype == CG_F16),
+        .rows = hopper_rows(p->head_dim),
+    };
+    CG_TRY_GOTO(st,
+                hopper_configure_kernel(host, plan->kernel, hopper_threads(p->head_dim),
+                                        hopper_smem(p->head_dim), err),
+                out);
+    CG_TRY_GOTO(st, hopper_find_encode(host, &plan->encode, err), out);
     CG_TRY_GOTO(st, attention_count_multiprocessors(host, "hopper", &plan->multiprocessors, err),
                 out);
     CG_TRY_GOTO(
@@ -136,71 +92,14 @@ static cg_status create_plan(const cg_host *host, const cg_attention_problem *p,
     *ret_plan = plan;
     return CG_OK;
 out:
-    destroy(plan);
+    destroy_prefill(plan);
     return st;
 }
 
-static size_t workspace_size(const void *self)
+static size_t no_workspace(const void *self)
 {
     (void)self;
     return 0;
-}
-
-static int is_aligned(const void *p)
-{
-    return (uintptr_t)p % ALIGNMENT == 0;
-}
-
-/* Checks a call without reading device memory. */
-static cg_status check_args(const hopper_plan *plan, const cg_attention_args *a, cg_error *err)
-{
-    const cg_host *host = plan->host;
-
-    CG_TRY(cg_attention_check_device_args(host, &plan->problem, a, err));
-    if (cg_attention_is_empty(a))
-        return CG_OK;
-    if (plan->problem.paged && a->kv->block_tokens % 16)
-        return host->fail(err, CG_ERR_MISMATCH, "pages of %d tokens, wanted a multiple of 16",
-                          a->kv->block_tokens);
-    if (!a->q || !a->out || !a->q_start || !a->slot || !a->kv_len)
-        return host->fail(err, CG_ERR_USAGE,
-                          "attention arguments: q, out, q_start, slot or kv_len is NULL");
-    if (!is_aligned(a->q) || !is_aligned(a->out) || a->q_stride % ALIGNMENT ||
-        a->out_stride % ALIGNMENT || !is_aligned(a->kv->k) || !is_aligned(a->kv->v) ||
-        a->kv->block_stride % ALIGNMENT || a->kv->head_stride % ALIGNMENT ||
-        a->kv->token_stride % ALIGNMENT)
-        return host->fail(err, CG_ERR_USAGE,
-                          "attention arguments: q, out, keys, values or a stride of them is no "
-                          "multiple of %d bytes",
-                          ALIGNMENT);
-    return CG_OK;
-}
-
-/*
- * Describes a tensor to the copy engine.
- *
- * @param size    [n] elements of each dimension, innermost first
- * @param stride  [n - 1] bytes, of the dimensions from the second on
- * @param box     [n] elements that a copy takes
- */
-static cg_status describe(const hopper_plan *plan, const void *base, uint32_t n,
-                          const cuuint64_t *size, const cuuint64_t *stride, const cuuint32_t *box,
-                          CUtensorMap *ret_map, cg_error *err)
-{
-    static const cuuint32_t step[] = { 1, 1, 1, 1 };
-    const CUtensorMapDataType type = plan->problem.dtype == CG_F16
-                                         ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16
-                                         : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16;
-    CUresult code =
-        plan->encode(ret_map, type, n, (void *)(uintptr_t)base, size, stride, box, step,
-                     CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
-                     CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
-
-    if (code != CUDA_SUCCESS)
-        return plan->host->fail(err, CG_ERR_CUDA,
-                                "hopper: cuTensorMapEncodeTiled() failed with CUDA error %d",
-                                (int)code);
-    return CG_OK;
 }
 
 static cg_status describe_queries(const hopper_plan *plan, const cg_attention_args *a,
@@ -212,7 +111,8 @@ static cg_status describe_queries(const hopper_plan *plan, const cg_attention_ar
     const cuuint64_t stride[] = { dim * 2, (cuuint64_t)a->q_stride };
     const cuuint32_t box[] = { HOPPER_PANEL, group, (uint32_t)plan->rows / group };
 
-    return describe(plan, a->q, 3, size, stride, box, ret_map, err);
+    return hopper_describe(plan->host, plan->encode, p->dtype, a->q, 3, size, stride, box, ret_map,
+                           err);
 }
 
 /* The number of blocks is not known: their page numbers are trusted. */
@@ -226,29 +126,19 @@ static cg_status describe_cache(const hopper_plan *plan, const cg_kv_view *kv, c
                                   (cuuint64_t)kv->block_stride };
     const cuuint32_t box[] = { HOPPER_PANEL, (cuuint32_t)box_tokens, 1, 1 };
 
-    return describe(plan, base, 4, size, stride, box, ret_map, err);
+    return hopper_describe(plan->host, plan->encode, p->dtype, base, 4, size, stride, box, ret_map,
+                           err);
 }
 
-/* The largest power of two that divides n, at most HOPPER_KEYS. */
-static int32_t box_of_pages(int32_t n)
+static cg_status run_prefill(void *self, const cg_attention_args *a, cg_error *err)
 {
-    int32_t box = n & -n;
-
-    return box < HOPPER_KEYS ? box : HOPPER_KEYS;
-}
-
-static cg_status run(void *self, const cg_attention_args *a, cg_error *err)
-{
-    /* exp(x) = exp2(x log2(e)). A scale of 0 becomes one small enough to leave all weights equal:
-     * the score -infinity of hidden tokens times the scale must stay -infinity. */
-    const float log2e = 0x1.715476p0f, min_scale = 1e-30f;
     hopper_plan *plan = self;
     const cg_attention_problem *p = &plan->problem;
     hopper_call call;
     void *params[] = { &call };
     dim3 grid = { 1, 1, 1 }, block = { 1, 1, 1 };
 
-    CG_TRY(check_args(plan, a, err));
+    CG_TRY(hopper_check_args(plan->host, p, a, err));
     if (cg_attention_is_empty(a))
         return CG_OK;
     memset(&call, 0, sizeof call);
@@ -261,14 +151,15 @@ static cg_status run(void *self, const cg_attention_args *a, cg_error *err)
     call.next_tile = plan->next_tile;
     call.table_stride = a->kv->table_stride;
     call.block_tokens = a->kv->block_tokens;
-    call.box_tokens = a->kv->page_table ? box_of_pages(a->kv->block_tokens) : HOPPER_KEYS;
+    call.box_tokens =
+        a->kv->page_table ? hopper_box_of_pages(a->kv->block_tokens, HOPPER_KEYS) : HOPPER_KEYS;
     call.n_seqs = a->n_seqs;
     call.n_kv_heads = p->n_kv_heads;
     call.group = p->n_heads / p->n_kv_heads;
     call.window = p->window;
     call.n_tiles =
         (int32_t)((a->n_seqs + (int64_t)a->n_tokens * call.group / plan->rows) * p->n_kv_heads);
-    call.scale = fmaxf(p->scale * log2e, min_scale);
+    call.scale = hopper_exp2_scale(p->scale);
     CG_TRY(describe_queries(plan, a, &call.q, err));
     CG_TRY(describe_cache(plan, a->kv, a->kv->k, call.box_tokens, &call.k, err));
     CG_TRY(describe_cache(plan, a->kv, a->kv->v, call.box_tokens, &call.v, err));
@@ -281,6 +172,52 @@ static cg_status run(void *self, const cg_attention_args *a, cg_error *err)
                       err);
 }
 
+static const cg_attention_ops prefill_ops = {
+    CG_SIZED(cg_attention_ops),     .supports = supports_prefill, .plan = plan_prefill,
+    .workspace_size = no_workspace, .run = run_prefill,           .destroy = destroy_prefill,
+};
+
+/* ---- selection ------------------------------------------------------------------------------ */
+
+static const cg_attention_ops *ops_of_problem(const cg_attention_problem *p)
+{
+    return cg_attention_uses(p, CG_ATTENTION_VALUE_SIZE) ? &hopper_latent_ops : &prefill_ops;
+}
+
+static const cg_attention_ops *ops_of_plan(const void *plan)
+{
+    return *(const cg_attention_ops *const *)plan;
+}
+
+static cg_status supports(const cg_host *host, const cg_attention_problem *p, cg_error *err)
+{
+    CG_TRY(cg_attention_check_problem(host, p, err));
+    return ops_of_problem(p)->supports(host, p, err);
+}
+
+static cg_status create_plan(const cg_host *host, const cg_attention_problem *p, void **ret_plan,
+                             cg_error *err)
+{
+    CG_TRY(cg_attention_check_problem(host, p, err));
+    return ops_of_problem(p)->plan(host, p, ret_plan, err);
+}
+
+static size_t workspace_size(const void *plan)
+{
+    return ops_of_plan(plan)->workspace_size(plan);
+}
+
+static cg_status run(void *plan, const cg_attention_args *args, cg_error *err)
+{
+    return ops_of_plan(plan)->run(plan, args, err);
+}
+
+static void destroy(void *plan)
+{
+    if (plan)
+        ops_of_plan(plan)->destroy(plan);
+}
+
 static const cg_attention_ops ops = {
     CG_SIZED(cg_attention_ops),
     .caps = CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_BATCH_INVARIANT | CG_ATTENTION_GRAPH_SAFE,
@@ -289,6 +226,7 @@ static const cg_attention_ops ops = {
     .workspace_size = workspace_size,
     .run = run,
     .destroy = destroy,
+    .features = CG_ATTENTION_VALUE_SIZE,
 };
 
 static const cg_plugin plugin = {

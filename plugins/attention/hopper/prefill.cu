@@ -24,10 +24,10 @@
  * Sources: Shah et al. 2024, "FlashAttention-3", section 3.
  */
 #include "../common/sequence_of_tile.cuh"
-#include "../common/softmax.cuh"
 #include "../common/warpgroup_tile.cuh"
 #include "hopper.h"
 #include "tma.cuh"
+#include "weights.cuh"
 
 #if HAS_WGMMA
 
@@ -269,40 +269,6 @@ DEVICE_INLINE void mask_tile(float (*p)[4], const warp_rows *w, int token, int w
     mask_scores(p, NN, 1, token, w->pos[1], window);
 }
 
-/* Replaces the scores by weights. factor: of older sums. */
-template <int NN>
-DEVICE_INLINE void update_softmax(float (*p)[4], softmax soft[2], float factor[2], float scale)
-{
-#pragma unroll
-    for (int h = 0; h < 2; h++) {
-        float max = fmaxf(p[0][2 * h], p[0][2 * h + 1]), offset, sum = 0;
-
-#pragma unroll
-        for (int i = 1; i < NN; i++)
-            max = fmaxf(max, fmaxf(p[i][2 * h], p[i][2 * h + 1]));
-        max = fmaxf(soft[h].max, row_max(max));
-        factor[h] = softmax_factor(soft[h].max, max, scale);
-        soft[h].max = max;
-        offset = softmax_offset(max, scale);
-#pragma unroll
-        for (int i = 0; i < NN; i++)
-#pragma unroll
-            for (int e = 0; e < 2; e++) {
-                p[i][2 * h + e] = exp2_fast(__fmaf_rn(p[i][2 * h + e], scale, -offset));
-                sum = __fadd_rn(sum, p[i][2 * h + e]);
-            }
-        soft[h].sum = __fmaf_rn(soft[h].sum, factor[h], sum);
-    }
-}
-
-template <int NN, typename Element>
-DEVICE_INLINE void pack_tile(uint32_t (*weights)[4], const float (*p)[4])
-{
-#pragma unroll
-    for (int n = 0; n < NN / 2; n++)
-        pack_weights<Element>(weights[n], p + 2 * n);
-}
-
 /* Sets the values of the stage at v from token row `from` on to zero. All consumers call it. */
 template <int DIM> DEVICE_INLINE void clear_values(uint32_t v, int from)
 {
@@ -439,11 +405,7 @@ DEVICE_INLINE void consume(const hopper_call *c, const hopper_layout<DIM> &m,
             wgmma_wait<0>();
             registers_settle(acc, DIM / 8);
             release(m.v_empty + v.stage() * 8, lane);
-#pragma unroll
-            for (int n = 0; n < DIM / 8; n++)
-#pragma unroll
-                for (int e = 0; e < 4; e++)
-                    acc[n][e] = __fmul_rn(acc[n][e], factor[e / 2]);
+            scale_values<DIM / 8>(acc, factor);
             pack_tile<NN, Element>(weights, p);
             k.n++;
             v.n++;
