@@ -389,6 +389,23 @@ static void check_very_long(attention_suite *s)
     }
 }
 
+/* Windows that hold few tokens of a page: pages before are not read, and the last page is not full.
+ */
+static void check_short_windows(attention_suite *s)
+{
+    if (!test_begin(&s->rec, "values: windows shorter than a page"))
+        return;
+    for (int32_t i = 0; i < test_rounds(&s->rec, 4 * N_DTYPES); i++) {
+        cg_attention_problem p = make_problem(s, dtypes[i % N_DTYPES], i / N_DTYPES % 2 ? 128 : 64,
+                                              head_pairs[0], DECODE);
+
+        p.window = random_in(&s->rec, 1, 6);
+        (void)with_plan(s, &p, &case_layouts[i / N_DTYPES / 2 % 2 ? 5 : 4], DECODE,
+                        run_and_compare);
+    }
+    test_end(&s->rec);
+}
+
 /* Odd sizes, too, whose tokens are padded to 16 bytes. Most plugins refuse most of them. */
 static void check_head_sizes(attention_suite *s)
 {
@@ -970,9 +987,9 @@ static cg_attention_problem supported_problem(attention_suite *s)
 void attention_suite_cuda(attention_suite *s)
 {
     void (*const checks[])(attention_suite *) = {
-        check_values,     check_long,     check_prompts,      check_many,      check_very_long,
-        check_head_sizes, check_mixed,    check_without_rows, check_held,      check_many_calls,
-        check_abi,        check_features, check_prepare,      check_not_finite
+        check_values,        check_long,       check_prompts,  check_many,         check_very_long,
+        check_short_windows, check_head_sizes, check_mixed,    check_without_rows, check_held,
+        check_many_calls,    check_abi,        check_features, check_prepare,      check_not_finite
     };
     cg_attention_problem p = supported_problem(s);
 

@@ -167,11 +167,14 @@ DEVICE_INLINE void copy_tile(const hopper_call *c, const CUtensorMap *map, const
         int token = j * S::KEYS + box * c->box_tokens, block = t->slot;
 
         if (c->page_table) {
-            /* entries of pages without a token that is read may be any number */
-            const int page = max(t->lo, min(token, t->kv_len - 1)) / c->block_tokens;
+            /* The entry of a page without a token that is read may be any number. Its box is copied
+             * from behind a block: zeros. */
+            const bool is_read = token + c->box_tokens > t->lo && token < t->kv_len;
 
-            block = __ldg(c->page_table + (int64_t)t->slot * c->table_stride + page);
-            token %= c->block_tokens;
+            block = is_read ? __ldg(c->page_table + (int64_t)t->slot * c->table_stride +
+                                    token / c->block_tokens)
+                            : 0;
+            token = is_read ? token % c->block_tokens : c->block_tokens;
         }
         copy_box(dst + panel * S::PANEL + box * c->box_tokens * 128, map, full,
                  panel * HOPPER_PANEL, token, t->head, block);
