@@ -294,50 +294,55 @@ DEVICE_INLINE bool find_part(const latent_call *c, const latent_range *r, const 
 
 /* ---- producer: copies ----------------------------------------------------------------------- */
 
-/* Block of the view that holds the box of key tile j that this lane copies. Entries of pages
- * without a token that is read may be any number. */
-DEVICE_INLINE int find_block(const latent_call *c, const latent_part *p, int j, int lane)
+/* Where the box of key tile j that this lane copies is in the view. */
+struct latent_box {
+    int32_t block, token;
+};
+
+/* The entry of a page without a token that is read may be any number. Its box is copied from behind
+ * a block: zeros. */
+DEVICE_INLINE latent_box find_box(const latent_call *c, const latent_part *p, int j, int lane)
 {
-    const int boxes = LATENT_KEYS / c->box_tokens;
+    const int boxes = LATENT_KEYS / c->box_tokens; /* 1, 2 or 4 */
     const int token = j * LATENT_KEYS + lane % boxes * c->box_tokens;
 
     if (!c->page_table)
-        return p->slot;
-    return __ldg(c->page_table + (int64_t)p->slot * c->table_stride +
-                 max(p->lo, min(token, p->kv_len - 1)) / c->block_tokens);
+        return { p->slot, token };
+    if (token + c->box_tokens <= p->lo || token >= p->kv_len)
+        return { 0, c->block_tokens };
+    return { __ldg(c->page_table + (int64_t)p->slot * c->table_stride + token / c->block_tokens),
+             token % c->block_tokens };
 }
 
-/* Queues the copies of n panels of key tile j to a stage; the lanes of the warp share them. */
+/* Queues the copies of n panels of a key tile to a stage; the lanes of the warp share them. */
 DEVICE_INLINE void copy_panels(const latent_call *c, const latent_layout &m, const CUtensorMap *map,
-                               int j, int block, int stage, int panel, int n, int lane)
+                               latent_box box, int stage, int panel, int n, int lane)
 {
-    const int boxes = LATENT_KEYS / c->box_tokens; /* 1, 2 or 4: all in one pass of the warp */
-    const int box = lane % boxes;
-    const int token = j * LATENT_KEYS + box * c->box_tokens;
+    const int boxes = LATENT_KEYS / c->box_tokens; /* n of these are at most 16 */
 
     if (lane < n)
         phase_expect(full_at(m, stage, panel + lane), LATENT_PANEL_BYTES);
     __syncwarp();
     panel += lane / boxes;
     if (lane < n * boxes)
-        copy_box(stage_at(m, stage) + panel * LATENT_PANEL_BYTES + box * c->box_tokens * 128, map,
-                 full_at(m, stage, panel), panel * LATENT_PANEL,
-                 c->page_table ? token % c->block_tokens : token, 0, block);
+        copy_box(stage_at(m, stage) + panel * LATENT_PANEL_BYTES +
+                     lane % boxes * c->box_tokens * 128,
+                 map, full_at(m, stage, panel), panel * LATENT_PANEL, box.token, 0, box.block);
 }
 
-/* Copies the panels of a half of the values of key tile j. */
+/* Copies the panels of a half of the values of a key tile. */
 DEVICE_INLINE void copy_half(const latent_call *c, const latent_layout &m, const CUtensorMap *map,
-                             int j, int block, int stage, uint32_t parity, int half, int lane)
+                             latent_box box, int stage, uint32_t parity, int half, int lane)
 {
     phase_wait(empty_at(m, stage, half), parity ^ 1); /* stages that have never been used are */
-    copy_panels(c, m, map, j, block, stage, half * HALF_PANELS, HALF_PANELS, lane);
+    copy_panels(c, m, map, box, stage, half * HALF_PANELS, HALF_PANELS, lane);
 }
 
 /* Copies the queries of a part, then its key tiles in ascending order. */
 DEVICE_INLINE void copy_part(const latent_call *c, const latent_layout &m, const latent_part *p,
                              uint32_t q_parity, latent_ring *ring, int head_tile, int lane)
 {
-    int block = find_block(c, p, p->first, lane);
+    latent_box box = find_box(c, p, p->first, lane);
 
     phase_wait(m.q_empty, q_parity ^ 1);
     if (lane == 0) {
@@ -351,15 +356,15 @@ DEVICE_INLINE void copy_part(const latent_call *c, const latent_layout &m, const
         const int stage = ring->keys();
         const uint32_t parity = ring->parity();
         /* loaded before the waits, used for the next key tile */
-        const int next = j + 1 < p->end ? find_block(c, p, j + 1, lane) : 0;
+        const latent_box next = find_box(c, p, min(j + 1, p->end - 1), lane);
 
         phase_wait(empty_at(m, stage, 2), parity ^ 1);
-        copy_panels(c, m, &c->k, j, block, stage, VALUE_PANELS, 1, lane);
+        copy_panels(c, m, &c->k, box, stage, VALUE_PANELS, 1, lane);
         for (int half = 0; half < 2; half++)
-            copy_half(c, m, &c->k, j, block, stage, parity, half, lane);
+            copy_half(c, m, &c->k, box, stage, parity, half, lane);
         for (int half = 0; c->is_separate && half < 2; half++)
-            copy_half(c, m, &c->v, j, block, ring->values(), parity, half, lane);
-        block = next;
+            copy_half(c, m, &c->v, box, ring->values(), parity, half, lane);
+        box = next;
     }
 }
 
@@ -382,10 +387,12 @@ DEVICE_INLINE void produce(const latent_call *c, const latent_layout &m, latent_
 
         for (int i = max(r.begin - r.at, 0) / s.length; i < s.groups; i++) {
             const int at = r.at + i * s.length;
+            /* the last groups of a prompt see most keys: first, last, second, last but one, .. */
+            const int group = i % 2 ? s.groups - 1 - i / 2 : i / 2;
 
             if (at >= r.end)
                 break;
-            if (!find_part(c, &r, &s, i, at, lane, team, head_tile, &p))
+            if (!find_part(c, &r, &s, group, at, lane, team, head_tile, &p))
                 continue;
             p.slot = __ldg(c->slot + r.seq);
             phase_wait(m.part_empty + n % 2 * 8, (n / 2 & 1) ^ 1);
