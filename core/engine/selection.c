@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -20,7 +21,8 @@ enum {
 };
 
 static const double attempt_seconds = 0.8; /* of a short time: tuning.h */
-static const double budget = 60;           /* seconds of a tuning */
+/* Seconds of a tuning. On the CPU a cache with room for all tokens takes seconds to clear. */
+enum { GPU_BUDGET = 60, CPU_BUDGET = 120 };
 
 static const int32_t gpu_batches[] = { 64, 128, 256, 512, 1024, 2048 };
 static const int32_t cpu_batches[] = { 16, 32, 64, 128, 256 };
@@ -118,10 +120,14 @@ static cg_status find_pairs(struct selector *s, int32_t batch_size, cg_error *er
     cg_status st = CG_ERR_UNSUPPORTED;
     size_t at = 0;
 
-    for (int32_t i = 0; i < n_attention; i++)
-        for (int32_t j = 0; j < n_cache; j++) {
+    /* by distance from the default: if time runs out, the pairs that differ in both are left out */
+    for (int32_t distance = 0; distance < n_attention + n_cache; distance++)
+        for (int32_t i = 0; i <= distance && i < n_attention; i++) {
+            int32_t j = distance - i;
             int n;
 
+            if (j >= n_cache)
+                continue;
             st = cg_worker_match(s->worker, attention[i], cache[j], batch_size, &why);
             if (st == CG_OK && s->n_pairs < CG_TUNING_PAIRS) {
                 s->pairs[s->n_pairs++] = (struct pair) { attention[i], cache[j] };
@@ -144,14 +150,39 @@ static cg_status find_pairs(struct selector *s, int32_t batch_size, cg_error *er
 
 /* ---- measuring ---------------------------------------------------------------------------- */
 
+/*
+ * Refuses an executor on the CPU whose cache holds more than a quarter of the memory before its
+ * first token. On a GPU the executor bounds its cache.
+ */
+static cg_status check_cache_size(const cg_executor *ex, cg_error *err)
+{
+    cg_cache_stats stats = { CG_SIZED(cg_cache_stats) };
+    double memory = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+
+    ex->ops->cache_stats(ex, &stats);
+    if ((double)stats.bytes_allocated <= memory / 4)
+        return CG_OK;
+    return cg_fail(err, CG_ERR_NOMEM,
+                   "left out: its cache takes %.1f GB, more than a quarter of the memory",
+                   (double)stats.bytes_allocated / 1e9);
+}
+
 /* cg_tuner.open */
 static cg_status open_pair(void *ctx, int32_t pair, int32_t batch_size, cg_executor **ret_executor,
                            cg_error *err)
 {
     const struct selector *s = ctx;
+    cg_executor *ex = NULL;
+    cg_status st;
 
-    return cg_worker_create_executor(s->worker, s->pairs[pair].attention, s->pairs[pair].cache,
-                                     batch_size, ret_executor, err);
+    CG_TRY(cg_worker_create_executor(s->worker, s->pairs[pair].attention, s->pairs[pair].cache,
+                                     batch_size, &ex, err));
+    st = s->worker->device == CG_DEVICE_CPU ? check_cache_size(ex, err) : CG_OK;
+    if (st != CG_OK)
+        ex->ops->destroy(ex);
+    else
+        *ret_executor = ex;
+    return st;
 }
 
 /* cg_tuner.now */
@@ -211,7 +242,7 @@ static cg_status measure(struct selector *s, cg_tuning *ret_tuning, cg_error *er
                        .n_left_out = s->n_refused,
                        .device = s->worker->device,
                        .seconds = seconds,
-                       .budget = budget,
+                       .budget = is_gpu ? GPU_BUDGET : CPU_BUDGET,
                        .ctx = s,
                        .open = open_pair,
                        .now = clock_now };
@@ -228,9 +259,11 @@ static cg_status measure(struct selector *s, cg_tuning *ret_tuning, cg_error *er
                                      .program = s->molecules[i].program,
                                      .geometry = s->molecules[i].geometry,
                                      .molecule = (uint64_t)i };
-    cg_host_log(&s->worker->host.host, CG_LOG_INFO,
-                "%s: measuring attention, KV cache and batch size, which takes up to a minute%s",
-                cg_worker_name(s->worker, name, sizeof name), is_gpu ? " and is remembered" : "");
+    cg_host_log(
+        &s->worker->host.host, CG_LOG_INFO,
+        "%s: measuring attention, KV cache and batch size, which takes about %.0f s at most%s",
+        cg_worker_name(s->worker, name, sizeof name), tuner.budget,
+        is_gpu ? " and is remembered" : "");
     st = cg_tune(&tuner, ret_tuning, err);
 out:
     finish_molecules(s);

@@ -13,7 +13,7 @@ enum {
     GPU_STEPS = 8,      /* of a run; of one on the CPU, where a step may take a second: 1 */
     MAX_STEPS = 512,    /* of a short time; a conformer of a drug has 150 to 500 */
     MAX_RUNS = 10000,   /* bound on calls of a broken executor */
-    JOB_SECONDS = 8,    /* of a job at most, in short times */
+    JOB_SECONDS = 16,   /* of a job at most, in short times */
     FLAT_BATCHES = 2,   /* the search ends after this many larger batches without a gain */
 };
 

@@ -100,7 +100,8 @@ cg_status cg_tuning_job(const cg_tuner *t, cg_executor *ex, int32_t batch_size, 
     struct tuning_job j = { .tuner = t, .ex = ex };
     cg_tuning_job_result r = { 0 };
     cg_error why = CG_ERROR_INIT;
-    cg_status st = run(&j, batch_size, t->n_works, t->seconds, &why);
+    /* fills all slots, so that memory is in place and graphs and algorithms are settled */
+    cg_status st = run(&j, batch_size, batch_size, t->seconds, &why);
 
     if (st == CG_OK || st == CG_ERR_INTERRUPTED)
         st = run(&j, batch_size, CG_TUNING_JOB_BATCHES * batch_size, limit, &why);

@@ -15,8 +15,8 @@ typedef struct cg_tuning_job_result {
 } cg_tuning_job_result;
 
 /**
- * Runs an executor as a run does: a short job to settle graphs and algorithms, then the one that is
- * measured.
+ * Runs an executor as a run does: a batch for at most a short time as a warm-up, then the job that
+ * is measured.
  *
  * @param ex     of batch_size slots
  * @param limit  seconds after which the job is stopped
