@@ -173,8 +173,10 @@ static void describe_machine(const cg_engine *e, char *ret_device, char *ret_sum
     if (info->deterministic)
         snprintf(ret_sums, cap, "batch-invariant, attention %s", info->attention);
     else
-        snprintf(ret_sums, cap, "batch %d, attention %s, KV cache %s, step tokens %d",
-                 info->batch_size, info->attention, info->kv_cache, info->step_tokens);
+        snprintf(ret_sums, cap,
+                 "batch %d, attention %s, KV cache %s, step tokens %d, prompt step tokens %d",
+                 info->batch_size, info->attention, info->kv_cache, info->step_tokens,
+                 info->prompt_step_tokens);
 }
 
 /*
@@ -251,7 +253,7 @@ cg_status cg_run_open_output(const cg_engine *engine, const cg_run_options *o, c
     const cg_engine_info *info = &engine->info;
     const cg_sampling *s = &engine->sampling;
     char hash[32], model[32], tokenizer[32], seed[32], gens[32], sampling[128], molecules[64],
-        max_new[32], length[32], device[160], sums[160], retry[32], attention[512], cache[512],
+        max_new[32], length[32], device[200], sums[200], retry[32], attention[512], cache[512],
         constraint[128], attention_at[1024], cache_at[1024], constraint_at[1024];
     const cg_fingerprint_item items[] = {
         { "version", CG_VERSION_STRING, NULL },

@@ -2,6 +2,9 @@
 /*
  * The executor on a GPU. run() queues a launch - some steps, captured once - and then waits for the
  * launch before it: while the host empties and fills slots, the device runs the next steps.
+ *
+ * A launch of prompt steps is not captured. Its prompts are ready when it has been queued: what
+ * sequences do with them follows it on the stream.
  */
 #include "executor_cuda.h"
 
@@ -12,6 +15,7 @@
 #include "base/clock.h"
 #include "base/plugin_call.h"
 #include "base/size.h"
+#include "decode/prompt_steps.h"
 #include "device_tables.h"
 #include "model/attention_problem.h"
 #include "model/step_tokens.h"
@@ -34,6 +38,7 @@ struct kv_slot {
 /* Time stamps on the stream around a launch. */
 struct launch {
     cudaEvent_t begin, end;
+    int32_t is_prompts; /* of prompt steps */
 };
 
 struct cuda_executor {
@@ -47,6 +52,7 @@ struct cuda_executor {
     cg_device_tables *tables;
     cg_forward *forward;
     cg_step_state state;
+    cg_step_batch prompts;      /* of prompt steps */
     cg_step_counters *counters; /* pinned: copy of the counters after the last launch */
     struct kv_slot *slots;      /* [n_kv_slots] */
     void **device_allocations;  /* [n_device] everything from alloc_device() */
@@ -191,15 +197,21 @@ static cg_status make_state(struct cuda_executor *c, cg_error *err)
 {
     const cg_executor_config *config = &c->config;
     cg_step_state *s = &c->state;
-    size_t slots = (size_t)config->n_slots, len = (size_t)config->max_len, kv_slots, rows;
+    cg_step_batch *b = &s->batch, *p = &c->prompts;
+    size_t slots = (size_t)config->n_slots, prompts = (size_t)config->n_prompt_slots;
+    size_t len = (size_t)config->max_len, kv_slots = slots + prompts, rows, prompt_rows;
 
     s->n_slots = config->n_slots;
     s->n_kv_slots = config->n_slots + config->n_prompt_slots;
     s->max_len = config->max_len;
-    s->step_tokens =
+    b->rows =
         cg_step_tokens(CG_DEVICE_CUDA, config->n_slots, config->step_tokens, config->deterministic);
-    kv_slots = (size_t)s->n_kv_slots;
-    rows = (size_t)s->step_tokens;
+    b->max_seqs = s->n_kv_slots;
+    p->rows =
+        cg_prompt_step_tokens(CG_DEVICE_CUDA, config->n_prompt_slots, config->prompt_step_tokens);
+    p->max_seqs = config->n_prompt_slots;
+    rows = (size_t)b->rows;
+    prompt_rows = (size_t)p->rows;
     c->slots = calloc(kv_slots, sizeof *c->slots);
     if (!c->slots)
         return cg_fail_nomem(err, "executor");
@@ -215,12 +227,18 @@ static cg_status make_state(struct cuda_executor *c, cg_error *err)
         { alloc_device, &s->marks, slots * len, sizeof *s->marks },
         { alloc_device, &s->first_slot, 1, sizeof *s->first_slot },
         { alloc_device, &s->counters, 1, sizeof *s->counters },
-        { alloc_device, &s->token, rows, sizeof *s->token },
-        { alloc_device, &s->pos, rows, sizeof *s->pos },
-        { alloc_device, &s->slot, rows, sizeof *s->slot },
-        { alloc_device, &s->q_start, kv_slots + 1, sizeof *s->q_start },
-        { alloc_device, &s->seq_slot, kv_slots, sizeof *s->seq_slot },
-        { alloc_device, &s->kv_len, kv_slots, sizeof *s->kv_len },
+        { alloc_device, &b->token, rows, sizeof *b->token },
+        { alloc_device, &b->pos, rows, sizeof *b->pos },
+        { alloc_device, &b->slot, rows, sizeof *b->slot },
+        { alloc_device, &b->q_start, kv_slots + 1, sizeof *b->q_start },
+        { alloc_device, &b->seq_slot, kv_slots, sizeof *b->seq_slot },
+        { alloc_device, &b->kv_len, kv_slots, sizeof *b->kv_len },
+        { alloc_device, &p->token, prompt_rows, sizeof *p->token },
+        { alloc_device, &p->pos, prompt_rows, sizeof *p->pos },
+        { alloc_device, &p->slot, prompt_rows, sizeof *p->slot },
+        { alloc_device, &p->q_start, prompts + 1, sizeof *p->q_start },
+        { alloc_device, &p->seq_slot, prompts, sizeof *p->seq_slot },
+        { alloc_device, &p->kv_len, prompts, sizeof *p->kv_len },
         { alloc_device, &s->out_row, slots, sizeof *s->out_row },
         { alloc_device, &s->out_slot, slots, sizeof *s->out_slot },
         { alloc_device, &s->n_out, 1, sizeof *s->n_out },
@@ -243,7 +261,8 @@ static cg_status max_cache_bytes(const struct cuda_executor *c, int64_t *ret_byt
 {
     const cg_model_config *mc = &c->config.model->config;
     int64_t q = (int64_t)mc->n_heads * mc->head_dim, kv = (int64_t)mc->n_kv_heads * mc->head_dim;
-    int64_t size = cg_dtype_size(c->config.dtype), rows = c->state.step_tokens;
+    int64_t size = cg_dtype_size(c->config.dtype), step_rows = c->state.batch.rows;
+    int64_t rows = step_rows > c->prompts.rows ? step_rows : c->prompts.rows;
     int64_t layer = mc->hidden * (2 * q + 2 * kv + 3 * (int64_t)mc->intermediate);
     int64_t positions = mc->learned_positions ? mc->max_positions : 0;
     /* 3: embedding, head, and at most as much for the head rows in use */
@@ -310,6 +329,8 @@ static cg_status make_forward(struct cuda_executor *c, cg_error *err)
         .cache_name = c->config.cache_name,
         .cache_self = c->cache_self,
         .cache_has_window = c->cache_has_window,
+        .prompts = &c->prompts,
+        .prompts_optional = c->config.prompt_step_tokens == CG_PROMPT_STEPS_AUTO,
         .max_len = c->config.max_len,
         .dtype = c->config.dtype,
         .kv_dtype = c->config.kv_dtype,
@@ -318,7 +339,10 @@ static cg_status make_forward(struct cuda_executor *c, cg_error *err)
         .stream = c->stream,
     };
 
-    return cg_forward_create(&forward_config, &c->state, &c->forward, err);
+    CG_TRY(cg_forward_create(&forward_config, &c->state, &c->forward, err));
+    if (cg_forward_has_prompt_steps(c->forward))
+        c->state.batch.max_seqs = c->state.n_slots;
+    return CG_OK;
 }
 
 /* Fills a zeroed executor whose config is set. On failure the caller calls cuda_destroy(). */
@@ -567,13 +591,18 @@ static cg_status queue_step(struct cuda_executor *c, int64_t step, cg_error *err
                           &c->config.sampling, n_head_rows, c->stream, err);
 }
 
+static cg_status copy_counters(struct cuda_executor *c, cg_error *err)
+{
+    return CG_CUDA(cudaMemcpyAsync(c->counters, c->state.counters, sizeof *c->counters,
+                                   cudaMemcpyDeviceToHost, c->stream),
+                   err);
+}
+
 static cg_status queue_steps(struct cuda_executor *c, int32_t steps, cg_error *err)
 {
     for (int32_t i = 0; i < steps; i++)
         CG_TRY(queue_step(c, c->n_queued_steps + i, err));
-    return CG_CUDA(cudaMemcpyAsync(c->counters, c->state.counters, sizeof *c->counters,
-                                   cudaMemcpyDeviceToHost, c->stream),
-                   err);
+    return copy_counters(c, err);
 }
 
 static cg_status capture(struct cuda_executor *c, int32_t steps, cudaGraphExec_t *ret_exec,
@@ -608,8 +637,60 @@ static cg_status queue_launch(struct cuda_executor *c, int32_t max_steps, cg_err
     CG_TRY(CG_CUDA(cudaEventRecord(l->begin, c->stream), err));
     CG_TRY(CG_CUDA(cudaGraphLaunch(*exec, c->stream), err));
     CG_TRY(CG_CUDA(cudaEventRecord(l->end, c->stream), err));
+    l->is_prompts = 0;
     c->n_queued++;
     c->n_queued_steps += steps;
+    return CG_OK;
+}
+
+static int is_waiting_prompt(const struct kv_slot *p)
+{
+    return p->kind == CG_SLOT_PROMPT && !p->done;
+}
+
+/* Tokens of the prompts that no prompt step has been queued for. */
+static int64_t waiting_prompt_tokens(const struct cuda_executor *c)
+{
+    int64_t n = 0;
+
+    for (int32_t i = c->config.n_slots; i < c->state.n_kv_slots; i++)
+        n += is_waiting_prompt(&c->slots[i]) ? c->slots[i].n_prompt : 0;
+    return n;
+}
+
+static int prompt_step_is_due(const struct cuda_executor *c)
+{
+    cg_prompt_counts counts = { .n_slots = c->config.n_prompt_slots };
+
+    for (int32_t i = 0; i < c->state.n_kv_slots; i++) {
+        const struct kv_slot *p = &c->slots[i];
+
+        counts.n_running += p->kind == CG_SLOT_SEQUENCE && !p->done;
+        counts.n_waiting += is_waiting_prompt(p);
+        counts.n_ready += p->kind == CG_SLOT_PROMPT && p->done;
+    }
+    return cg_forward_has_prompt_steps(c->forward) && cg_prompt_step_is_due(&counts);
+}
+
+/* Queues as many prompt steps as the waiting prompts need; then they are ready. */
+static cg_status queue_prompts(struct cuda_executor *c, cg_error *err)
+{
+    struct launch *l = &c->launches[c->n_queued % N_LAUNCHES];
+    int64_t steps = (waiting_prompt_tokens(c) + c->prompts.rows - 1) / c->prompts.rows;
+
+    CG_TRY(CG_CUDA(cudaEventRecord(l->begin, c->stream), err));
+    for (int64_t i = 0; i < steps; i++) {
+        CG_TRY(cg_step_gather_prompts(&c->state, &c->prompts, c->stream, err));
+        CG_TRY(cg_forward_run_prompts(c->forward, c->n_queued_steps, err));
+    }
+    CG_TRY(copy_counters(c, err));
+    CG_TRY(CG_CUDA(cudaEventRecord(l->end, c->stream), err));
+    l->is_prompts = 1;
+    c->n_queued++;
+    c->stats.prompt_steps += steps;
+    for (int32_t i = c->config.n_slots; i < c->state.n_kv_slots; i++)
+        if (is_waiting_prompt(&c->slots[i]))
+            c->slots[i].done = 1;
     return CG_OK;
 }
 
@@ -622,6 +703,8 @@ static cg_status complete_launch(struct cuda_executor *c, cg_error *err)
     CG_TRY(CG_CUDA(cudaEventSynchronize(l->end), err));
     CG_TRY(CG_CUDA(cudaEventElapsedTime(&ms, l->begin, l->end), err));
     c->stats.device_seconds += (double)ms * 1e-3;
+    if (l->is_prompts)
+        c->stats.prompt_step_seconds += (double)ms * 1e-3;
     if (c->last_end && cudaEventElapsedTime(&ms, c->last_end, l->begin) == cudaSuccess && ms > 0)
         c->stats.idle_seconds += (double)ms * 1e-3;
     c->last_end = l->end;
@@ -651,11 +734,10 @@ static cg_status cuda_run(cg_executor *ex, int32_t max_steps, cg_error *err)
     cg_status st = CG_OK;
 
     if (max_steps > 0 && !has_uncollected(c)) {
-        CG_TRY_GOTO(st, queue_launch(c, max_steps, err), out);
-        if (c->n_queued - c->n_completed == DEPTH)
+        st = prompt_step_is_due(c) ? queue_prompts(c, err) : queue_launch(c, max_steps, err);
+        if (st == CG_OK && c->n_queued - c->n_completed == DEPTH)
             st = complete_launch(c, err);
     }
-out:
     c->stats.seconds += cg_now() - begin;
     return st;
 }
@@ -721,7 +803,8 @@ static void cuda_stats(const cg_executor *ex, cg_executor_stats *ret_stats)
     ret_stats->tokens = counters->tokens;
     ret_stats->sampled = counters->sampled;
     ret_stats->attended = counters->attended;
-    ret_stats->step_rows = counters->steps * c->state.step_tokens;
+    ret_stats->step_rows = counters->steps * c->state.batch.rows;
+    ret_stats->prompt_step_rows = c->stats.prompt_steps * c->prompts.rows;
     ret_stats->head_rows = c->n_head_rows;
     ret_stats->device_bytes =
         c->device_bytes + cg_forward_bytes(c->forward) + cache.bytes_allocated;

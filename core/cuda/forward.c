@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "forward.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,16 +32,25 @@ struct device_layer {
     int32_t problem; /* index of its attention problem */
 };
 
+/* What passes over the batches of one kind need, beside weights and activations. */
+struct forward_pass {
+    const cg_step_batch *batch;
+    cg_gemm *qkv, *o, *gate_up, *down; /* products of batch->rows rows */
+    void *plans[CG_MAX_ATTENTION_PROBLEMS];
+};
+
 struct cg_forward {
     cg_forward_config config;
     const cg_step_state *state;
     cg_model_config shape;
     int32_t q_dim, kv_dim, qkv_dim;
     int32_t mlp_dim; /* of gate and up together, or of up alone */
-    int32_t rows;    /* of a step: its token budget */
     int32_t out_rows;
     cg_gemm_context *gemms;
-    cg_gemm *qkv_gemm, *o_gemm, *gate_up_gemm, *down_gemm, *head_gemm;
+    cg_gemm *head_gemm;
+    struct forward_pass steps;
+    struct forward_pass prompts;
+    int32_t has_prompts; /* prompt steps can run */
     struct device_layer *layers;
     struct device_norm final_norm;
     void *embed, *head_weights; /* [vocab, hidden]; the same memory if tied */
@@ -49,8 +59,8 @@ struct cg_forward {
     int32_t n_head_rows;
     int64_t padded_head_rows;
     float *cosines, *sines; /* [max_len, head_dim / 2] */
-    void *plans[CG_MAX_ATTENTION_PROBLEMS];
-    void *workspace;                     /* shared by the plans */
+    void *workspace;        /* shared by the plans */
+    /* of the pass with more rows */
     float *x;                            /* [rows, hidden] */
     void *h, *qkv, *att, *gate_up, *act; /* [rows, ...] */
     void *out_h;                         /* [out_rows, hidden] */
@@ -154,7 +164,8 @@ static cg_status cache_view(const cg_forward *f, int32_t layer, cg_kv_view *ret_
         err);
 }
 
-static cg_status make_plans(cg_forward *f, cg_error *err)
+static cg_status make_plans(cg_forward *f, struct forward_pass *pass, int32_t max_seqs,
+                            size_t *ret_workspace, cg_error *err)
 {
     const cg_forward_config *c = &f->config;
     cg_kv_view view = { CG_SIZED(cg_kv_view) };
@@ -163,8 +174,8 @@ static cg_status make_plans(cg_forward *f, cg_error *err)
         .compute_capability = c->compute_capability,
         .dtype = c->dtype,
         .kv_dtype = c->kv_dtype,
-        .max_tokens = f->rows,
-        .max_seqs = f->state->n_kv_slots,
+        .max_tokens = pass->batch->rows,
+        .max_seqs = max_seqs,
         .max_kv_len = c->max_len,
         .flags = cg_attention_flags(CG_DEVICE_CUDA, c->deterministic),
     };
@@ -172,10 +183,61 @@ static cg_status make_plans(cg_forward *f, cg_error *err)
     int32_t n = cg_attention_problems_of_model(&f->shape, &shape, problems);
     const cg_attention_pair pair = { c->host, c->attention, c->cache, c->attention_name,
                                      c->cache_name };
-    size_t workspace;
 
     CG_TRY(cache_view(f, 0, &view, err));
-    CG_TRY(cg_attention_plans_create(&pair, &view, problems, n, f->plans, &workspace, err));
+    return cg_attention_plans_create(&pair, &view, problems, n, pass->plans, ret_workspace, err);
+}
+
+static void destroy_pass(cg_forward *f, struct forward_pass *pass)
+{
+    for (int i = 0; i < CG_MAX_ATTENTION_PROBLEMS; i++)
+        if (pass->plans[i])
+            f->config.attention->destroy(pass->plans[i]);
+    cg_gemm_destroy(pass->qkv);
+    cg_gemm_destroy(pass->o);
+    cg_gemm_destroy(pass->gate_up);
+    cg_gemm_destroy(pass->down);
+    *pass = (struct forward_pass) { .batch = pass->batch };
+}
+
+static void log_refused_prompts(const cg_forward *f, const cg_error *why)
+{
+    char text[CG_ERROR_TEXT];
+
+    snprintf(text, sizeof text, "prompts are part of the steps of sequences: %.900s", why->msg);
+    f->config.host->log(f->config.host->ctx, CG_LOG_INFO, text);
+}
+
+/* Plans prompt steps; none if attention refuses them and they are optional. */
+static cg_status make_prompt_plans(cg_forward *f, size_t *ret_workspace, cg_error *err)
+{
+    cg_error why = CG_ERROR_INIT;
+    cg_status st;
+
+    *ret_workspace = 0;
+    if (!f->prompts.batch->rows)
+        return CG_OK;
+    st = make_plans(f, &f->prompts, f->prompts.batch->max_seqs, ret_workspace, &why);
+    if (st == CG_OK) {
+        f->has_prompts = 1;
+        return CG_OK;
+    }
+    if (st != CG_ERR_UNSUPPORTED || !f->config.prompts_optional)
+        return cg_fail(err, st, "prompt steps: %s", why.msg);
+    log_refused_prompts(f, &why);
+    destroy_pass(f, &f->prompts);
+    *ret_workspace = 0;
+    return CG_OK;
+}
+
+/* Plans attention for all steps and allocates the workspace. */
+static cg_status make_attention(cg_forward *f, cg_error *err)
+{
+    size_t workspace, for_prompts;
+
+    CG_TRY(make_plans(f, &f->steps, f->state->n_kv_slots, &workspace, err));
+    CG_TRY(make_prompt_plans(f, &for_prompts, err));
+    workspace = for_prompts > workspace ? for_prompts : workspace;
     return workspace ? cg_device_alloc(&f->memory, workspace, &f->workspace, err) : CG_OK;
 }
 
@@ -216,14 +278,17 @@ static cg_status make_activations(cg_forward *f, cg_error *err)
 {
     size_t element = cg_dtype_size(f->config.dtype);
     int64_t hidden = f->shape.hidden, intermediate = f->shape.intermediate;
+    int64_t rows = f->steps.batch->rows;
+    int64_t prompt_rows = f->has_prompts ? f->prompts.batch->rows : 0;
+    int64_t n = rows > prompt_rows ? rows : prompt_rows;
     const struct {
         void *ret_ptr; /* address of the pointer */
         int64_t rows, width;
         size_t element;
     } arrays[] = {
-        { &f->x, f->rows, hidden, sizeof(float) },     { &f->h, f->rows, hidden, element },
-        { &f->qkv, f->rows, f->qkv_dim, element },     { &f->att, f->rows, f->q_dim, element },
-        { &f->gate_up, f->rows, f->mlp_dim, element }, { &f->act, f->rows, intermediate, element },
+        { &f->x, n, hidden, sizeof(float) },         { &f->h, n, hidden, element },
+        { &f->qkv, n, f->qkv_dim, element },         { &f->att, n, f->q_dim, element },
+        { &f->gate_up, n, f->mlp_dim, element },     { &f->act, n, intermediate, element },
         { &f->out_h, f->out_rows, hidden, element },
     };
 
@@ -238,18 +303,19 @@ static cg_status make_activations(cg_forward *f, cg_error *err)
     return CG_OK;
 }
 
-static cg_status make_gemms(cg_forward *f, cg_error *err)
+static cg_status make_gemms(cg_forward *f, struct forward_pass *pass, cg_error *err)
 {
     cg_dtype t = f->config.dtype;
     int64_t hidden = f->shape.hidden, intermediate = f->shape.intermediate;
+    int64_t rows = pass->batch->rows;
     const struct {
         cg_gemm **ret_gemm;
         cg_gemm_shape shape; /* rows, outputs, inputs, types, accumulate, tf32 */
     } gemms[] = {
-        { &f->qkv_gemm, { f->rows, f->qkv_dim, hidden, t, t, 0, 0 } },
-        { &f->o_gemm, { f->rows, hidden, f->q_dim, t, CG_F32, 1, 0 } },
-        { &f->gate_up_gemm, { f->rows, f->mlp_dim, hidden, t, t, 0, 0 } },
-        { &f->down_gemm, { f->rows, hidden, intermediate, t, CG_F32, 1, 0 } },
+        { &pass->qkv, { rows, f->qkv_dim, hidden, t, t, 0, 0 } },
+        { &pass->o, { rows, hidden, f->q_dim, t, CG_F32, 1, 0 } },
+        { &pass->gate_up, { rows, f->mlp_dim, hidden, t, t, 0, 0 } },
+        { &pass->down, { rows, hidden, intermediate, t, CG_F32, 1, 0 } },
     };
 
     for (size_t i = 0; i < sizeof gemms / sizeof *gemms; i++)
@@ -277,7 +343,8 @@ cg_status cg_forward_create(const cg_forward_config *config, const cg_step_state
     f->kv_dim = mc->n_kv_heads * mc->head_dim;
     f->qkv_dim = f->q_dim + 2 * f->kv_dim;
     f->mlp_dim = (mc->mlp == CG_MLP_GATED ? 2 : 1) * mc->intermediate;
-    f->rows = state->step_tokens;
+    f->steps.batch = &state->batch;
+    f->prompts.batch = config->prompts;
     f->out_rows = (state->n_slots + row_block - 1) / row_block * row_block;
     f->layers = calloc((size_t)mc->n_layers, sizeof *f->layers);
     if (!f->layers) {
@@ -287,9 +354,11 @@ cg_status cg_forward_create(const cg_forward_config *config, const cg_step_state
     CG_TRY_GOTO(st, cg_gemm_context_create(config->deterministic, config->stream, &f->gemms, err),
                 out);
     CG_TRY_GOTO(st, upload_weights(f, err), out);
+    CG_TRY_GOTO(st, make_attention(f, err), out);
     CG_TRY_GOTO(st, make_activations(f, err), out);
-    CG_TRY_GOTO(st, make_gemms(f, err), out);
-    CG_TRY_GOTO(st, make_plans(f, err), out);
+    CG_TRY_GOTO(st, make_gemms(f, &f->steps, err), out);
+    if (f->has_prompts)
+        CG_TRY_GOTO(st, make_gemms(f, &f->prompts, err), out);
     *ret_forward = f;
     f = NULL;
 out:
@@ -302,13 +371,8 @@ void cg_forward_destroy(cg_forward *f)
     if (!f)
         return;
     cudaStreamSynchronize(f->config.stream);
-    for (int i = 0; i < CG_MAX_ATTENTION_PROBLEMS; i++)
-        if (f->plans[i])
-            f->config.attention->destroy(f->plans[i]);
-    cg_gemm_destroy(f->qkv_gemm);
-    cg_gemm_destroy(f->o_gemm);
-    cg_gemm_destroy(f->gate_up_gemm);
-    cg_gemm_destroy(f->down_gemm);
+    destroy_pass(f, &f->steps);
+    destroy_pass(f, &f->prompts);
     cg_gemm_destroy(f->head_gemm);
     cg_gemm_context_destroy(f->gemms);
     cg_device_memory_finish(&f->memory);
@@ -374,11 +438,10 @@ static int stores_by_view(const cg_forward_config *c, int32_t layer, const cg_kv
 }
 
 /* Adds bias, normalises and rotates q and k, and stores k and v in the cache of this layer. */
-static cg_status append_to_cache(cg_forward *f, int32_t layer, const cg_kv_view *view,
-                                 cg_error *err)
+static cg_status append_to_cache(cg_forward *f, const cg_step_batch *b, int32_t layer,
+                                 const cg_kv_view *view, cg_error *err)
 {
     const cg_forward_config *c = &f->config;
-    const cg_step_state *s = f->state;
     const struct device_layer *l = &f->layers[layer];
     int64_t element = cg_dtype_size(c->dtype);
     cg_cuda_qkv qkv = {
@@ -388,9 +451,9 @@ static cg_status append_to_cache(cg_forward *f, int32_t layer, const cg_kv_view 
         .k_norm = l->k_norm,
         .cosines = f->shape.layer_flags[layer] & CG_LAYER_NO_ROPE ? NULL : f->cosines,
         .sines = f->sines,
-        .slot = s->slot,
-        .pos = s->pos,
-        .rows = f->rows,
+        .slot = b->slot,
+        .pos = b->pos,
+        .rows = b->rows,
         .n_heads = f->shape.n_heads,
         .n_kv_heads = f->shape.n_kv_heads,
         .head_dim = f->shape.head_dim,
@@ -401,9 +464,9 @@ static cg_status append_to_cache(cg_forward *f, int32_t layer, const cg_kv_view 
     };
     cg_cache_append append = {
         CG_SIZED(cg_cache_append),
-        .n_tokens = f->rows,
-        .slot = s->slot,
-        .pos = s->pos,
+        .n_tokens = b->rows,
+        .slot = b->slot,
+        .pos = b->pos,
         .k = (char *)f->qkv + f->q_dim * element,
         .v = (char *)f->qkv + (f->q_dim + f->kv_dim) * element,
         .k_stride = f->qkv_dim * element,
@@ -421,21 +484,22 @@ static cg_status append_to_cache(cg_forward *f, int32_t layer, const cg_kv_view 
                                  err);
 }
 
-static cg_status attend(cg_forward *f, int32_t layer, const cg_kv_view *view, cg_error *err)
+static cg_status attend(cg_forward *f, const struct forward_pass *pass, int32_t layer,
+                        const cg_kv_view *view, cg_error *err)
 {
-    const cg_step_state *s = f->state;
+    const cg_step_batch *b = pass->batch;
     int64_t element = cg_dtype_size(f->config.dtype);
     cg_attention_args args = {
         CG_SIZED(cg_attention_args),
-        .n_tokens = f->rows,
-        .n_seqs = s->n_kv_slots,
+        .n_tokens = b->rows,
+        .n_seqs = b->max_seqs,
         .q = f->qkv,
         .out = f->att,
         .q_stride = f->qkv_dim * element,
         .out_stride = f->q_dim * element,
-        .q_start = s->q_start,
-        .slot = s->seq_slot,
-        .kv_len = s->kv_len,
+        .q_start = b->q_start,
+        .slot = b->seq_slot,
+        .kv_len = b->kv_len,
         .kv = view,
         .workspace = f->workspace,
         .stream = f->config.stream,
@@ -444,7 +508,7 @@ static cg_status attend(cg_forward *f, int32_t layer, const cg_kv_view *view, cg
     cg_error why = CG_ERROR_INIT;
 
     return cg_plugin_call_status(
-        &call, f->config.attention->run(f->plans[f->layers[layer].problem], &args, &why), &why,
+        &call, f->config.attention->run(pass->plans[f->layers[layer].problem], &args, &why), &why,
         err);
 }
 
@@ -467,81 +531,100 @@ static cg_status normalise(cg_forward *f, const struct device_norm *norm, const 
                             err);
 }
 
-static cg_status normalise_all(cg_forward *f, const struct device_norm *norm, cg_error *err)
+static cg_status normalise_all(cg_forward *f, const struct device_norm *norm, int32_t rows,
+                               cg_error *err)
 {
-    return normalise(f, norm, NULL, NULL, f->rows, f->h, err);
+    return normalise(f, norm, NULL, NULL, rows, f->h, err);
 }
 
 /* x += input w^T + bias */
-static cg_status add_product(cg_forward *f, cg_gemm *gemm, const void *input, const void *w,
-                             const float *bias, cg_error *err)
+static cg_status add_product(cg_forward *f, cg_gemm *gemm, int32_t rows, const void *input,
+                             const void *w, const float *bias, cg_error *err)
 {
     CG_TRY(cg_gemm_run(gemm, input, w, f->x, err));
-    return bias ? cg_cuda_add_bias(f->x, bias, f->rows, f->shape.hidden, f->config.stream, err)
+    return bias ? cg_cuda_add_bias(f->x, bias, rows, f->shape.hidden, f->config.stream, err)
                 : CG_OK;
 }
 
-static cg_status activate(cg_forward *f, const float *bias, cg_error *err)
+static cg_status activate(cg_forward *f, int32_t rows, const float *bias, cg_error *err)
 {
     const cg_model_config *c = &f->shape;
     int gated = c->mlp == CG_MLP_GATED;
 
     if (gated && c->activation == CG_ACT_SILU && !bias)
-        return cg_cuda_silu_mul(f->gate_up, f->rows, c->intermediate, f->config.dtype, f->act,
+        return cg_cuda_silu_mul(f->gate_up, rows, c->intermediate, f->config.dtype, f->act,
                                 f->config.stream, err);
-    return cg_cuda_activate(f->gate_up, bias, f->rows, c->intermediate, gated, c->activation,
+    return cg_cuda_activate(f->gate_up, bias, rows, c->intermediate, gated, c->activation,
                             f->config.dtype, f->act, f->config.stream, err);
 }
 
 /* f->h holds the normalised input of the layer on entry, that of the next layer on return. */
-static cg_status run_layer(cg_forward *f, int32_t i, cg_error *err)
+static cg_status run_layer(cg_forward *f, const struct forward_pass *pass, int32_t i, cg_error *err)
 {
     const struct device_layer *l = &f->layers[i];
+    int32_t rows = pass->batch->rows;
     cg_kv_view view = { CG_SIZED(cg_kv_view) };
 
-    CG_TRY(cg_gemm_run(f->qkv_gemm, f->h, l->qkv, f->qkv, err));
+    CG_TRY(cg_gemm_run(pass->qkv, f->h, l->qkv, f->qkv, err));
     CG_TRY(cache_view(f, i, &view, err));
-    CG_TRY(append_to_cache(f, i, &view, err));
-    CG_TRY(attend(f, i, &view, err));
+    CG_TRY(append_to_cache(f, pass->batch, i, &view, err));
+    CG_TRY(attend(f, pass, i, &view, err));
     if (f->shape.parallel_residual) /* the MLP's input is that of the layer */
-        CG_TRY(normalise_all(f, &l->post_norm, err));
-    CG_TRY(add_product(f, f->o_gemm, f->att, l->o, l->o_bias, err));
+        CG_TRY(normalise_all(f, &l->post_norm, rows, err));
+    CG_TRY(add_product(f, pass->o, rows, f->att, l->o, l->o_bias, err));
     if (!f->shape.parallel_residual)
-        CG_TRY(normalise_all(f, &l->post_norm, err));
-    CG_TRY(cg_gemm_run(f->gate_up_gemm, f->h, l->gate_up, f->gate_up, err));
-    CG_TRY(activate(f, l->mlp_bias, err));
-    CG_TRY(add_product(f, f->down_gemm, f->act, l->down, l->down_bias, err));
-    return i + 1 < f->shape.n_layers ? normalise_all(f, &f->layers[i + 1].input_norm, err) : CG_OK;
+        CG_TRY(normalise_all(f, &l->post_norm, rows, err));
+    CG_TRY(cg_gemm_run(pass->gate_up, f->h, l->gate_up, f->gate_up, err));
+    CG_TRY(activate(f, rows, l->mlp_bias, err));
+    CG_TRY(add_product(f, pass->down, rows, f->act, l->down, l->down_bias, err));
+    return i + 1 < f->shape.n_layers ? normalise_all(f, &f->layers[i + 1].input_norm, rows, err)
+                                     : CG_OK;
 }
 
 /* x and h of the first layer. */
-static cg_status embed(cg_forward *f, cg_error *err)
+static cg_status embed(cg_forward *f, const cg_step_batch *b, cg_error *err)
 {
-    const cg_step_state *s = f->state;
     const struct device_norm *norm = &f->layers[0].input_norm;
     cudaStream_t stream = f->config.stream;
     cg_dtype t = f->config.dtype;
 
     if (f->shape.norm == CG_NORM_RMS && !f->positions)
-        return cg_cuda_embed_norm(s->token, f->embed, norm->weight, (float)f->shape.norm_eps,
-                                  f->rows, f->shape.hidden, t, f->x, f->h, stream, err);
-    CG_TRY(cg_cuda_embed(s->token, s->pos, f->embed, f->positions, f->rows, f->shape.hidden, t,
+        return cg_cuda_embed_norm(b->token, f->embed, norm->weight, (float)f->shape.norm_eps,
+                                  b->rows, f->shape.hidden, t, f->x, f->h, stream, err);
+    CG_TRY(cg_cuda_embed(b->token, b->pos, f->embed, f->positions, b->rows, f->shape.hidden, t,
                          f->x, stream, err));
-    return normalise_all(f, norm, err);
+    return normalise_all(f, norm, b->rows, err);
+}
+
+static cg_status run_layers(cg_forward *f, const struct forward_pass *pass, int64_t step,
+                            cg_error *err)
+{
+    f->step = step;
+    CG_TRY(embed(f, pass->batch, err));
+    for (int32_t l = 0; l < f->shape.n_layers; l++)
+        CG_TRY(run_layer(f, pass, l, err));
+    return CG_OK;
 }
 
 cg_status cg_forward_run(cg_forward *f, int64_t step, cg_error *err)
 {
     const cg_step_state *s = f->state;
 
-    f->step = step;
-    CG_TRY(embed(f, err));
-    for (int32_t l = 0; l < f->shape.n_layers; l++)
-        CG_TRY(run_layer(f, l, err));
+    CG_TRY(run_layers(f, &f->steps, step, err));
     if (!f->n_head_rows) /* no program yet, only prompts */
         return CG_OK;
     CG_TRY(normalise(f, &f->final_norm, s->out_row, s->n_out, f->out_rows, f->out_h, err));
     return cg_gemm_run(f->head_gemm, f->out_h, f->head, f->logits, err);
+}
+
+int cg_forward_has_prompt_steps(const cg_forward *f)
+{
+    return f->has_prompts;
+}
+
+cg_status cg_forward_run_prompts(cg_forward *f, int64_t step, cg_error *err)
+{
+    return run_layers(f, &f->prompts, step, err);
 }
 
 const float *cg_forward_logits(const cg_forward *f, int64_t *ret_stride, int32_t *ret_n)

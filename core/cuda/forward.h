@@ -25,6 +25,9 @@ typedef struct cg_forward_config {
     const char *attention_name, *cache_name; /* for error texts; NULL: unknown */
     void *cache_self;                        /* KV cache, borrowed until destroy */
     int32_t cache_has_window;                /* it may give up tokens that a window has passed */
+    const cg_step_batch
+        *prompts;             /* of prompt steps, borrowed until destroy; rows 0: there are none */
+    int32_t prompts_optional; /* nonzero: without prompt steps if attention does not support them */
     int32_t max_len;
     cg_dtype dtype;    /* of weights and activations: CG_BF16, CG_F16 or CG_F32 */
     cg_dtype kv_dtype; /* of the cache */
@@ -34,7 +37,7 @@ typedef struct cg_forward_config {
 } cg_forward_config;
 
 /**
- * Uploads the weights and allocates the activations of a step of `state`.
+ * Uploads the weights and allocates the activations of a step of `state` and of a prompt step.
  *
  * @param state  borrowed: every pass reads its batch arrays
  * @return CG_OK; CG_ERR_UNSUPPORTED for a shape or a plugin that refuses it; CG_ERR_NOMEM,
@@ -59,7 +62,15 @@ cg_status cg_forward_set_head_rows(cg_forward *f, const int32_t *head_token, int
  */
 cg_status cg_forward_run(cg_forward *f, int64_t step, cg_error *err);
 
-/** Logits of the last pass, [n_slots, *ret_stride] f32. *ret_n: head rows in use. */
+/** Whether prompt steps can run: config.prompts has rows, and attention supports them. */
+int cg_forward_has_prompt_steps(const cg_forward *f);
+
+/**
+ * Queues the pass over config.prompts: appends keys and values to the cache. Must not be captured.
+ */
+cg_status cg_forward_run_prompts(cg_forward *f, int64_t step, cg_error *err);
+
+/** Logits of the last cg_forward_run(), [n_slots, *ret_stride] f32. *ret_n: head rows in use. */
 const float *cg_forward_logits(const cg_forward *f, int64_t *ret_stride, int32_t *ret_n);
 
 /** Bytes of device memory in weights and activations. */

@@ -21,7 +21,7 @@ static cg_status copy_to_device(int32_t *dst, const int32_t *src, size_t n, cg_e
 static cg_status set_batch(const cg_step_state *s, const int32_t *tokens, int32_t from, int32_t n,
                            const int32_t *out_row, int32_t n_out, cg_error *err)
 {
-    size_t rows = (size_t)s->step_tokens, seqs = (size_t)s->n_kv_slots;
+    size_t rows = (size_t)s->batch.rows, seqs = (size_t)s->batch.max_seqs;
     int32_t *token = cg_alloc_array(3 * rows + 3 * seqs + 1, sizeof *token);
     int32_t *pos = token + rows, *slot = pos + rows;
     int32_t *q_start = slot + rows, *seq_slot = q_start + seqs + 1, *kv_len = seq_slot + seqs;
@@ -29,23 +29,23 @@ static cg_status set_batch(const cg_step_state *s, const int32_t *tokens, int32_
 
     if (!token)
         return cg_fail_nomem(err, "logits");
-    for (int32_t t = 0; t < s->step_tokens; t++) {
+    for (int32_t t = 0; t < s->batch.rows; t++) {
         token[t] = t < n ? tokens[from + t] : -1;
         pos[t] = t < n ? from + t : 0;
         slot[t] = t < n ? 0 : -1;
     }
-    for (int32_t i = 0; i <= s->n_kv_slots; i++)
+    for (int32_t i = 0; i <= s->batch.max_seqs; i++)
         q_start[i] = i ? n : 0;
-    for (int32_t i = 0; i < s->n_kv_slots; i++) {
+    for (int32_t i = 0; i < s->batch.max_seqs; i++) {
         seq_slot[i] = 0;
         kv_len[i] = from + n;
     }
-    CG_TRY_GOTO(st, copy_to_device(s->token, token, rows, err), out);
-    CG_TRY_GOTO(st, copy_to_device(s->pos, pos, rows, err), out);
-    CG_TRY_GOTO(st, copy_to_device(s->slot, slot, rows, err), out);
-    CG_TRY_GOTO(st, copy_to_device(s->q_start, q_start, seqs + 1, err), out);
-    CG_TRY_GOTO(st, copy_to_device(s->seq_slot, seq_slot, seqs, err), out);
-    CG_TRY_GOTO(st, copy_to_device(s->kv_len, kv_len, seqs, err), out);
+    CG_TRY_GOTO(st, copy_to_device(s->batch.token, token, rows, err), out);
+    CG_TRY_GOTO(st, copy_to_device(s->batch.pos, pos, rows, err), out);
+    CG_TRY_GOTO(st, copy_to_device(s->batch.slot, slot, rows, err), out);
+    CG_TRY_GOTO(st, copy_to_device(s->batch.q_start, q_start, seqs + 1, err), out);
+    CG_TRY_GOTO(st, copy_to_device(s->batch.seq_slot, seq_slot, seqs, err), out);
+    CG_TRY_GOTO(st, copy_to_device(s->batch.kv_len, kv_len, seqs, err), out);
     CG_TRY_GOTO(st, copy_to_device(s->out_row, out_row, (size_t)n_out, err), out);
     st = copy_to_device(s->n_out, &n_out, 1, err);
 out:
@@ -89,8 +89,8 @@ static cg_status run_text(const cg_cuda_executor_parts *parts, const int32_t *to
         int64_t stride;
 
         n = n_tokens - from;
-        if (n > parts->state->step_tokens)
-            n = parts->state->step_tokens;
+        if (n > parts->state->batch.rows)
+            n = parts->state->batch.rows;
         while (next + n_out < n_positions && positions[next + n_out] < from + n) {
             out_row[n_out] = positions[next + n_out] - from;
             n_out++;

@@ -32,6 +32,26 @@ static __device__ void add_to(u64 *sum, u64 x)
         atomicAdd(sum, x);
 }
 
+/* Fills the rows of a batch whose sequences are set, and the padding behind them; all threads. */
+static __device__ __forceinline__ void fill_rows(const cg_step_batch b, const int32_t *tokens,
+                                                 int32_t max_len, int32_t rows, int32_t seqs)
+{
+    for (int32_t t = threadIdx.x; t < b.rows; t += blockDim.x) {
+        int32_t token = -1, pos = 0, slot = -1;
+
+        if (t < rows) {
+            int32_t i = cg_attention_sequence_of_token(b.q_start, seqs, t);
+
+            slot = b.seq_slot[i];
+            pos = b.kv_len[i] - b.q_start[i + 1] + t;
+            token = tokens[(int64_t)slot * max_len + pos];
+        }
+        b.token[t] = token;
+        b.pos[t] = pos;
+        b.slot[t] = slot;
+    }
+}
+
 /*
  * One block. Prompts come first, since sequences wait for them; then the sequence slots in turn,
  * from *first_slot on. That order defines a slot's rank; thread i of iteration r handles the slot
@@ -43,18 +63,18 @@ static __global__ void __launch_bounds__(GATHER_THREADS) gather_kernel(cg_step_s
     __shared__ int32_t first_waiting; /* least rank, among sequence slots, that got no rows */
     __shared__ u64 attended, prompt_rows;
     int32_t first_slot = *s.first_slot, rows = 0, seqs = 0, outs = 0; /* the same in all threads */
-    int32_t n_prompt_slots = s.n_kv_slots - s.n_slots;
+    int32_t n_prompt_slots = s.batch.max_seqs - s.n_slots;
 
     if (threadIdx.x == 0) {
         first_waiting = INT32_MAX;
         attended = prompt_rows = 0;
     }
-    for (int32_t base = 0; base < s.n_kv_slots; base += blockDim.x) {
+    for (int32_t base = 0; base < s.batch.max_seqs; base += blockDim.x) {
         int32_t rank = base + (int32_t)threadIdx.x, slot = 0, pending = 0, take = 0, room;
         int32_t n_kv = 0, kind = CG_SLOT_FREE;
         u64 before, total, flags;
 
-        if (rank < s.n_kv_slots) {
+        if (rank < s.batch.max_seqs) {
             const cg_slot_state *p;
 
             slot = rank < n_prompt_slots ? s.n_slots + rank : first_slot + rank - n_prompt_slots;
@@ -68,7 +88,7 @@ static __global__ void __launch_bounds__(GATHER_THREADS) gather_kernel(cg_step_s
                 pending = 0;
         }
         before = scan((u64)pending, part, &total);
-        room = s.step_tokens - rows;
+        room = s.batch.rows - rows;
         if (pending && before < (u64)room)
             take = pending < room - (int32_t)before ? pending : room - (int32_t)before;
         if (pending && !take && rank >= n_prompt_slots)
@@ -83,9 +103,9 @@ static __global__ void __launch_bounds__(GATHER_THREADS) gather_kernel(cg_step_s
         if (take) {
             int32_t seq = seqs + (int32_t)(flags & 0xffffffffu), row = (int32_t)before;
 
-            s.seq_slot[seq] = slot;
-            s.kv_len[seq] = n_kv + take;
-            s.q_start[seq] = row;
+            s.batch.seq_slot[seq] = slot;
+            s.batch.kv_len[seq] = n_kv + take;
+            s.batch.q_start[seq] = row;
             s.slots[slot].seq.n_kv = n_kv + take;
             if (take == pending && kind == CG_SLOT_SEQUENCE) {
                 int32_t out = outs + (int32_t)(flags >> 32);
@@ -101,23 +121,10 @@ static __global__ void __launch_bounds__(GATHER_THREADS) gather_kernel(cg_step_s
         seqs += (int32_t)(total & 0xffffffffu);
         outs += (int32_t)(total >> 32);
     }
-    for (int32_t i = seqs + (int32_t)threadIdx.x; i <= s.n_kv_slots; i += blockDim.x)
-        s.q_start[i] = rows;
+    for (int32_t i = seqs + (int32_t)threadIdx.x; i <= s.batch.max_seqs; i += blockDim.x)
+        s.batch.q_start[i] = rows;
     __syncthreads(); /* other threads read q_start, seq_slot and kv_len below */
-    for (int32_t t = threadIdx.x; t < s.step_tokens; t += blockDim.x) {
-        int32_t token = -1, pos = 0, slot = -1;
-
-        if (t < rows) {
-            int32_t i = cg_attention_sequence_of_token(s.q_start, seqs, t);
-
-            slot = s.seq_slot[i];
-            pos = s.kv_len[i] - s.q_start[i + 1] + t;
-            token = s.tokens[(int64_t)slot * s.max_len + pos];
-        }
-        s.token[t] = token;
-        s.pos[t] = pos;
-        s.slot[t] = slot;
-    }
+    fill_rows(s.batch, s.tokens, s.max_len, rows, seqs);
     if (threadIdx.x == 0) {
         cg_step_counters c = *s.counters;
 
@@ -136,6 +143,43 @@ static __global__ void __launch_bounds__(GATHER_THREADS) gather_kernel(cg_step_s
 extern "C" cg_status cg_step_gather(const cg_step_state *state, cudaStream_t stream, cg_error *err)
 {
     gather_kernel<<<1, GATHER_THREADS, 0, stream>>>(*state);
+    return CG_CUDA(cudaGetLastError(), err);
+}
+
+/* One block. Thread 0 takes the rows of the prompt slots, of which there are few. */
+static __global__ void __launch_bounds__(GATHER_THREADS)
+    gather_prompts_kernel(cg_step_state s, cg_step_batch b)
+{
+    __shared__ int32_t rows, seqs;
+
+    if (threadIdx.x == 0) {
+        rows = seqs = 0;
+        for (int32_t i = 0; i < b.max_seqs && rows < b.rows; i++) {
+            cg_slot_state *p = &s.slots[s.n_slots + i];
+            int32_t pending = p->kind == CG_SLOT_PROMPT ? p->seq.n_tokens - p->seq.n_kv : 0;
+            int32_t room = b.rows - rows, take = pending < room ? pending : room;
+
+            if (!take)
+                continue;
+            p->seq.n_kv += take;
+            b.seq_slot[seqs] = s.n_slots + i;
+            b.kv_len[seqs] = p->seq.n_kv;
+            b.q_start[seqs++] = rows;
+            rows += take;
+        }
+        for (int32_t i = seqs; i <= b.max_seqs; i++)
+            b.q_start[i] = rows;
+        s.counters->prompt_tokens += rows;
+    }
+    __syncthreads(); /* other threads read q_start, seq_slot and kv_len below */
+    fill_rows(b, s.tokens, s.max_len, rows, seqs);
+}
+
+extern "C" cg_status cg_step_gather_prompts(const cg_step_state *state,
+                                            const cg_step_batch *prompts, cudaStream_t stream,
+                                            cg_error *err)
+{
+    gather_prompts_kernel<<<1, GATHER_THREADS, 0, stream>>>(*state, *prompts);
     return CG_CUDA(cudaGetLastError(), err);
 }
 

@@ -9,6 +9,9 @@
  * it is captured once and replayed. Results for the host - completed sequences, ready prompts,
  * counters - are written to mapped pinned host memory.
  *
+ * A *prompt step* is  gather_prompts -> forward pass  over the prompt slots, with a batch of its
+ * own. An executor that runs prompt steps leaves the prompt slots out of the other steps.
+ *
  * KV slots [0, n_slots) are sequence slots; the following ones are prompt slots.
  *
  * All calls queue on `stream`.
@@ -78,12 +81,23 @@ typedef struct cg_step_counters {
     int64_t attended; /* cached tokens that sequences attended to, summed over steps */
 } cg_step_counters;
 
+/** The rows of a pass and their sequences. Arrays in device memory. */
+typedef struct cg_step_batch {
+    int32_t rows;      /* token budget; 0: there are no such steps */
+    int32_t max_seqs;  /* slots that are gathered, from the first of their kind on */
+    int32_t *token;    /* [rows]; -1: padding */
+    int32_t *pos;      /* [rows] */
+    int32_t *slot;     /* [rows]; -1: padding */
+    int32_t *q_start;  /* [max_seqs + 1] */
+    int32_t *seq_slot; /* [max_seqs] */
+    int32_t *kv_len;   /* [max_seqs] */
+} cg_step_batch;
+
 /** Everything a step reads and writes; passed to kernels by value. Device memory unless noted. */
 typedef struct cg_step_state {
     int32_t n_slots;    /* sequence slots */
     int32_t n_kv_slots; /* sequence slots and prompt slots */
     int32_t max_len;
-    int32_t step_tokens;  /* token budget */
     cg_slot_state *slots; /* [n_kv_slots] */
     int32_t *tokens;      /* [n_kv_slots, max_len] */
     cg_atom_mark *marks;  /* [n_slots, max_len] */
@@ -97,13 +111,9 @@ typedef struct cg_step_state {
     int32_t restart_limit; /* of a sequence */
     int32_t *first_slot;   /* sequence slot that the next step fills first */
     cg_step_counters *counters;
-    /* batch of the current step */
-    int32_t *token;    /* [step_tokens]; -1: padding */
-    int32_t *pos;      /* [step_tokens] */
-    int32_t *slot;     /* [step_tokens]; -1: padding */
-    int32_t *q_start;  /* [n_kv_slots + 1] */
-    int32_t *seq_slot; /* [n_kv_slots] */
-    int32_t *kv_len;   /* [n_kv_slots] */
+    /* batch of the current step: of the first max_seqs KV slots, which are all of them or the
+     * sequence slots */
+    cg_step_batch batch;
     int32_t *out_row;  /* [n_slots] rows whose logits are computed */
     int32_t *out_slot; /* [n_slots] */
     int32_t *n_out;
@@ -115,6 +125,14 @@ typedef struct cg_step_state {
 
 /** Fills the batch, up to the token budget: prompts first, then sequences in turn. */
 cg_status cg_step_gather(const cg_step_state *state, cudaStream_t stream, cg_error *err);
+
+/**
+ * Fills the batch of a prompt step, up to its token budget: prompts in the order of their slots.
+ *
+ * @param prompts  its max_seqs are all prompt slots
+ */
+cg_status cg_step_gather_prompts(const cg_step_state *state, const cg_step_batch *prompts,
+                                 cudaStream_t stream, cg_error *err);
 
 /**
  * Samples one token for each sequence of `out_slot` and appends it and the forced tokens after it.

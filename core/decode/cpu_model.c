@@ -44,6 +44,7 @@ struct cg_cpu_model {
     int32_t n_head_rows;    /* of the LM head, padded to whole panels */
     float *cosines, *sines; /* [max_len, head_dim / 2] */
     void *plans[CG_MAX_ATTENTION_PROBLEMS];
+    void *prompt_plans[CG_MAX_ATTENTION_PROBLEMS];
     void *workspace; /* shared by the plans */
     double matmul_seconds, attention_seconds;
     /* activations, with the padding rows that linear.h requires */
@@ -197,7 +198,8 @@ static cg_status cache_view(const cg_cpu_model *m, int32_t layer, int64_t step,
         err);
 }
 
-static cg_status make_plans(cg_cpu_model *m, cg_error *err)
+static cg_status make_plans(cg_cpu_model *m, int32_t max_tokens, int32_t max_seqs, void **ret_plans,
+                            size_t *ret_workspace, cg_error *err)
 {
     const cg_cpu_model_config *c = &m->config;
     cg_kv_view view = { CG_SIZED(cg_kv_view) };
@@ -205,8 +207,8 @@ static cg_status make_plans(cg_cpu_model *m, cg_error *err)
         .device = CG_DEVICE_CPU,
         .dtype = CG_F32,
         .kv_dtype = c->kv_dtype,
-        .max_tokens = c->max_tokens,
-        .max_seqs = c->max_seqs,
+        .max_tokens = max_tokens,
+        .max_seqs = max_seqs,
         .max_kv_len = c->max_len,
         .flags = cg_attention_flags(CG_DEVICE_CPU, 1),
     };
@@ -214,10 +216,22 @@ static cg_status make_plans(cg_cpu_model *m, cg_error *err)
     int32_t n = cg_attention_problems_of_model(&c->model->config, &shape, problems);
     const cg_attention_pair pair = { c->host, c->attention, c->cache, c->attention_name,
                                      c->cache_name };
-    size_t workspace;
 
     CG_TRY(cache_view(m, 0, -1, &view, err));
-    CG_TRY(cg_attention_plans_create(&pair, &view, problems, n, m->plans, &workspace, err));
+    return cg_attention_plans_create(&pair, &view, problems, n, ret_plans, ret_workspace, err);
+}
+
+/* Plans attention for steps and for prompt steps, and allocates the workspace of both. */
+static cg_status make_attention(cg_cpu_model *m, cg_error *err)
+{
+    const cg_cpu_model_config *c = &m->config;
+    size_t workspace, for_prompts = 0;
+
+    CG_TRY(make_plans(m, c->max_tokens, c->max_seqs, m->plans, &workspace, err));
+    if (c->max_prompt_tokens)
+        CG_TRY(make_plans(m, c->max_prompt_tokens, c->max_prompts, m->prompt_plans, &for_prompts,
+                          err));
+    workspace = for_prompts > workspace ? for_prompts : workspace;
     if (!workspace)
         return CG_OK;
     if (cg_add(workspace, 255, &workspace) ||
@@ -228,18 +242,17 @@ static cg_status make_plans(cg_cpu_model *m, cg_error *err)
 
 static cg_status make_activations(cg_cpu_model *m, cg_error *err)
 {
-    int64_t max_tokens = m->config.max_tokens;
+    const cg_cpu_model_config *c = &m->config;
+    int64_t max_tokens =
+        c->max_tokens > c->max_prompt_tokens ? c->max_tokens : c->max_prompt_tokens;
     const struct {
         float **rows;
         int64_t n, width;
     } arrays[] = {
-        { &m->x, max_tokens, m->hidden },
-        { &m->h, max_tokens, m->hidden },
-        { &m->qkv, max_tokens, m->qkv_dim },
-        { &m->att, max_tokens, m->q_dim },
-        { &m->gate_up, max_tokens, m->mlp_dim },
-        { &m->act, max_tokens, m->intermediate },
-        { &m->out_h, m->config.max_out, m->hidden },
+        { &m->x, max_tokens, m->hidden },        { &m->h, max_tokens, m->hidden },
+        { &m->qkv, max_tokens, m->qkv_dim },     { &m->att, max_tokens, m->q_dim },
+        { &m->gate_up, max_tokens, m->mlp_dim }, { &m->act, max_tokens, m->intermediate },
+        { &m->out_h, c->max_out, m->hidden },
     };
 
     for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++)
@@ -288,7 +301,7 @@ cg_status cg_cpu_model_create(const cg_cpu_model_config *config, cg_cpu_model **
     CG_TRY_GOTO(st, make_activations(m, err), out);
     CG_TRY_GOTO(st, make_weights(m, err), out);
     CG_TRY_GOTO(st, make_rope(m, err), out);
-    CG_TRY_GOTO(st, make_plans(m, err), out);
+    CG_TRY_GOTO(st, make_attention(m, err), out);
     *ret_model = m;
     m = NULL;
 out:
@@ -318,9 +331,12 @@ void cg_cpu_model_destroy(cg_cpu_model *m)
 {
     if (!m)
         return;
-    for (int i = 0; i < CG_MAX_ATTENTION_PROBLEMS; i++)
+    for (int i = 0; i < CG_MAX_ATTENTION_PROBLEMS; i++) {
         if (m->plans[i])
             m->config.attention->destroy(m->plans[i]);
+        if (m->prompt_plans[i])
+            m->config.attention->destroy(m->prompt_plans[i]);
+    }
     for (int32_t i = 0; m->layers && i < m->config.model->config.n_layers; i++)
         destroy_layer(&m->layers[i]);
     cg_linear_destroy(m->lm_head);
@@ -503,6 +519,7 @@ static cg_status matmul(cg_cpu_model *m, cg_linear *l, const float *x, float *y,
 static cg_status attend(cg_cpu_model *m, const cg_cpu_batch *b, int32_t layer, cg_error *err)
 {
     const cg_cpu_model_config *c = &m->config;
+    void *const *plans = b->is_prompts ? m->prompt_plans : m->plans;
     int64_t row_bytes = m->qkv_dim * (int64_t)sizeof(float);
     cg_kv_view view = { CG_SIZED(cg_kv_view) };
     cg_cache_append append = {
@@ -535,7 +552,7 @@ static cg_status attend(cg_cpu_model *m, const cg_cpu_batch *b, int32_t layer, c
     st = c->cache->append(c->cache_self, layer, &append, &why);
     CG_TRY_GOTO(st, cg_plugin_call_status(&to_cache, st, &why, err), out);
     CG_TRY_GOTO(st, cache_view(m, layer, b->step, &view, err), out);
-    st = c->attention->run(m->plans[m->layers[layer].problem], &args, &why);
+    st = c->attention->run(plans[m->layers[layer].problem], &args, &why);
     st = cg_plugin_call_status(&to_attention, st, &why, err);
 out:
     m->attention_seconds += cg_now() - t;

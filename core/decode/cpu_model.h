@@ -29,22 +29,26 @@ typedef struct cg_cpu_model_config {
     void *cache_self;
     int32_t max_tokens; /* rows of a batch */
     int32_t max_seqs;
-    int32_t max_out; /* rows of logits of a batch */
+    int32_t max_prompt_tokens; /* rows of a batch of prompts; 0: there are none */
+    int32_t max_prompts;       /* sequences of it */
+    int32_t max_out;           /* rows of logits of a batch */
     int32_t max_len;
     cg_dtype kv_dtype; /* of the cache */
 } cg_cpu_model_config;
 
-/** The tokens of one step. Sequence i has rows q_start[i] .. q_start[i+1]. */
+/** The tokens of one step, or of one prompt step. Sequence i has rows q_start[i] .. q_start[i+1].
+ */
 typedef struct cg_cpu_batch {
     int32_t n_tokens, n_seqs, n_out;
-    int64_t step;      /* its number, from 0, for error texts */
-    int32_t *token;    /* [n_tokens] */
-    int32_t *pos;      /* [n_tokens] position in its sequence */
-    int32_t *slot;     /* [n_tokens] */
-    int32_t *q_start;  /* [n_seqs + 1] */
-    int32_t *seq_slot; /* [n_seqs] */
-    int32_t *kv_len;   /* [n_seqs] including this step's tokens */
-    int32_t *out_row;  /* [n_out] rows to compute logits of */
+    int32_t is_prompts; /* of a prompt step; selects the attention plan */
+    int64_t step;       /* its number, from 0, for error texts */
+    int32_t *token;     /* [n_tokens] */
+    int32_t *pos;       /* [n_tokens] position in its sequence */
+    int32_t *slot;      /* [n_tokens] */
+    int32_t *q_start;   /* [n_seqs + 1] */
+    int32_t *seq_slot;  /* [n_seqs] */
+    int32_t *kv_len;    /* [n_seqs] including this step's tokens */
+    int32_t *out_row;   /* [n_out] rows to compute logits of */
 } cg_cpu_batch;
 
 cg_status cg_cpu_model_create(const cg_cpu_model_config *config, cg_cpu_model **ret_model,

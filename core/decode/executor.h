@@ -9,6 +9,11 @@
  * tokens after them) and then samples one token of each sequence whose tokens are all in the cache.
  * The caller fills and empties slots between runs; a run may be many steps.
  *
+ * An executor may have *prompt steps* beside them, which append the tokens of prompts alone: up to
+ * `prompt_step_tokens` over the prompt slots, with an attention plan for as many tokens of few
+ * sequences. It then computes every prompt in prompt steps, several prompts together, and the
+ * tokens of sequences in the other steps.
+ *
  * A sequence depends only on its job, not on its slot, the other sequences, the size of steps or
  * the number of threads. (CPU: bit for bit. See core/README.md.)
  *
@@ -42,9 +47,10 @@ typedef struct cg_executor_config {
     const cg_number_format *number_format;
     int32_t n_slots;
     int32_t n_prompt_slots;
-    int32_t max_len;     /* tokens of a sequence, prompt included */
-    int32_t step_tokens; /* token budget of a step; 0: derived by the executor */
-    cg_dtype kv_dtype;   /* of the cache */
+    int32_t max_len;            /* tokens of a sequence, prompt included */
+    int32_t step_tokens;        /* token budget of a step; 0: derived by the executor */
+    int32_t prompt_step_tokens; /* of a prompt step; or CG_PROMPT_STEPS_* */
+    cg_dtype kv_dtype;          /* of the cache */
     /* tokens behind a model's window that its cache keeps, so that a sequence may be rolled back
      * over as many; deeper ones evaluate the sequence from its first token again. CUDA: all are
      * kept with CG_GEOMETRY_REPAIR, where steps roll sequences back without the host */
@@ -74,7 +80,7 @@ typedef struct cg_sequence_result {
 
 /** Totals since creation. Seconds are wall time of the calling thread. */
 typedef struct cg_executor_stats {
-    int64_t steps;
+    int64_t steps;         /* without prompt steps */
     int64_t prompt_tokens; /* evaluated in prompt slots */
     int64_t tokens;        /* evaluated in sequence slots */
     int64_t sampled;
@@ -84,11 +90,14 @@ typedef struct cg_executor_stats {
     double attention_seconds;
     double sample_seconds;
     int64_t attended;      /* cached tokens that sequences attended to, summed over steps */
-    int64_t step_rows;     /* rows computed by steps, padding included */
+    int64_t step_rows;     /* rows computed by `steps`, padding included */
     double device_seconds; /* CUDA: in launches */
     double idle_seconds;   /* CUDA: between launches */
     int64_t device_bytes;  /* CUDA: weights, activations and cache */
     int64_t head_rows;     /* rows of the LM head that a step multiplies by, at present */
+    int64_t prompt_steps;
+    int64_t prompt_step_rows;   /* computed by them, padding included */
+    double prompt_step_seconds; /* in them; CUDA: on the device, part of device_seconds */
 } cg_executor_stats;
 
 typedef struct cg_executor cg_executor;

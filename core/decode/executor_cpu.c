@@ -10,6 +10,7 @@
 #include "base/size.h"
 #include "decode/cpu_model.h"
 #include "decode/executor.h"
+#include "decode/prompt_steps.h"
 #include "decode/repair_cpu.h"
 #include "decode/sampler.h"
 #include "model/attention_problem.h"
@@ -41,6 +42,7 @@ struct cpu {
     int32_t window, cache_window; /* of the model, of the cache; the cache's is 0: all is kept */
     cg_cpu_model *model;
     int32_t n_kv_slots, n_head_rows;
+    int32_t prompt_tokens; /* budget of a prompt step; 0: prompts are part of the other steps */
     struct slot *slots;
     int32_t *tokens; /* [n_kv_slots, max_len] */
     int32_t first;   /* sequence slot that the next step fills first */
@@ -113,7 +115,9 @@ static const struct cg_executor_ops cpu_ops;
 static cg_status make_arrays(struct cpu *c, cg_error *err)
 {
     size_t workers = (size_t)cg_team_size(c->team), n_slots = (size_t)c->n_kv_slots;
-    size_t n_tokens = (size_t)c->config.step_tokens, max_len = (size_t)c->config.max_len;
+    int32_t step = c->config.step_tokens, prompt_step = c->prompt_tokens;
+    size_t n_tokens = (size_t)(step > prompt_step ? step : prompt_step);
+    size_t max_len = (size_t)c->config.max_len;
     cg_cpu_batch *b = &c->batch;
     const struct {
         int32_t **array;
@@ -146,7 +150,8 @@ static cg_status make_arrays(struct cpu *c, cg_error *err)
 /* Status of a call of the cache, which has written `why`. */
 static cg_status cache_status(const struct cpu *c, cg_status st, const cg_error *why, cg_error *err)
 {
-    cg_plugin_call call = { "cache", c->config.cache_name, -1, c->model ? c->stats.steps : -1 };
+    int64_t step = c->model ? c->stats.steps + c->stats.prompt_steps : -1;
+    cg_plugin_call call = { "cache", c->config.cache_name, -1, step };
 
     return cg_plugin_call_status(&call, st, why, err);
 }
@@ -190,6 +195,8 @@ static cg_status make_model(struct cpu *c, cg_error *err)
         .cache_self = c->cache_self,
         .max_tokens = c->config.step_tokens,
         .max_seqs = c->n_kv_slots,
+        .max_prompt_tokens = c->prompt_tokens,
+        .max_prompts = c->config.n_prompt_slots,
         .max_out = c->config.n_slots,
         .max_len = c->config.max_len,
         .kv_dtype = c->config.kv_dtype,
@@ -211,6 +218,8 @@ cg_status cg_executor_cpu_create(const cg_executor_config *config, cg_team *team
     c->config.step_tokens = cg_step_tokens(CG_DEVICE_CPU, config->n_slots, config->step_tokens, 1);
     c->team = team;
     c->n_kv_slots = config->n_slots + config->n_prompt_slots;
+    c->prompt_tokens =
+        cg_prompt_step_tokens(CG_DEVICE_CPU, config->n_prompt_slots, config->prompt_step_tokens);
     CG_TRY_GOTO(st, make_arrays(c, err), out);
     CG_TRY_GOTO(st, make_cache(c, err), out);
     CG_TRY_GOTO(st, make_model(c, err), out);
@@ -414,16 +423,27 @@ static int has_waiting_tokens(const struct slot *s)
     return s->kind != FREE && !s->seq.done && s->seq.n_kv < s->seq.n_tokens;
 }
 
-/* Fills the batch: sequences first, in turn, then prompts with the remaining room. */
-static cg_status gather_batch(struct cpu *c, cg_error *err)
+static void clear_batch(struct cpu *c, int32_t is_prompts)
 {
-    int32_t n_slots = c->config.n_slots;
     cg_cpu_batch *b = &c->batch;
 
     b->n_tokens = b->n_seqs = b->n_out = 0;
-    b->step = c->stats.steps;
+    b->is_prompts = is_prompts;
+    b->step = c->stats.steps + c->stats.prompt_steps;
     b->q_start[0] = 0;
-    for (int32_t k = 0; k < c->n_kv_slots; k++) {
+}
+
+/*
+ * Fills the batch: sequences first, in turn, then, if there are no prompt steps, prompts with the
+ * remaining room.
+ */
+static cg_status gather_batch(struct cpu *c, cg_error *err)
+{
+    int32_t n_slots = c->config.n_slots, end = c->prompt_tokens ? n_slots : c->n_kv_slots;
+    cg_cpu_batch *b = &c->batch;
+
+    clear_batch(c, 0);
+    for (int32_t k = 0; k < end; k++) {
         int32_t i = k < n_slots ? (c->first + k) % n_slots : k;
         int32_t room = c->config.step_tokens - b->n_tokens;
 
@@ -437,6 +457,33 @@ static cg_status gather_batch(struct cpu *c, cg_error *err)
         CG_TRY(take_tokens(c, i, room, err));
     }
     return CG_OK;
+}
+
+/* Fills the batch of a prompt step: prompts in the order of their slots. */
+static cg_status gather_prompts(struct cpu *c, cg_error *err)
+{
+    clear_batch(c, 1);
+    for (int32_t i = c->config.n_slots; i < c->n_kv_slots; i++) {
+        int32_t room = c->prompt_tokens - c->batch.n_tokens;
+
+        if (room && has_waiting_tokens(&c->slots[i]))
+            CG_TRY(take_tokens(c, i, room, err));
+    }
+    return CG_OK;
+}
+
+static int prompt_step_is_due(const struct cpu *c)
+{
+    cg_prompt_counts counts = { .n_slots = c->config.n_prompt_slots };
+
+    for (int32_t i = 0; i < c->n_kv_slots; i++) {
+        const struct slot *s = &c->slots[i];
+
+        counts.n_running += s->kind == SEQUENCE && !s->seq.done;
+        counts.n_waiting += s->kind == PROMPT && has_waiting_tokens(s);
+        counts.n_ready += s->kind == PROMPT && !has_waiting_tokens(s);
+    }
+    return c->prompt_tokens && cg_prompt_step_is_due(&counts);
 }
 
 /* Tests (and repairs) the atoms completed since the sequence was in field `since_field`. */
@@ -504,6 +551,18 @@ static cg_status truncate_rolled_back(struct cpu *c, cg_error *err)
     return CG_OK;
 }
 
+static cg_status prompt_step(struct cpu *c, cg_error *err)
+{
+    double t = cg_now();
+
+    CG_TRY(gather_prompts(c, err));
+    CG_TRY(cg_cpu_model_forward(c->model, &c->batch, &c->logits, &c->logits_stride, err));
+    c->stats.prompt_steps++;
+    c->stats.prompt_step_rows += c->batch.n_tokens;
+    c->stats.prompt_step_seconds += cg_now() - t;
+    return CG_OK;
+}
+
 static cg_status step(struct cpu *c, cg_error *err)
 {
     double t;
@@ -523,22 +582,21 @@ static cg_status step(struct cpu *c, cg_error *err)
                                      : cg_fail_nomem(err, "executor");
 }
 
-/* Returns whether a sequence completed or a prompt became ready and was not reported yet. */
+/* Returns whether a sequence has completed, or prompts are ready that were not reported yet. */
 static int has_event(struct cpu *c)
 {
+    int found = 0;
+
     for (int32_t i = 0; i < c->n_kv_slots; i++) {
         struct slot *s = &c->slots[i];
 
         if (s->reported)
             continue;
-        if (s->kind == SEQUENCE && s->seq.done)
-            return 1;
-        if (s->kind == PROMPT && s->seq.n_kv == s->seq.n_tokens) {
-            s->reported = 1;
-            return 1;
-        }
+        found |= s->kind == SEQUENCE && s->seq.done;
+        if (s->kind == PROMPT && s->seq.n_kv == s->seq.n_tokens)
+            s->reported = found = 1;
     }
-    return 0;
+    return found;
 }
 
 static cg_status cpu_run(cg_executor *ex, int32_t max_steps, cg_error *err)
@@ -548,6 +606,10 @@ static cg_status cpu_run(cg_executor *ex, int32_t max_steps, cg_error *err)
     cg_status st = CG_OK;
 
     for (int32_t i = 0; i < max_steps && !has_event(c); i++) {
+        if (prompt_step_is_due(c)) {
+            CG_TRY_GOTO(st, prompt_step(c, err), out);
+            continue;
+        }
         CG_TRY_GOTO(st, gather_batch(c, err), out);
         if (!c->batch.n_tokens)
             break;

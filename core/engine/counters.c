@@ -75,6 +75,8 @@ static const cg_report_counter counters[] = {
     COUNT(sampled, "counts.tokens.sampled"),
     COUNT(forced, "counts.tokens.forced"),
     COUNT(steps, "counts.steps"),
+    COUNT(prompt_steps, "counts.prompt_steps"),
+    COUNT(prompt_step_rows, "counts.prompt_step_rows"),
     COUNT(sequences, NULL),
     COUNT(evaluated, NULL),
     COUNT(attended, NULL),
@@ -104,6 +106,7 @@ static const cg_report_counter counters[] = {
     TIME(matmul_seconds, "seconds.matmul"),
     TIME(attention_seconds, "seconds.attention"),
     TIME(sample_seconds, "seconds.sample"),
+    TIME(prompt_step_seconds, "seconds.prompt_steps"),
     TIME(chemistry_seconds, "seconds.chemistry"),
     TIME(template_seconds, "seconds.template"),
     TIME(record_seconds, "seconds.record"),
@@ -238,6 +241,9 @@ static const struct executor_stat {
     STAT(TOTAL, CG_COUNTER_REAL, idle_seconds, AS(idle_seconds)),
     STAT(LATEST, CG_COUNTER_INT64, head_rows, AS(head_rows)),
     STAT(PEAK, CG_COUNTER_INT64, device_bytes, AS(device_bytes)),
+    STAT(TOTAL, CG_COUNTER_INT64, prompt_steps, AS(prompt_steps)),
+    STAT(TOTAL, CG_COUNTER_INT64, prompt_step_rows, AS(prompt_step_rows)),
+    STAT(TOTAL, CG_COUNTER_REAL, prompt_step_seconds, AS(prompt_step_seconds)),
 };
 enum { N_EXECUTOR_STATS = sizeof executor_stats / sizeof executor_stats[0] };
 

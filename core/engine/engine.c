@@ -31,6 +31,9 @@ static cg_status check_options(const cg_engine_options *o, cg_error *err)
     if (o->step_tokens < 0 || o->step_tokens > CG_MAX_STEP_TOKENS)
         return cg_fail(err, CG_ERR_USAGE, "step-tokens %d: wanted 1 to %d", o->step_tokens,
                        CG_MAX_STEP_TOKENS);
+    if (o->prompt_step_tokens < CG_PROMPT_STEPS_OFF || o->prompt_step_tokens > CG_MAX_STEP_TOKENS)
+        return cg_fail(err, CG_ERR_USAGE, "prompt-step-tokens %d: wanted 1 to %d, auto or off",
+                       o->prompt_step_tokens, CG_MAX_STEP_TOKENS);
     if (o->tuning < CG_TUNING_AUTO || o->tuning > CG_TUNING_ALWAYS)
         return cg_fail(err, CG_ERR_USAGE, "tuning: found %d, wanted one of CG_TUNING_*", o->tuning);
     return CG_OK;
@@ -261,6 +264,7 @@ static void fill_info(cg_engine *e, const cg_engine_options *o)
     info->sampling = &e->sampling;
     info->sampling_from = &e->sampling_from;
     info->step_tokens = o->step_tokens;
+    info->prompt_step_tokens = o->prompt_step_tokens;
     info->model = e->model.name;
     info->architecture = cg_arch_name(c->arch);
     info->fingerprint = cg_model_fingerprint(e->model.weights);

@@ -274,9 +274,9 @@ out:
 
 /* Everything that the speed depends on. */
 struct key {
-    char memory[32], driver[32], model[KEY_TEXT], max_length[32], step_tokens[32], batch_size[32],
-        tokenizer[32], plugins[KEY_TEXT];
-    cg_tuning_item items[16];
+    char memory[32], driver[32], model[KEY_TEXT], max_length[32], step_tokens[32],
+        prompt_step_tokens[32], batch_size[32], tokenizer[32], plugins[KEY_TEXT];
+    cg_tuning_item items[20];
     size_t n;
 };
 
@@ -314,6 +314,7 @@ static void make_key(const struct selector *s, struct key *k)
     snprintf(k->tokenizer, sizeof k->tokenizer, "%016" PRIx64, r->tokenizer_fingerprint);
     snprintf(k->max_length, sizeof k->max_length, "%d", c->max_len);
     snprintf(k->step_tokens, sizeof k->step_tokens, "%d", c->step_tokens);
+    snprintf(k->prompt_step_tokens, sizeof k->prompt_step_tokens, "%d", c->prompt_step_tokens);
     snprintf(k->batch_size, sizeof k->batch_size, "%d", s->options->batch_size);
     list_plugins(s, k->plugins, sizeof k->plugins);
     add_item(k, "confgen", CG_VERSION_STRING);
@@ -329,6 +330,7 @@ static void make_key(const struct selector *s, struct key *k)
     add_item(k, "deterministic", c->deterministic ? "yes" : "no");
     add_item(k, "max_length", k->max_length);
     add_item(k, "step_tokens", k->step_tokens);
+    add_item(k, "prompt_step_tokens", k->prompt_step_tokens);
     add_item(k, "batch_size", k->batch_size);
     add_item(k, "plugins", k->plugins);
 }

@@ -34,3 +34,19 @@ int32_t cg_step_tokens(cg_device device, int32_t n_slots, int32_t requested, int
     rows = requested ? requested : cuda_step_tokens(n_slots);
     return round_up(rows, rows > 128 || deterministic ? 128 : 16);
 }
+
+/*
+ * Half of the prompt slots are computed together (decode/prompt_steps.h), all of them at the start
+ * of a run: 32 rows per slot leave few rows unused for prompts of about 40 to 60 tokens. Attention
+ * kernels for prompts are selected from 16 query tokens per sequence of the plan on.
+ */
+enum { ROWS_PER_PROMPT_SLOT = 32, PROMPT_ROW_UNIT = 128 };
+
+int32_t cg_prompt_step_tokens(cg_device device, int32_t n_prompt_slots, int32_t requested)
+{
+    if (requested == CG_PROMPT_STEPS_OFF)
+        return 0;
+    if (device == CG_DEVICE_CPU)
+        return requested;
+    return round_up(requested ? requested : ROWS_PER_PROMPT_SLOT * n_prompt_slots, PROMPT_ROW_UNIT);
+}

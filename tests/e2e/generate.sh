@@ -29,7 +29,7 @@ done
 for key in confgen model architecture device attention attention_reason kv_cache kv_cache_reason \
   constraint batch_size batch_reason threads template_workers sampling sampled forced steps total \
   decode matmul chemistry template record tokens_per_second conformers_per_second token_cache \
-  peak_memory written device device_reason dtype kv_dtype deterministic reproducibility step_tokens halvings gpus \
+  peak_memory written device device_reason dtype kv_dtype deterministic reproducibility step_tokens prompt_step_tokens halvings gpus \
   tuning; do
   verdict "report has $key" grep -q "\"$key\":" report.json
 done

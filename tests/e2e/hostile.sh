@@ -313,6 +313,8 @@ flag "kv-dtype 'q4': wanted auto, f32, bf16, f16, fp8 or int8" --kv-dtype q4
 flag 'tune' --tune sometimes
 flag 'max-length' --max-length 0
 flag 'step-tokens' --step-tokens 0
+flag 'prompt-step-tokens' --prompt-step-tokens 0
+flag 'prompt-step-tokens' --prompt-step-tokens never
 flag 'max-new-tokens' --max-new-tokens 0
 flag 'model' --model
 case_ 3 'cuda' 'no GPU executor' "${random[@]}" --input ok.smi --output flag.sdf --device cuda:99

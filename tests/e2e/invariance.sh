@@ -15,6 +15,7 @@ variants=('--threads 1' '--threads 3' '--template-workers 1' '--template-workers
   '--batch-size 1' '--batch-size 7' '--batch-size 7 --threads 3 --template-workers 4'
   '--kv-cache static' '--kv-cache dynamic' '--kv-cache dynamic --batch-size 3 --threads 1'
   '--cache-tokenizer' '--attention auto' '--parallel-templates' '--step-tokens 5'
+  '--prompt-step-tokens 100' '--prompt-step-tokens 7 --batch-size 7 --kv-cache dynamic'
   '--max-length 1500 --kv-cache static' '--device cpu --dtype f32 --deterministic')
 for variant in "${variants[@]}"; do
   # shellcheck disable=SC2086 # several words

@@ -59,7 +59,7 @@ long=(--model windows --tokenizer windows/tokenizer.json --input long.smi --gens
 for geometry in off count repair; do
   status=0
   "$CONFGEN" "${long[@]}" --geometry $geometry --kv-cache static --output want.sdf --failed want.tsv 2>err || status=$?
-  for shape in '' '--batch-size 1 --step-tokens 7'; do
+  for shape in '' '--batch-size 1 --step-tokens 7' '--batch-size 3 --prompt-step-tokens 150'; do
     # shellcheck disable=SC2086
     run $status "${long[@]}" --geometry $geometry --kv-cache window $shape --output got.sdf --failed got.tsv ||
       continue

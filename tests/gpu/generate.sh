@@ -32,6 +32,17 @@ for pair in conformers:192 wrong_molecule:0 parse_failure:0 unfinished:0; do
 done
 verdict 'report: f16, also of the KV cache' test "$(grep -Ec '"(kv_)?dtype": "f16"' a.json)" = 2
 
+say 'prompts are computed in prompt steps'
+run 0 "${gpu[@]}" --gens 16 --output a.sdf --report steps.json || true
+run 0 "${gpu[@]}" --gens 16 --prompt-step-tokens off --output a.sdf --report mixed.json || true
+verdict 'some prompt steps' test "$(json_number steps.json prompt_steps)" -gt 0
+verdict 'at most one for each prompt' test "$(json_number steps.json prompt_steps)" -le 12
+verdict 'with room for their tokens' \
+  test "$(json_number steps.json prompt_step_rows)" -ge "$(json_number steps.json prompt)"
+verdict '--prompt-step-tokens off: none' test "$(json_number mixed.json prompt_steps)" = 0
+verdict 'as many prompt tokens as without' \
+  test "$(json_number steps.json prompt)" = "$(json_number mixed.json prompt)"
+
 say 'pairs of attention and cache plugins'
 run 0 plugins matrix --device cuda --batch-size 512 || true
 cp out matrix
@@ -73,9 +84,10 @@ for type in f32 f16 fp8 int8; do
   done <matrix
 done
 
-say '--deterministic: output bytes do not depend on batch size and step tokens'
+say '--deterministic: output bytes do not depend on batch size and tokens of steps'
 run 0 "${gpu[@]}" --limit 6 --gens 8 --deterministic --seed 5 --output want.sdf || true
-for shape in '--batch-size 1' '--batch-size 7' '--batch-size 64 --step-tokens 96'; do
+for shape in '--batch-size 1' '--batch-size 7' '--batch-size 64 --step-tokens 96' '--prompt-step-tokens off' \
+  '--batch-size 64 --prompt-step-tokens 1024'; do
   # shellcheck disable=SC2086
   if run 0 "${gpu[@]}" --limit 6 --gens 8 --deterministic --seed 5 $shape --output got.sdf; then
     same want.sdf got.sdf "$shape"

@@ -178,7 +178,7 @@ task() {
   verdict "$5" test $status = "$4"
 }
 requeued() { verdict "$2" test "$(cat fake/requeued)" = "$1"; }
-printf '%s\n' '{"fingerprint":{"arithmetic":"batch 512, attention flash, KV cache paged, step tokens 64"}}' \
+printf '%s\n' '{"fingerprint":{"arithmetic":"batch 512, attention flash, KV cache paged, step tokens 64, prompt step tokens 512"}}' \
   >run/shards/out-2.sdf.zst.manifest
 task 130 RUNNING 1 130 'stopped by its time limit'
 requeued 'requeue 77' 'it is requeued'

@@ -227,6 +227,15 @@ int run_subcommand(int argc, char **argv, const struct command *commands, size_t
     usage_error("missing subcommand: %s", list);
 }
 
+int32_t parse_prompt_step_tokens(const char *text)
+{
+    if (!strcmp(text, "auto"))
+        return CG_PROMPT_STEPS_AUTO;
+    if (!strcmp(text, "off"))
+        return CG_PROMPT_STEPS_OFF;
+    return parse_int("--prompt-step-tokens", text, 1, CG_MAX_STEP_TOKENS);
+}
+
 int64_t parse_int64(const char *name, const char *text, int64_t lo, int64_t hi)
 {
     char *end;

@@ -77,6 +77,10 @@ static const char help[] =
     "  --max-length N        tokens of a sequence, prompt included (default: the model's context,\n"
     "                        at most 4096)\n"
     "  --step-tokens auto|N  tokens evaluated in one step\n"
+    "  --prompt-step-tokens auto|off|N   tokens of a step over prompts alone; off: prompts are "
+    "part\n"
+    "                        of the other steps (default auto: on a GPU by batch size, off on\n"
+    "                        the CPU)\n"
     "  --threads N           threads of the decoder (default, and at most: cores available)\n"
     "  --template-workers N  threads that build templates and write records (default:\n"
     "                        SLURM_CPUS_PER_TASK, else cores; at most: cores available)\n"
@@ -253,6 +257,7 @@ enum {
     O_TUNE,
     O_MAX_LENGTH,
     O_STEP_TOKENS,
+    O_PROMPT_STEP_TOKENS,
     O_ATTENTION,
     O_KV_CACHE,
     O_PLUGIN,
@@ -300,6 +305,7 @@ static const struct option options[] = {
     { "tune", required_argument, NULL, O_TUNE },
     { "max-length", required_argument, NULL, O_MAX_LENGTH },
     { "step-tokens", required_argument, NULL, O_STEP_TOKENS },
+    { "prompt-step-tokens", required_argument, NULL, O_PROMPT_STEP_TOKENS },
     { "attention", required_argument, NULL, O_ATTENTION },
     { "kv-cache", required_argument, NULL, O_KV_CACHE },
     { "plugin", required_argument, NULL, O_PLUGIN },
@@ -467,6 +473,9 @@ static void set_option(struct generate *s, int option, const char *arg)
         break;
     case O_STEP_TOKENS:
         s->engine.step_tokens = parse_auto("--step-tokens", arg, CG_MAX_STEP_TOKENS);
+        break;
+    case O_PROMPT_STEP_TOKENS:
+        s->engine.prompt_step_tokens = parse_prompt_step_tokens(arg);
         break;
     case O_ATTENTION:
         s->engine.attention = arg;

@@ -70,6 +70,8 @@ cg_status report_write(cg_append_file *file, const cg_engine *engine, const cg_r
  * A usage error prints its text and ends the program; `name` is the flag that the text names. */
 
 int32_t parse_int(const char *name, const char *text, int32_t lo, int32_t hi);
+/** The value of --prompt-step-tokens: auto, off or a number, as in cg_engine_options. */
+int32_t parse_prompt_step_tokens(const char *text);
 int64_t parse_int64(const char *name, const char *text, int64_t lo, int64_t hi);
 double parse_real(const char *name, const char *text);
 /** Whole numbers in [lo, hi], separated by commas, at most `cap`; returns how many. */

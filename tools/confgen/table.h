@@ -6,7 +6,7 @@
 #include <confgen/status.h>
 #include <stdio.h>
 
-enum { TABLE_COLUMNS = 16 };
+enum { TABLE_COLUMNS = 20 };
 
 /** A table under construction: table_begin(), cells row by row, table_print(). */
 struct text_table {

@@ -36,7 +36,7 @@ if [ -e "$output.manifest" ]; then
   [[ ! $arithmetic =~ attention\ ([A-Za-z0-9_-]+) ]] || first_options+=(--attention "${BASH_REMATCH[1]}")
   [[ ! $arithmetic =~ batch\ ([0-9]+) ]] || first_options+=(--batch-size "${BASH_REMATCH[1]}")
   [[ ! $arithmetic =~ KV\ cache\ ([A-Za-z0-9_-]+) ]] || first_options+=(--kv-cache "${BASH_REMATCH[1]}")
-  [[ ! $arithmetic =~ step\ tokens\ ([1-9][0-9]*) ]] || first_options+=(--step-tokens "${BASH_REMATCH[1]}")
+  [[ ! $arithmetic =~ cache\ [A-Za-z0-9_-]+,\ step\ tokens\ ([1-9][0-9]*) ]] || first_options+=(--step-tokens "${BASH_REMATCH[1]}")
 fi
 # Since Slurm 22.05 srun no longer inherits sbatch's --cpus-per-task
 cpus=${SLURM_CPUS_PER_TASK:-1}

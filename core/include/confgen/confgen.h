@@ -89,6 +89,9 @@ typedef struct cg_engine_options {
     /** Of the KV cache: "f32", "bf16", "f16", "fp8" (e4m3) or "int8", the last two with a scale per
      * token and head. NULL, "auto": that of the activations. */
     const char *kv_dtype;
+    int32_t prompt_step_tokens; /* token budget of a step over prompts alone; or
+                                   CG_PROMPT_STEPS_AUTO, CG_PROMPT_STEPS_OFF */
+    int32_t reserved;
 } cg_engine_options;
 
 /** cg_engine_options.tuning */
@@ -190,8 +193,8 @@ typedef struct cg_engine_info {
     const char *text_format;        /* of conformers, with all its values, on one line */
     const char *text_format_reason; /* "confgen.json", or how it was found */
     const char *kv_dtype;           /* of the KV cache: "f32", "bf16", "f16", "fp8", "int8" */
-    int32_t kv_token_bytes; /* of a token's keys and values, all layers, with their scales */
-    int32_t reserved;
+    int32_t kv_token_bytes;     /* of a token's keys and values, all layers, with their scales */
+    int32_t prompt_step_tokens; /* as requested; or CG_PROMPT_STEPS_AUTO, CG_PROMPT_STEPS_OFF */
 } cg_engine_info;
 
 /**

@@ -16,4 +16,10 @@ enum {
     CG_MAX_CAUSES = 16,           /* array size for fault causes (cg_fault_describe()) */
 };
 
+/** cg_engine_options.prompt_step_tokens: values other than a number of tokens. */
+enum {
+    CG_PROMPT_STEPS_AUTO = 0, /* derived on a GPU, where attention supports it; off on the CPU */
+    CG_PROMPT_STEPS_OFF = -1, /* prompts are part of the steps of sequences */
+};
+
 #endif

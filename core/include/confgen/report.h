@@ -35,7 +35,7 @@ typedef struct cg_report {
     int64_t tokens;             /* of the finished sequences, forced ones included */
     int64_t sampled;            /* of them sampled, or selected by repair */
     int64_t forced;             /* of them forced */
-    int64_t steps;              /* of the decoder */
+    int64_t steps;              /* of the decoder, without prompt_steps */
     int64_t token_cache_hits;   /* since the engine was opened; likewise the misses */
     int64_t token_cache_misses; /* pre-tokens not found in it */
     int64_t kv_bytes;           /* of the KV caches at the end */
@@ -60,7 +60,7 @@ typedef struct cg_report {
     int64_t executor_tokens[CG_MAX_GPUS]; /* part of tokens, by GPU */
     int64_t evaluated;                    /* sequence tokens that went through the model */
     int64_t attended;      /* cached tokens attended to by sequences, summed over steps */
-    int64_t step_rows;     /* rows computed by steps, unused ones included */
+    int64_t step_rows;     /* rows computed by `steps`, unused ones included */
     int64_t head_rows;     /* LM-head rows of a step at the end */
     double device_seconds; /* GPU: in launches */
     double idle_seconds;   /* GPU: between launches */
@@ -87,6 +87,9 @@ typedef struct cg_report {
     int64_t stereo_groups;      /* molecules with enhanced stereo: that of the SMILES is used */
     int64_t hydrogens_moved;    /* conformers whose added hydrogens were moved off other atoms */
     int64_t hydrogens_failed;   /* conformers with an added hydrogen that fails a geometry test */
+    int64_t prompt_steps;       /* steps over prompts alone; 0: prompts were part of `steps` */
+    int64_t prompt_step_rows;   /* rows computed by them, unused ones included */
+    double prompt_step_seconds; /* in them; GPU: on the device, part of device_seconds */
 } cg_report;
 
 /** cg_report_counter.type */

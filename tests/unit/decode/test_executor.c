@@ -10,7 +10,9 @@
 #include "base/error.h"
 #include "cuda_loader/cuda_module.h"
 #include "decode/executor.h"
+#include "decode/prompt_steps.h"
 #include "gpu_mode.h"
+#include "model/step_tokens.h"
 #include "plugin/host.h"
 #include "plugin/registry.h"
 #include "sequence/automaton.h"
@@ -155,18 +157,25 @@ static cg_status create_for(int32_t target, const cg_executor_config *config, cg
                                 : cg_executor_cpu_create(config, team, ret, &err);
 }
 
+/* With a ready prompt in prompt slot 0. */
+static cg_executor *create_ready(int32_t target, const cg_executor_config *config)
+{
+    cg_executor *ex;
+
+    OK(create_for(target, config, &ex));
+    OK(ex->ops->begin_prompt(ex, 0, prompt, PROMPT, &err));
+    while (!ex->ops->prompt_ready(ex, 0))
+        OK(ex->ops->run(ex, 1, &err));
+    return ex;
+}
+
 static cg_executor *create(int32_t target, const char *cache, int32_t deterministic,
                            int32_t n_slots, int32_t step_tokens, int32_t max_len)
 {
     cg_executor_config config =
         configure(target, cache, deterministic, n_slots, step_tokens, max_len);
-    cg_executor *ex;
 
-    OK(create_for(target, &config, &ex));
-    OK(ex->ops->begin_prompt(ex, 0, prompt, PROMPT, &err));
-    while (!ex->ops->prompt_ready(ex, 0))
-        OK(ex->ops->run(ex, 1, &err));
-    return ex;
+    return create_ready(target, &config);
 }
 
 /* On the second target, with the defaults of users. */
@@ -223,25 +232,35 @@ static int32_t *generate(cg_executor *ex, int32_t n_slots, int32_t n)
     return all;
 }
 
-/* The tokens do not depend on slots, step size, attention or cache. */
+/* The tokens do not depend on slots, step size, prompt steps, attention or cache. */
 START_TEST(sequences_depend_only_on_their_job)
 {
-    static const int32_t shapes[][2] = { { 1, 0 }, { 3, 4 }, { 9, 0 }, { 5, 33 } };
+    static const int32_t shapes[][3] = { { 1, 0, CG_PROMPT_STEPS_OFF },
+                                         { 3, 4, CG_PROMPT_STEPS_OFF },
+                                         { 9, 0, CG_PROMPT_STEPS_AUTO },
+                                         { 5, 33, 8 },
+                                         { 3, 0, 500 } };
     const char *attention = targets[_i / 3].attention, *cache = caches[_i % 3];
     enum { N = 9 };
     int32_t *want = NULL;
 
-    for (int s = 0; s < 4; s++) {
-        cg_executor *ex = create(_i / 3, cache, 1, shapes[s][0], shapes[s][1], MAX_LEN);
-        int32_t *got = generate(ex, shapes[s][0], N);
+    for (int s = 0; s < 5; s++) {
+        cg_executor_config config =
+            configure(_i / 3, cache, 1, shapes[s][0], shapes[s][1], MAX_LEN);
+        cg_executor *ex;
+        int32_t *got;
+
+        config.prompt_step_tokens = shapes[s][2];
+        ex = create_ready(_i / 3, &config);
+        got = generate(ex, shapes[s][0], N);
 
         if (!want) {
             want = got;
             got = NULL;
         } else {
             ck_assert_msg(!memcmp(got, want, (size_t)(N * program.max_tokens) * sizeof *got),
-                          "%s over %s: %d slots, steps of %d", attention, cache, shapes[s][0],
-                          shapes[s][1]);
+                          "%s over %s: %d slots, steps of %d, prompt steps of %d", attention, cache,
+                          shapes[s][0], shapes[s][1], shapes[s][2]);
         }
         free(got);
         ex->ops->destroy(ex);
@@ -343,6 +362,224 @@ START_TEST(a_prompt_is_evaluated_once_and_shared)
     /* tokens after the last sampled one are never evaluated */
     ck_assert_int_eq(stats.tokens, 6 * (program.max_tokens - 3));
     ex->ops->destroy(ex);
+}
+END_TEST
+
+/* ---- prompt steps ------------------------------------------------------------------------- */
+
+enum { PROMPTS = 4 };
+
+/* Plans of an attention plugin for a number of sequences, and calls of them. */
+static struct {
+    const cg_attention_ops *ops; /* its real functions */
+    int32_t refused;             /* max_seqs of the plans that are refused */
+    struct recorded_plan {
+        void *plan;
+        int32_t max_tokens, max_seqs, n_runs;
+    } plans[8];
+    int n;
+} recorder;
+
+static cg_status record_supports(const cg_host *services, const cg_attention_problem *problem,
+                                 cg_error *ret_err)
+{
+    if (problem->max_seqs == recorder.refused)
+        return cg_fail(ret_err, CG_ERR_UNSUPPORTED, "%d sequences", problem->max_seqs);
+    return recorder.ops->supports(services, problem, ret_err);
+}
+
+static cg_status record_plan(const cg_host *services, const cg_attention_problem *problem,
+                             void **ret_plan, cg_error *ret_err)
+{
+    CG_TRY(recorder.ops->plan(services, problem, ret_plan, ret_err));
+    recorder.plans[recorder.n++] =
+        (struct recorded_plan) { *ret_plan, problem->max_tokens, problem->max_seqs, 0 };
+    return CG_OK;
+}
+
+static cg_status record_run(void *plan, const cg_attention_args *args, cg_error *ret_err)
+{
+    struct recorded_plan *p = recorder.plans;
+
+    while (p->plan != plan)
+        p++;
+    p->n_runs++;
+    ck_assert_int_le(args->n_tokens, p->max_tokens);
+    ck_assert_int_le(args->n_seqs, p->max_seqs);
+    return recorder.ops->run(plan, args, ret_err);
+}
+
+static cg_attention_ops record(const cg_attention_ops *ops, int32_t refused)
+{
+    cg_attention_ops recording = *ops;
+
+    recorder.ops = ops;
+    recorder.refused = refused;
+    recorder.n = 0;
+    recording.supports = record_supports;
+    recording.plan = record_plan;
+    recording.run = record_run;
+    return recording;
+}
+
+static void begin_prompts(cg_executor *ex, int32_t first, int32_t end)
+{
+    for (int32_t i = first; i < end; i++)
+        OK(ex->ops->begin_prompt(ex, i, prompt, PROMPT, &err));
+}
+
+static int count_ready(const cg_executor *ex)
+{
+    int n = 0;
+
+    for (int32_t i = 0; i < PROMPTS; i++)
+        n += ex->ops->prompt_ready(ex, i) != 0;
+    return n;
+}
+
+/* Steps of an attention plan of so many sequences; a graph is captured once. */
+static int count_runs(int32_t max_seqs)
+{
+    for (int i = 0; i < recorder.n; i++)
+        if (recorder.plans[i].max_seqs == max_seqs)
+            return recorder.plans[i].n_runs;
+    return -1;
+}
+
+START_TEST(prompts_are_computed_together_with_a_plan_of_their_own)
+{
+    cg_executor_config config = configure(1, caches[_i], 0, 3, 0, MAX_LEN);
+    cg_attention_ops recording = record(config.attention, -1);
+    const int32_t all = 3 + PROMPTS;
+    int32_t rows = targets[1].cuda ? 128 : 2 * PROMPT + 5, runs;
+    cg_executor_stats stats;
+    cg_executor *ex;
+
+    config.attention = &recording;
+    config.n_prompt_slots = PROMPTS;
+    config.prompt_step_tokens = 2 * PROMPT + 5; /* a GPU rounds it up */
+    OK(create_for(1, &config, &ex));
+    begin_prompts(ex, 0, PROMPTS);
+    while (count_ready(ex) < PROMPTS)
+        OK(ex->ops->run(ex, 1, &err));
+    ck_assert_int_eq(count_runs(all), 0);
+    runs = (PROMPTS * PROMPT + rows - 1) / rows * N_LAYERS;
+    ck_assert_int_eq(count_runs(PROMPTS), runs);
+    for (int32_t i = 0; i < 3; i++) {
+        cg_sequence_job job = { &program, { 7, 11, (uint32_t)i }, NULL };
+
+        OK(ex->ops->admit(ex, i, i, &job, &err));
+    }
+    for (int32_t i = 0; i < 3; i++)
+        ck_assert_int_eq(wait_for_one(ex).done, CG_SEQUENCE_COMPLETE);
+    ck_assert_int_eq(count_runs(PROMPTS), runs);
+    ck_assert_int_gt(count_runs(all), 0);
+    ex->ops->stats(ex, &stats);
+    ck_assert_int_eq(stats.prompt_tokens, PROMPTS * PROMPT);
+    ck_assert_int_eq(stats.prompt_steps * N_LAYERS, runs);
+    ck_assert_int_ge(stats.prompt_step_rows, PROMPTS * PROMPT);
+    ck_assert(stats.prompt_step_seconds > 0 && stats.steps > 0);
+    ex->ops->destroy(ex);
+}
+END_TEST
+
+/* A prompt waits for others while sequences run and more than half of the slots are ready. */
+START_TEST(prompts_wait_for_each_other)
+{
+    cg_executor_config config = configure(1, "paged", 0, 1, 0, MAX_LEN);
+    cg_executor_stats stats;
+    cg_executor *ex;
+    int64_t steps;
+
+    config.n_prompt_slots = PROMPTS;
+    config.prompt_step_tokens = 256;
+    OK(create_for(1, &config, &ex));
+    begin_prompts(ex, 0, PROMPTS);
+    while (count_ready(ex) < PROMPTS)
+        OK(ex->ops->run(ex, 1, &err));
+    admit(ex, 0, 0);
+    ex->ops->release_prompt(ex, 0);
+    begin_prompts(ex, 0, 1);
+    for (int i = 0; i < 4; i++)
+        OK(ex->ops->run(ex, 1, &err));
+    ck_assert_int_eq(count_ready(ex), PROMPTS - 1);
+    ex->ops->stats(ex, &stats);
+    steps = stats.prompt_steps;
+    ex->ops->release_prompt(ex, 1);
+    begin_prompts(ex, 1, 2);
+    OK(ex->ops->run(ex, 1, &err));
+    ck_assert_int_eq(count_ready(ex), PROMPTS);
+    ex->ops->stats(ex, &stats);
+    ck_assert_int_eq(stats.prompt_steps, steps + 1);
+    /* without a sequence, a prompt does not wait */
+    ex->ops->release(ex, 0);
+    ex->ops->release_prompt(ex, 3);
+    begin_prompts(ex, 3, 4);
+    for (int i = 0; i < 2; i++) /* the first may report the prompts before */
+        OK(ex->ops->run(ex, 1, &err));
+    ck_assert_int_eq(count_ready(ex), PROMPTS);
+    ex->ops->release_prompt(ex, 2); /* and one that has not been computed can be released */
+    begin_prompts(ex, 2, 3);
+    ex->ops->release_prompt(ex, 2);
+    ex->ops->destroy(ex);
+}
+END_TEST
+
+START_TEST(attention_may_refuse_prompt_steps)
+{
+    cg_executor_config config = configure(1, "paged", 0, 2, 0, MAX_LEN);
+    cg_attention_ops recording = record(config.attention, PROMPTS);
+    cg_executor_stats stats;
+    cg_executor *ex;
+
+    config.attention = &recording;
+    config.n_prompt_slots = PROMPTS;
+    OK(create_for(1, &config, &ex)); /* by default prompts are then part of the other steps */
+    begin_prompts(ex, 0, 1);
+    while (!ex->ops->prompt_ready(ex, 0))
+        OK(ex->ops->run(ex, 1, &err));
+    admit(ex, 0, 0);
+    ck_assert_int_eq(wait_for_one(ex).done, CG_SEQUENCE_COMPLETE);
+    ex->ops->stats(ex, &stats);
+    ck_assert_int_eq(stats.prompt_steps, 0);
+    ck_assert_int_eq(stats.prompt_tokens, PROMPT);
+    ex->ops->destroy(ex);
+    config.prompt_step_tokens = 64; /* requested */
+    ck_assert_int_eq(create_for(1, &config, &ex), CG_ERR_UNSUPPORTED);
+    ck_assert_msg(strstr(err.msg, "4 sequences") != NULL, "%s", err.msg);
+}
+END_TEST
+
+START_TEST(token_budgets_of_prompt_steps)
+{
+    ck_assert_int_eq(cg_prompt_step_tokens(CG_DEVICE_CPU, 4, CG_PROMPT_STEPS_AUTO), 0);
+    ck_assert_int_eq(cg_prompt_step_tokens(CG_DEVICE_CPU, 4, 100), 100);
+    ck_assert_int_eq(cg_prompt_step_tokens(CG_DEVICE_CPU, 4, CG_PROMPT_STEPS_OFF), 0);
+    ck_assert_int_eq(cg_prompt_step_tokens(CG_DEVICE_CUDA, 4, CG_PROMPT_STEPS_OFF), 0);
+    ck_assert_int_eq(cg_prompt_step_tokens(CG_DEVICE_CUDA, 4, 100), 128);
+    ck_assert_int_eq(cg_prompt_step_tokens(CG_DEVICE_CUDA, 4, 129), 256);
+    for (int32_t slots = 1; slots <= 64; slots++) { /* flash's bound for its prefill kernels */
+        int32_t rows = cg_prompt_step_tokens(CG_DEVICE_CUDA, slots, CG_PROMPT_STEPS_AUTO);
+
+        ck_assert_int_ge(rows / 16, slots);
+        ck_assert_int_eq(rows % 128, 0);
+    }
+}
+END_TEST
+
+START_TEST(when_a_prompt_step_is_due)
+{
+    static const struct {
+        cg_prompt_counts counts; /* slots, waiting, ready, running */
+        int due;
+    } cases[] = {
+        { { 4, 0, 0, 0 }, 0 }, { { 4, 1, 0, 9 }, 1 }, { { 4, 1, 2, 9 }, 1 },
+        { { 4, 1, 3, 9 }, 0 }, { { 4, 1, 3, 0 }, 1 }, { { 1, 1, 0, 1 }, 1 },
+        { { 5, 2, 3, 1 }, 0 }, { { 5, 3, 2, 1 }, 1 }, { { 32, 16, 16, 512 }, 1 },
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        ck_assert_msg(cg_prompt_step_is_due(&cases[i].counts) == cases[i].due, "case %zu", i);
 }
 END_TEST
 
@@ -747,6 +984,11 @@ int main(void)
     tcase_add_test(tc, roll_back_refuses_atoms_not_reached);
     tcase_add_test(tc, a_sequence_ends_at_the_context_length);
     tcase_add_test(tc, a_prompt_is_evaluated_once_and_shared);
+    tcase_add_loop_test(tc, prompts_are_computed_together_with_a_plan_of_their_own, 0, 3);
+    tcase_add_test(tc, prompts_wait_for_each_other);
+    tcase_add_test(tc, attention_may_refuse_prompt_steps);
+    tcase_add_test(tc, token_budgets_of_prompt_steps);
+    tcase_add_test(tc, when_a_prompt_step_is_due);
     tcase_add_test(tc, a_failing_plugin_is_named_with_layer_and_step);
     tcase_add_test(tc, results_that_cannot_be_used_are_refused);
     tcase_add_test(tc, a_plugin_without_memory_keeps_its_status);

@@ -61,7 +61,7 @@ START_TEST(counts_are_added_and_states_kept)
 }
 END_TEST
 
-static const cg_executor_stats ones = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 };
+static const cg_executor_stats ones = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 };
 
 START_TEST(all_executor_stats_are_added)
 {

@@ -50,6 +50,7 @@ static const char help[] =
     "  --max-length N                tokens of a sequence, prompt included (default: the model's\n"
     "                                context)\n"
     "  --step-tokens N               rows of a step (default: by batch size)\n"
+    "  --prompt-step-tokens auto|off|N   as in confgen generate\n"
     "  --seconds S                   time to measure each cell (default 20; on a GPU 0)\n"
     "  --rounds N                    minimum number of rounds (default 3; on a GPU 1)\n"
     "  --apart                       one cell after the other, each with all of the memory, as on "
@@ -98,6 +99,7 @@ static void parse(struct decode_bench *b, int argc, char **argv)
         { "free-tokens", required_argument, NULL, 'F' },
         { "max-length", required_argument, NULL, 'L' },
         { "step-tokens", required_argument, NULL, 'q' },
+        { "prompt-step-tokens", required_argument, NULL, 'P' },
         { "rounds", required_argument, NULL, 'r' },
         { "json", required_argument, NULL, 'j' },
         { "help", no_argument, NULL, OPTION_HELP },
@@ -178,6 +180,9 @@ static void parse(struct decode_bench *b, int argc, char **argv)
             break;
         case 'q':
             o->step_tokens = parse_int("--step-tokens", optarg, 1, 1 << 24);
+            break;
+        case 'P':
+            o->prompt_step_tokens = parse_prompt_step_tokens(optarg);
             break;
         case 'r':
             b->rounds = parse_int("--rounds", optarg, 1, 1000);

@@ -19,7 +19,7 @@ struct step_work {
     double bytes, flops;
 };
 
-/* An average step of a cell. tools/bench/README.md states the formulas. */
+/* An average step of a cell, prompt steps apart. tools/bench/README.md states the formulas. */
 struct step {
     double rows, used; /* rows computed; rows that hold a token */
     double context;    /* cached tokens that a sampled token attends to */
@@ -44,14 +44,16 @@ static struct step average_step(const struct decode_bench *b, const struct decod
 {
     const cg_report *r = &c->sum;
     double n = (double)r->steps, element = strcmp(b->dtype, "f32") ? 2 : 4;
-    double used = per((double)(r->evaluated + r->prompt_tokens), n);
+    double prompt_rows = r->prompt_steps ? 0 : (double)r->prompt_tokens;
+    double used = per((double)r->evaluated + prompt_rows, n);
+    double on_device = b->on_gpu ? r->device_seconds - r->prompt_step_seconds : 0;
     double attended = per((double)r->attended, n), sampled = per((double)r->sampled, n);
     double head = (double)r->head_rows * b->info.head_width;
     struct step s = {
         .rows = per((double)r->step_rows, n),
         .used = used,
         .context = per((double)r->attended, (double)r->sampled),
-        .device_time = per(r->device_seconds + r->idle_seconds, n),
+        .device_time = per(on_device + r->idle_seconds, n),
         .idle = per(r->idle_seconds, r->device_seconds + r->idle_seconds),
         .layers = { element * (double)b->info.layer_parameters,
                     2 * (double)b->info.layer_parameters * used },
@@ -134,7 +136,7 @@ static void print_rates(const struct decode_bench *b)
     for (int i = 0; i < b->n_cells; i++) {
         const struct decode_cell *c = &b->cells[i];
         const cg_report *s = &c->sum;
-        double decode = s->decode_seconds;
+        double decode = s->decode_seconds, steps = decode - s->prompt_step_seconds;
 
         if (!c->tokens.n)
             continue;
@@ -152,7 +154,7 @@ static void print_rates(const struct decode_bench *b)
         table_cell(&t, "%lld", (long long)s->steps / (long long)c->tokens.n);
         if (b->on_gpu)
             continue;
-        table_cell(&t, "%.3f", 1e3 * decode / (double)s->steps);
+        table_cell(&t, "%.3f", 1e3 * steps / (double)s->steps);
         table_cell(&t, "%.1f %%", 100 * s->matmul_seconds / decode);
         table_cell(&t, "%.1f %%", 100 * s->attention_seconds / decode);
         table_cell(&t, "%.1f %%", 100 * s->sample_seconds / decode);
@@ -162,11 +164,12 @@ static void print_rates(const struct decode_bench *b)
 
 static void print_steps(const struct decode_bench *b)
 {
-    static const char *const headings[] = { "ms/step",  "idle",     "rows",    "used",
-                                            "context",  "head",     "MB/step", "GFLOP/step",
-                                            "bound ms", "of bound", "of sum",  "GiB" };
+    static const char *const headings[] = { "ms/step",      "idle",     "rows",    "used",
+                                            "context",      "head",     "MB/step", "GFLOP/step",
+                                            "bound ms",     "of bound", "of sum",  "GiB",
+                                            "prompt steps", "ms each" };
     struct text_table t;
-    struct cell_columns columns = begin_table(b, &t, headings, 12);
+    struct cell_columns columns = begin_table(b, &t, headings, 14);
 
     for (int i = 0; i < b->n_cells; i++) {
         const struct decode_cell *c = &b->cells[i];
@@ -187,6 +190,8 @@ static void print_steps(const struct decode_bench *b)
         table_cell(&t, "%.1f %%", 100 * per(s.bound, s.device_time));
         table_cell(&t, "%.1f %%", 100 * per(s.sum_bound, s.device_time));
         table_cell(&t, "%.2f", (double)c->sum.device_bytes / (1 << 30));
+        table_cell(&t, "%lld", (long long)c->sum.prompt_steps / (long long)c->tokens.n);
+        table_cell(&t, "%.3f", 1e3 * per(c->sum.prompt_step_seconds, (double)c->sum.prompt_steps));
     }
     table_print(&t, stdout);
 }
@@ -316,6 +321,11 @@ static json_t *cell_json(const struct decode_bench *b, const struct decode_cell 
                                json_pack("{s:f, s:f, s:f}", "matmul_seconds", r->matmul_seconds,
                                          "attention_seconds", r->attention_seconds,
                                          "sample_seconds", r->sample_seconds));
+    json_object_update_new(cell, json_pack("{s:I, s:I, s:I, s:f}", "prompt_tokens",
+                                           (json_int_t)r->prompt_tokens, "prompt_steps",
+                                           (json_int_t)r->prompt_steps, "prompt_step_rows",
+                                           (json_int_t)r->prompt_step_rows, "prompt_step_seconds",
+                                           r->prompt_step_seconds));
     json_object_set_new(cell, "halvings", json_integer(r->halvings));
     json_object_set_new(cell, "head_rows", json_integer((json_int_t)r->head_rows));
     json_object_set_new(cell, "step", step_json(&step));
