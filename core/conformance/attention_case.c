@@ -352,7 +352,8 @@ int attention_case_fill(test_recorder *rec, attention_case *ac)
     ac->v = malloc(n_v * sizeof *ac->v);
     ac->out = malloc((n_out + 1) * sizeof *ac->out);
     ac->bound = malloc((n_out + 1) * sizeof *ac->bound);
-    if (!ac->q || !ac->k || !ac->v || !ac->out || !ac->bound) {
+    ac->spread = calloc((size_t)rows * (size_t)p->n_heads + 1, sizeof *ac->spread);
+    if (!ac->q || !ac->k || !ac->v || !ac->out || !ac->bound || !ac->spread) {
         attention_case_destroy(ac);
         return 0;
     }
@@ -382,7 +383,7 @@ void attention_case_share(test_recorder *rec, attention_case *ac, int32_t page)
 
 void attention_case_destroy(attention_case *ac)
 {
-    void *all[] = { ac->q,           ac->k,          ac->v,    ac->out,      ac->bound,
+    void *all[] = { ac->q,           ac->k,          ac->v,    ac->out,      ac->bound, ac->spread,
                     ac->alibi_slope, ac->sink_logit, ac->bias, ac->position, ac->tree };
 
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
@@ -406,7 +407,13 @@ struct solved_row {
     double *score;   /* [kv_len] of the tokens that it attends to, -infinity for others */
     double max, sum; /* of the scores; of their exponentials, less max */
     double size;     /* of the terms of a score: the largest sum of their magnitudes */
+    double norm;     /* the largest norm of the products of a score */
 };
+
+int case_may_round_to_f8(const cg_attention_problem *p)
+{
+    return p->device == CG_DEVICE_CUDA && p->kv_dtype == CG_F8_E4M3 && p->dtype != CG_F32;
+}
 
 /* Sets the score of token j, and size. */
 static void score_token(struct solved_row *r, int32_t j)
@@ -416,12 +423,14 @@ static void score_token(struct solved_row *r, int32_t j)
     const float *q = ac->q + q_index(ac, r->row, r->head);
     const float *k = attention_case_kv(ac, 0, r->seq, j, r->kv_head);
     double scale = (double)p->scale * (double)attention_case_scale(ac, 0, r->seq, j, r->kv_head);
-    double dot = 0, magnitude = 0, s, term;
+    double dot = 0, magnitude = 0, squares = 0, s, term;
 
     for (int32_t d = 0; d < p->head_dim; d++) {
         dot += (double)q[d] * k[d];
         magnitude += fabs((double)q[d] * k[d]);
+        squares += (double)q[d] * k[d] * q[d] * k[d];
     }
+    r->norm = fmax(r->norm, fabs(scale) * sqrt(squares));
     s = dot * scale;
     magnitude *= fabs(scale);
     if (case_uses(p, CG_ATTENTION_SOFTCAP)) {
@@ -456,6 +465,7 @@ static void weigh(struct solved_row *r, int32_t *ret_first, int32_t *ret_end)
     }
     r->max = sink;
     r->size = isfinite(sink) ? fabs(sink) : 0;
+    r->norm = 0;
     for (int32_t j = first; j < end; j++) {
         r->score[j] = -INFINITY;
         if (attends(r->ac, r->seq, r->row, j))
@@ -469,6 +479,39 @@ static void weigh(struct solved_row *r, int32_t *ret_first, int32_t *ret_end)
     }
     *ret_first = first;
     *ret_end = end;
+}
+
+/*
+ * Adds to the bounds of a row what a plugin may round to f8_e4m3 besides: q and weights, by 2^-4
+ * each at most and by 2^-5 or less on average. Weights are to be multiplied so that their product
+ * with the largest scale of a value is 128 or more: an error of subnormal numbers, 2^-10, is 2^-17
+ * times that.
+ *
+ * A score of magnitude s is off by s 2^-4, and so is the logarithm of its weight; the sum of the
+ * weights may be off the other way. That is the bound of an element. The errors of the tokens are
+ * independent, so their sum is less: `spread` bounds its norm, by three deviations.
+ *
+ * largest: product of the largest scale and the largest stored number of the row's values. of_v,
+ * of_weights: the sums of (weight |v|)^2 and of weight^2. An element may be off by *ret_all times
+ * the sum of weight |v|, and *ret_tiny.
+ */
+static void allow_f8(const struct solved_row *r, int32_t n, double largest, double of_v,
+                     double of_weights, double *ret_all, double *ret_tiny)
+{
+    const attention_case *ac = r->ac;
+    const cg_attention_problem *p = &ac->problem;
+    int32_t v_dim = case_v_dim(p);
+    const double *out = ac->out + out_index(ac, r->row, r->head);
+    double tiny = 0x1p-16 * largest * n / r->sum;
+    double of_score = expm1(3 * 0x1p-5 * r->norm), size = 0;
+
+    for (int32_t d = 0; d < v_dim; d++)
+        size += out[d] * out[d];
+    *ret_all = expm1(2 * 0x1p-4 * r->size + 0x1p-4);
+    *ret_tiny = tiny;
+    ac->spread[r->row * p->n_heads + r->head] =
+        sqrt(0x9p-10 * of_v + 2 * of_score * of_score * (of_v + of_weights * size)) +
+        tiny * sqrt(v_dim);
 }
 
 /*
@@ -489,6 +532,7 @@ static void solve_row(struct solved_row *r)
     double *out = ac->out + out_index(ac, r->row, r->head);
     double *bound = ac->bound + out_index(ac, r->row, r->head);
     double largest = 0, common; /* part of every bound */
+    double largest_scale = 0, largest_stored = 0, of_v = 0, of_weights = 0, all = 0, tiny = 0;
     double step = fmax(step_of(p->dtype), step_of(p->kv_dtype));
 
     weigh(r, &first, &end);
@@ -508,17 +552,23 @@ static void solve_row(struct solved_row *r)
 
             out[d] += weight * x;
             bound[d] += weight * fabs(x);
+            of_v += weight * x * weight * x;
+            largest_stored = fmax(largest_stored, fabs((double)v[d]));
             if (isfinite(x))
                 largest = fmax(largest, fabs(x));
         }
+        of_weights += weight * weight;
+        largest_scale = fmax(largest_scale, fabs(scale));
     }
     if (!isfinite(r->size))
         r->size = 0; /* the result is not finite: the bound is unused */
     common = 0x1p-24 * (16 + 4 * r->size + (end - first) / 64.0) * (largest + 0x1p-100);
     if (p->dtype == CG_F16 || p->kv_dtype == CG_F16)
         common += 0x1p-24 * (1 + largest * (end - first) / r->sum);
+    if (case_may_round_to_f8(p))
+        allow_f8(r, end - first, largest_scale * largest_stored, of_v, of_weights, &all, &tiny);
     for (int32_t d = 0; d < v_dim; d++)
-        bound[d] = common + step * (bound[d] + fabs(out[d]));
+        bound[d] = common + tiny + step * (bound[d] + fabs(out[d])) + all * bound[d];
 }
 
 struct solve {

@@ -55,6 +55,8 @@ typedef struct attention_case {
     double *out;                       /* [rows, n_heads, v_dim] reference */
     double *bound;                     /* [rows, n_heads, v_dim] allowed error; 0: `out` is 0, but
                                           may be NaN: the row has no weight */
+    double *spread;                    /* [rows, n_heads] allowed norm of the error of a head,
+                                          besides that of 16 bits */
     /* Of the problem's features; NULL without */
     float *alibi_slope;   /* [n_heads] */
     float *sink_logit;    /* [n_heads] */
@@ -80,6 +82,9 @@ int32_t case_v_dim(const cg_attention_problem *problem);
 /** True if the calls of a problem use a feature. */
 int case_uses(const cg_attention_problem *problem, uint32_t feature);
 
+/** True if products of a problem may be of 8 bits: q and weights are rounded to f8_e4m3. */
+int case_may_round_to_f8(const cg_attention_problem *problem);
+
 /** A random length in [1, max]: near common tile and page sizes, uniform, or max. */
 int32_t case_random_len(test_recorder *rec, int32_t max);
 /** Random rows of a sequence of `len` tokens: a prompt, part of one, forced tokens, one, none. */
@@ -98,7 +103,8 @@ void attention_case_share(test_recorder *rec, attention_case *ac, int32_t page);
 /** Gives the sequences other slots. */
 void attention_case_move(test_recorder *rec, attention_case *ac);
 /**
- * Computes `out` and `bound` in double precision, in loops of `host`. Call again after data change.
+ * Computes `out`, `bound` and `spread` in double precision, in loops of `host`. Call again after
+ * data change.
  */
 void attention_case_solve(attention_case *ac, const cg_host *host);
 /** Sequence of a row. */

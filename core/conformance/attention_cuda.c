@@ -687,9 +687,44 @@ static void check_prepare(attention_suite *s)
     test_end(&s->rec);
 }
 
+/*
+ * Prompts, parts of them and decode over f8_e4m3 with scales, for which a plugin may have kernels
+ * of products of 8 bits.
+ */
+static void check_f8(attention_suite *s)
+{
+    static const enum kind kinds[] = { TILES, HUNDREDS, PREFILL, DECODE };
+    static const int32_t heads[][2] = { { 2, 2 }, { 4, 1 }, { 2, 1 }, { 8, 1 } };
+    static const int32_t layouts[] = { 0, 4, 5, 1, 6 };
+
+    if (!(attention_features(s) & CG_ATTENTION_KV_SCALES) ||
+        !test_begin(&s->rec, "values: f8_e4m3 with scales"))
+        return;
+    for (int32_t i = 0; i < 4 * test_rounds(&s->rec, 12) && !s->rec.gpu_lost; i++) {
+        cg_attention_problem p =
+            make_problem(s, random_in(&s->rec, CG_BF16, CG_F16), (i + i / 4) % 2 ? 64 : 128,
+                         heads[random_in(&s->rec, 0, 3)], kinds[i % 4]);
+
+        p.kv_dtype = CG_F8_E4M3;
+        p.features = CG_ATTENTION_KV_SCALES;
+        if (attention_features(s) & CG_ATTENTION_NO_MASK && random_in(&s->rec, 0, 2) == 0) {
+            p.features |= CG_ATTENTION_NO_MASK;
+            p.mask = CG_MASK_NONE;
+        }
+        if (random_in(&s->rec, 0, 2) == 0)
+            p.window = random_in(&s->rec, 1, 200);
+        if (i % 6 == 5)
+            p.scale *= 6;
+        (void)with_plan(s, &p, &case_layouts[layouts[i % 5]], kinds[i % 4],
+                        kinds[i % 4] == TILES ? run_and_compare : run_features);
+    }
+    test_end(&s->rec);
+}
+
 /* ---- NaN and infinities -------------------------------------------------------------------- */
 
-/* NaN in a key or an infinite value changes rows that attend to it, but no other sequence. */
+/* NaN in a key or an infinite value changes rows that attend to it, but no other sequence. 8 bits
+ * have no infinite values: NaN. */
 static void run_not_finite(attention_suite *s, attention_case *ac, case_device *d, enum kind kind,
                            const char *where)
 {
@@ -700,7 +735,8 @@ static void run_not_finite(attention_suite *s, attention_case *ac, case_device *
         if (i % 3 == 1)
             attention_case_kv(ac, 0, i, ac->kv_len[i] * 2 / 3, 0)[3] = NAN;
         else if (i % 3 == 2)
-            attention_case_kv(ac, 1, i, ac->kv_len[i] / 2, 0)[5] = -INFINITY;
+            attention_case_kv(ac, 1, i, ac->kv_len[i] / 2, 0)[5] =
+                ac->problem.kv_dtype == CG_F8_E4M3 ? NAN : -INFINITY;
         ac->non_finite[i] = i % 3 != 0;
     }
     case_device_load(d, ac);
@@ -722,6 +758,10 @@ static void check_not_finite(attention_suite *s)
             make_problem(s, dtypes[i / 2 % N_DTYPES], head_dims[random_in(&s->rec, 0, 1)],
                          head_pairs[random_in(&s->rec, 0, N_PAIRS - 1)], kind);
 
+        if (attention_features(s) & CG_ATTENTION_KV_SCALES && i % 4 == 3) {
+            p.kv_dtype = CG_F8_E4M3;
+            p.features = CG_ATTENTION_KV_SCALES;
+        }
         (void)with_plan(s, &p, &case_layouts[random_in(&s->rec, 0, 5)], kind, run_not_finite);
     }
     test_end(&s->rec);
@@ -987,9 +1027,10 @@ static cg_attention_problem supported_problem(attention_suite *s)
 void attention_suite_cuda(attention_suite *s)
 {
     void (*const checks[])(attention_suite *) = {
-        check_values,        check_long,       check_prompts,  check_many,         check_very_long,
-        check_short_windows, check_head_sizes, check_mixed,    check_without_rows, check_held,
-        check_many_calls,    check_abi,        check_features, check_prepare,      check_not_finite
+        check_values,       check_long,          check_prompts,    check_many,
+        check_very_long,    check_short_windows, check_head_sizes, check_mixed,
+        check_without_rows, check_held,          check_many_calls, check_abi,
+        check_features,     check_prepare,       check_f8,         check_not_finite
     };
     cg_attention_problem p = supported_problem(s);
 

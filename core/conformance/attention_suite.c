@@ -271,7 +271,8 @@ static int compare_head(attention_suite *s, const attention_case *ac, const case
     double largest_error = p->dtype == CG_BF16 || p->kv_dtype == CG_BF16 ? 1e-2 : 2e-3;
     double error = 0, size = 0;
     /* half the step of subnormals, and what f32 cannot hold exactly */
-    double smallest = (p->dtype == CG_F16 ? 0x1p-25 : 0x1p-120) * sqrt(dim);
+    double smallest =
+        (p->dtype == CG_F16 ? 0x1p-25 : 0x1p-120) * sqrt(dim) + ac->spread[t * p->n_heads + head];
 
     for (int32_t d = 0; d < dim; d++) {
         double expected = ac->out[at + (size_t)d], bound = ac->bound[at + (size_t)d];

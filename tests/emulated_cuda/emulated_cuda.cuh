@@ -220,6 +220,17 @@ static inline int __ffs(int x)
     return __builtin_ffs(x);
 }
 
+/* Byte i of the result is byte (selector >> 4 i & 7) of y, x. */
+static inline unsigned __byte_perm(unsigned x, unsigned y, unsigned selector)
+{
+    const uint64_t bytes = (uint64_t)y << 32 | x;
+    unsigned result = 0;
+
+    for (int i = 0; i < 4; i++)
+        result |= (unsigned)(bytes >> 8 * (selector >> 4 * i & 7) & 0xff) << 8 * i;
+    return result;
+}
+
 template <typename T> static inline T __ldg(const T *at)
 {
     return *at;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file emulated_ptx.cuh  The functions of plugins/attention/common/{ptx,wgmma}.cuh and
- * plugins/attention/hopper/tma.cuh for the emulator. Included before them: it defines the macros
- * that guard these files.
+ * plugins/attention/hopper/{tma,wgmma_f8}.cuh for the emulator. Included before them: it defines
+ * the macros that guard these files.
  *
  * Addresses of shared memory are offsets from the dynamic shared memory of the block, plus 1024.
  * Asynchronous work is done as late as the program allows: copies of cp.async and products of
@@ -17,6 +17,7 @@
 
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
+#include <cuda_fp8.h>
 #include <type_traits>
 
 #include "emulated_cuda.cuh"
@@ -25,6 +26,7 @@
 #define CG_PTX_CUH
 #define CG_WGMMA_CUH
 #define HOPPER_TMA_CUH
+#define HOPPER_WGMMA_F8_CUH
 #define HAS_WGMMA 1
 
 #define DEVICE_INLINE static inline
@@ -202,6 +204,16 @@ template <typename Element> DEVICE_INLINE float emulated_element(uint32_t pair, 
 
     return is_f16<Element> ? __half2float(emulated_bits<__half>(bits))
                            : emulated_bits<float>((uint32_t)bits << 16);
+}
+
+DEVICE_INLINE void stmatrix_x4(uint32_t address, const uint32_t r[4])
+{
+    const uint32_t lane = emulated_lane();
+    const emulated_lane_data *lanes = emulated_exchange({ { address }, {} });
+
+    for (int i = 0; i < 4; i++)
+        memcpy(emulated_aligned<char>(lanes[8 * i + lane / 4].a[0], 16) + lane % 4 * 4, &r[i], 4);
+    emulated_exchange_end();
 }
 
 /* Element (row, k) of A, as the fragments of a warp; see mma.cuh. */
@@ -430,6 +442,102 @@ template <typename Element> DEVICE_INLINE void wgmma_values(float (*c)[4], uint3
     });
 }
 
+/* ---- products of 8 bits --------------------------------------------------------------------- */
+
+DEVICE_INLINE uint32_t pack_f8(float x0, float x1, float x2, float x3)
+{
+    const float x[4] = { x0, x1, x2, x3 };
+    uint32_t packed = 0;
+
+    for (int i = 0; i < 4; i++)
+        packed |= (uint32_t)__nv_cvt_float_to_fp8(x[i], __NV_SATFINITE, __NV_E4M3) << 8 * i;
+    return packed;
+}
+
+/* Number of a code of f8_e4m3. */
+DEVICE_INLINE float emulated_f8(uint32_t code)
+{
+    struct table {
+        float number[256];
+
+        table(void)
+        {
+            for (int i = 0; i < 256; i++)
+                number[i] = __half2float(emulated_bits<__half>(
+                    (uint16_t)__nv_cvt_fp8_to_halfraw((uint8_t)i, __NV_E4M3).x));
+        }
+    };
+    static const table of_codes;
+
+    return of_codes.number[code];
+}
+
+DEVICE_INLINE void unpack_f8(float x[4], uint32_t packed)
+{
+    for (int i = 0; i < 4; i++)
+        x[i] = emulated_f8(packed >> 8 * i & 0xff);
+}
+
+/* Byte `k` of row `row` behind a descriptor's address, in rows of `bytes` with as wide a swizzle.
+ */
+DEVICE_INLINE float emulated_f8_operand(uint32_t descriptor, uint32_t bytes, int row, int k)
+{
+    const uint32_t at = ((descriptor & 0x3fff) << 4) + (uint32_t)row * bytes + (uint32_t)k;
+
+    return emulated_f8(*(uint8_t *)emulated_at(at ^ (at >> 7 & (bytes == 128 ? 7 : 3)) << 4));
+}
+
+template <int ROW>
+DEVICE_INLINE void wgmma_f8_scores(float (*c)[4], uint32_t q, uint32_t k, int add)
+{
+    const int lane = (int)emulated_lane(), warp = (int)(emulated_thread() / 32 % 4);
+
+    emulated_queues_of_thread().products.open.push_back([=] {
+        for (int h = 0; h < 2; h++) {
+            float a[32];
+
+            for (int e = 0; e < 32; e++)
+                a[e] = emulated_f8_operand(q, ROW, 16 * warp + lane / 4 + 8 * h, e);
+            for (int n = 0; n < 16; n++)
+                for (int i = 0; i < 2; i++) {
+                    double sum = add ? c[n][2 * h + i] : 0;
+
+                    for (int e = 0; e < 32; e++)
+                        sum +=
+                            (double)a[e] * emulated_f8_operand(k, ROW, 8 * n + lane % 4 * 2 + i, e);
+                    c[n][2 * h + i] = (float)sum;
+                }
+        }
+    });
+}
+
+DEVICE_INLINE void wgmma_f8_values(float (*c)[4], const uint32_t p[4], uint32_t v, int add)
+{
+    const int lane = (int)emulated_lane();
+
+    emulated_queues_of_thread().products.open.push_back([=] {
+        const emulated_lane_data *lanes = emulated_exchange({ { p[0], p[1], p[2], p[3] }, {} });
+
+        for (int h = 0; h < 2; h++) {
+            float a[32]; /* of row lane / 4 + 8 h */
+
+            for (int k = 0; k < 32; k++)
+                a[k] = emulated_f8(
+                    lanes[lane / 4 * 4 + k % 16 / 4].a[k / 16 * 2 + h] >> 8 * (k % 4) & 0xff);
+            for (int n = 0; n < 8; n++)
+                for (int i = 0; i < 2; i++) {
+                    double sum = add ? c[n][2 * h + i] : 0;
+
+                    for (int k = 0; k < 32; k++)
+                        sum +=
+                            (double)a[k] * emulated_f8_operand(v, 128, 8 * n + lane % 4 * 2 + i, k);
+                    c[n][2 * h + i] = (float)sum;
+                }
+        }
+        emulated_exchange_end();
+    });
+}
+
 /* ---- copies of boxes ------------------------------------------------------------------------ */
 
 DEVICE_INLINE void prefetch_map(const CUtensorMap *map)
@@ -452,7 +560,7 @@ DEVICE_INLINE void emulated_copy_box(uint32_t dst, const CUtensorMap *map, uint3
                     const uint64_t i[4] = { (uint64_t)at[0] + x, (uint64_t)at[1] + y,
                                             (uint64_t)at[2] + z, (uint64_t)at[3] + w };
                     const uint32_t to = dst + row * t->box[0] * t->element + x * t->element;
-                    char *out = emulated_at(to ^ (to >> 7 & 7) << 4);
+                    char *out = emulated_at(to ^ (to >> 7 & (t->swizzle == 128 ? 7 : 3)) << 4);
                     const char *from = t->base + i[0] * t->element;
                     bool inside = i[0] < t->size[0];
 

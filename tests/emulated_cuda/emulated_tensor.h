@@ -13,6 +13,7 @@ typedef struct emulated_tensor {
     uint64_t stride[4]; /* bytes; [0] is not used */
     uint32_t box[4];
     uint32_t element; /* bytes */
+    uint32_t swizzle; /* bytes: 64 or 128, of a row of a box, too */
 } emulated_tensor;
 
 static inline const emulated_tensor *emulated_tensor_of(const CUtensorMap *map)

@@ -463,11 +463,17 @@ static CUresult CUDAAPI encode_tiled(CUtensorMap *ret, CUtensorMapDataType type,
 
     (void)promotion;
     (void)fill;
-    if ((type != CU_TENSOR_MAP_DATA_TYPE_FLOAT16 && type != CU_TENSOR_MAP_DATA_TYPE_BFLOAT16) ||
-        interleave != CU_TENSOR_MAP_INTERLEAVE_NONE || swizzle != CU_TENSOR_MAP_SWIZZLE_128B ||
-        rank < 1 || rank > 4 || (uintptr_t)base % 16 || box[0] * 2 > 128)
+    t.element =
+        type == CU_TENSOR_MAP_DATA_TYPE_UINT8                                                 ? 1
+        : type == CU_TENSOR_MAP_DATA_TYPE_FLOAT16 || type == CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 ? 2
+                                                                                              : 0;
+    t.swizzle = swizzle == CU_TENSOR_MAP_SWIZZLE_128B  ? 128
+                : swizzle == CU_TENSOR_MAP_SWIZZLE_64B ? 64
+                                                       : 0;
+    /* rows shorter than the swizzle are not emulated */
+    if (!t.element || !t.swizzle || interleave != CU_TENSOR_MAP_INTERLEAVE_NONE || rank < 1 ||
+        rank > 4 || (uintptr_t)base % 16 || box[0] * t.element != t.swizzle)
         return CUDA_ERROR_INVALID_VALUE;
-    t.element = 2;
     for (cuuint32_t i = 0; i < rank; i++) {
         if (!size[i] || size[i] > (cuuint64_t)1 << 32 || !box[i] || box[i] > 256 || step[i] != 1)
             return CUDA_ERROR_INVALID_VALUE;

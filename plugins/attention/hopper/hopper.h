@@ -22,6 +22,21 @@ enum {
     HOPPER_PANEL = 64, /* elements that one copy takes of a row: 128 bytes, one swizzle span */
 };
 
+/* Of prefill_f8.cu. */
+enum {
+    HOPPER_F8_WARPGROUPS = 2, /* consumers */
+    HOPPER_F8_STAGES = 2,     /* of keys, of values, of transposed values and of scales */
+    /* 2: queries are the sum of two numbers of f8, which takes half as many products again and
+     * leaves the weights' rounding as the only error of note */
+    HOPPER_F8_QUERY_TERMS = 1,
+    /* Groups of 8 tokens of a key tile, an even number, that a consumer weighs before it waits for
+     * the last product of the tile before */
+    HOPPER_F8_WAIT = 8,
+    HOPPER_F8_PRODUCER_REGISTERS = 40,
+    HOPPER_F8_CONSUMER_REGISTERS = 232,
+    HOPPER_F8_MAX_SHIFT = 90, /* of weights' exponents: sums of 2^31 of them are finite */
+};
+
 /* Consumer warpgroups, 64 rows each. */
 #define HOPPER_WARPGROUPS(head_dim) ((head_dim) == 64 ? 3 : 2)
 
@@ -43,30 +58,49 @@ typedef struct hopper_call {
     int32_t n_seqs;
     int32_t n_kv_heads;
     int32_t group;
-    int32_t window;  /* 0: all */
-    int32_t n_tiles; /* upper bound: (n_seqs + floor(n_tokens group / rows)) n_kv_heads */
-    float scale;     /* scale log2(e) > 0, for exp2 */
+    int32_t window;    /* 0: all */
+    int32_t is_causal; /* 0: rows see later tokens too */
+    int32_t n_tiles;   /* upper bound: (n_seqs + floor(n_tokens group / rows)) n_kv_heads */
+    float scale;       /* scale log2(e) > 0, for exp2 */
+    /* Of keys and values of 8 bits; those of cg_kv_view */
+    const float *k_scale;
+    const float *v_scale;
+    int64_t scale_block_stride;
+    int64_t scale_head_stride;
+    int64_t scale_token_stride;
 } hopper_call;
 
 /** Returns the prefill kernel for a head size (64 or 128) and an element type (f16, else bf16).
  * Images for architectures other than sm_90a hold a stub of at most 32 threads. */
 const void *hopper_get_prefill_kernel(int head_dim, int f16);
 
-static inline int hopper_rows(int head_dim)
+/** The same over keys and values of f8_e4m3; f16: of q and out. */
+const void *hopper_get_prefill_f8_kernel(int head_dim, int f16);
+
+static inline int hopper_warpgroups(int head_dim, int f8)
 {
-    return 64 * HOPPER_WARPGROUPS(head_dim);
+    return f8 ? HOPPER_F8_WARPGROUPS : HOPPER_WARPGROUPS(head_dim);
 }
 
-static inline int hopper_threads(int head_dim)
+static inline int hopper_rows(int head_dim, int f8)
 {
-    return 128 * (HOPPER_WARPGROUPS(head_dim) + 1);
+    return 64 * hopper_warpgroups(head_dim, f8);
 }
 
-/** Bytes of dynamic shared memory: queries, results, stages of keys and of values; barriers and
- * the row tile. */
-static inline int hopper_smem(int head_dim)
+static inline int hopper_threads(int head_dim, int f8)
 {
-    return (2 * hopper_rows(head_dim) + HOPPER_STAGES * 2 * HOPPER_KEYS) * head_dim * 2 + 256;
+    return 128 * (hopper_warpgroups(head_dim, f8) + 1);
+}
+
+/** Bytes of dynamic shared memory: queries, results, stages of keys and of values; over f8 also
+ * queries of 8 bits and transposed values; barriers. */
+static inline int hopper_smem(int head_dim, int f8)
+{
+    const int rows = hopper_rows(head_dim, f8);
+    const int stages = f8 ? HOPPER_F8_QUERY_TERMS * rows + HOPPER_F8_STAGES * 3 * HOPPER_KEYS
+                          : HOPPER_STAGES * 2 * HOPPER_KEYS * 2;
+
+    return (2 * rows * 2 + stages) * head_dim + 256;
 }
 
 #ifdef __cplusplus

@@ -21,9 +21,11 @@ cg_status hopper_check_problem(const cg_host *host, const cg_attention_problem *
     if (p->compute_capability != 90)
         return host->fail(err, CG_ERR_UNSUPPORTED, "compute capability %d.%d, wanted 9.0",
                           p->compute_capability / 10, p->compute_capability % 10);
-    if ((p->dtype != CG_BF16 && p->dtype != CG_F16) || p->dtype != p->kv_dtype)
+    if ((p->dtype != CG_BF16 && p->dtype != CG_F16) ||
+        (p->dtype != p->kv_dtype && p->kv_dtype != CG_F8_E4M3))
         return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "q of %s and cache of %s, wanted bf16 or f16 for both",
+                          "q of %s and cache of %s, wanted bf16 or f16 for both, or a cache of "
+                          "f8_e4m3",
                           cg_dtype_name(p->dtype), cg_dtype_name(p->kv_dtype));
     if (p->paged && p->block_tokens % 16)
         return host->fail(err, CG_ERR_UNSUPPORTED, "pages of %d tokens, wanted a multiple of 16",
@@ -98,10 +100,14 @@ cg_status hopper_describe(const cg_host *host, hopper_encode_fn encode, cg_dtype
                           cg_error *err)
 {
     static const cuuint32_t step[] = { 1, 1, 1, 1 };
-    const CUtensorMapDataType type =
-        dtype == CG_F16 ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16 : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16;
+    const CUtensorMapDataType type = dtype == CG_F8_E4M3 ? CU_TENSOR_MAP_DATA_TYPE_UINT8
+                                     : dtype == CG_F16   ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16
+                                                         : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16;
+    const CUtensorMapSwizzle swizzle = box[0] * cg_dtype_size(dtype) == 128
+                                           ? CU_TENSOR_MAP_SWIZZLE_128B
+                                           : CU_TENSOR_MAP_SWIZZLE_64B;
     CUresult code = encode(ret_map, type, n, (void *)(uintptr_t)base, size, stride, box, step,
-                           CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+                           CU_TENSOR_MAP_INTERLEAVE_NONE, swizzle,
                            CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
 
     if (code != CUDA_SUCCESS)

@@ -33,7 +33,8 @@ cg_status hopper_configure_kernel(const cg_host *host, const void *kernel, int t
 cg_status hopper_find_encode(const cg_host *host, hopper_encode_fn *ret_encode, cg_error *err);
 
 /**
- * Describes a tensor of the problem's type of q to the copy engine.
+ * Describes a tensor of bf16, f16 or f8_e4m3 to the copy engine. Rows of a box have 128 or 64
+ * bytes, and the swizzle of as many.
  *
  * @param n       dimensions
  * @param size    [n] elements of each dimension, innermost first

@@ -2,7 +2,8 @@
 /*
  * hopper: attention for compute capability 9.0. Selects the host code of latent attention
  * (latent.c) or the one of all other problems, which is here: it describes queries, keys and values
- * of a call to the copy engine and launches the kernel of prefill.cu.
+ * of a call to the copy engine and launches the kernel of prefill.cu or, over f8_e4m3, of
+ * prefill_f8.cu.
  */
 #include <string.h>
 
@@ -22,6 +23,7 @@ typedef struct hopper_plan {
     hopper_encode_fn encode;
     int32_t multiprocessors;
     int32_t rows;        /* of a row tile */
+    int is_f8;           /* keys and values of 8 bits */
     uint32_t *next_tile; /* device memory */
 } hopper_plan;
 
@@ -65,6 +67,7 @@ static void destroy_prefill(void *self)
 static cg_status plan_prefill(const cg_host *host, const cg_attention_problem *p, void **ret_plan,
                               cg_error *err)
 {
+    const int f8 = p->kv_dtype == CG_F8_E4M3, f16 = p->dtype == CG_F16;
     hopper_plan *plan;
     cg_status st;
 
@@ -76,12 +79,14 @@ static cg_status plan_prefill(const cg_host *host, const cg_attention_problem *p
         .ops = &prefill_ops,
         .host = host,
         .problem = cg_attention_keep_problem(p),
-        .kernel = hopper_get_prefill_kernel(p->head_dim, p->dtype == CG_F16),
-        .rows = hopper_rows(p->head_dim),
+        .kernel = f8 ? hopper_get_prefill_f8_kernel(p->head_dim, f16)
+                     : hopper_get_prefill_kernel(p->head_dim, f16),
+        .rows = hopper_rows(p->head_dim, f8),
+        .is_f8 = f8,
     };
     CG_TRY_GOTO(st,
-                hopper_configure_kernel(host, plan->kernel, hopper_threads(p->head_dim),
-                                        hopper_smem(p->head_dim), err),
+                hopper_configure_kernel(host, plan->kernel, hopper_threads(p->head_dim, f8),
+                                        hopper_smem(p->head_dim, f8), err),
                 out);
     CG_TRY_GOTO(st, hopper_find_encode(host, &plan->encode, err), out);
     CG_TRY_GOTO(st, attention_count_multiprocessors(host, "hopper", &plan->multiprocessors, err),
@@ -124,10 +129,11 @@ static cg_status describe_cache(const hopper_plan *plan, const cg_kv_view *kv, c
                                 (cuuint64_t)p->n_kv_heads, INT32_MAX };
     const cuuint64_t stride[] = { (cuuint64_t)kv->token_stride, (cuuint64_t)kv->head_stride,
                                   (cuuint64_t)kv->block_stride };
-    const cuuint32_t box[] = { HOPPER_PANEL, (cuuint32_t)box_tokens, 1, 1 };
+    const cuuint32_t elements = plan->is_f8 ? (cuuint32_t)p->head_dim : HOPPER_PANEL;
+    const cuuint32_t box[] = { elements, (cuuint32_t)box_tokens, 1, 1 };
 
-    return hopper_describe(plan->host, plan->encode, p->dtype, base, 4, size, stride, box, ret_map,
-                           err);
+    return hopper_describe(plan->host, plan->encode, p->kv_dtype, base, 4, size, stride, box,
+                           ret_map, err);
 }
 
 static cg_status run_prefill(void *self, const cg_attention_args *a, cg_error *err)
@@ -157,18 +163,27 @@ static cg_status run_prefill(void *self, const cg_attention_args *a, cg_error *e
     call.n_kv_heads = p->n_kv_heads;
     call.group = p->n_heads / p->n_kv_heads;
     call.window = p->window;
+    call.is_causal = p->mask == CG_MASK_CAUSAL;
     call.n_tiles =
         (int32_t)((a->n_seqs + (int64_t)a->n_tokens * call.group / plan->rows) * p->n_kv_heads);
     call.scale = hopper_exp2_scale(p->scale);
+    if (plan->is_f8) {
+        call.k_scale = a->kv->k_scale;
+        call.v_scale = a->kv->v_scale;
+        call.scale_block_stride = a->kv->scale_block_stride;
+        call.scale_head_stride = a->kv->scale_head_stride;
+        call.scale_token_stride = a->kv->scale_token_stride;
+    }
     CG_TRY(describe_queries(plan, a, &call.q, err));
     CG_TRY(describe_cache(plan, a->kv, a->kv->k, call.box_tokens, &call.k, err));
     CG_TRY(describe_cache(plan, a->kv, a->kv->v, call.box_tokens, &call.v, err));
     grid.x =
         (unsigned)(call.n_tiles < plan->multiprocessors ? call.n_tiles : plan->multiprocessors);
-    block.x = (unsigned)hopper_threads(p->head_dim);
+    block.x = (unsigned)hopper_threads(p->head_dim, plan->is_f8);
     return CUDA_CHECK(plan->host,
                       cudaLaunchKernel(plan->kernel, grid, block, params,
-                                       (size_t)hopper_smem(p->head_dim), (cudaStream_t)a->stream),
+                                       (size_t)hopper_smem(p->head_dim, plan->is_f8),
+                                       (cudaStream_t)a->stream),
                       err);
 }
 
@@ -184,6 +199,21 @@ static const cg_attention_ops *ops_of_problem(const cg_attention_problem *p)
     return cg_attention_uses(p, CG_ATTENTION_VALUE_SIZE) ? &hopper_latent_ops : &prefill_ops;
 }
 
+/* Refuses features that no kernel has together. */
+static cg_status check_features(const cg_host *host, const cg_attention_problem *p, cg_error *err)
+{
+    CG_TRY(cg_attention_check_problem(host, p, err));
+    if (cg_attention_uses(p, CG_ATTENTION_KV_SCALES) && p->kv_dtype != CG_F8_E4M3)
+        return host->fail(err, CG_ERR_UNSUPPORTED, "scales of a cache of %s, wanted f8_e4m3",
+                          cg_dtype_name(p->kv_dtype));
+    if (cg_attention_uses(p, CG_ATTENTION_VALUE_SIZE) &&
+        cg_attention_uses(p, CG_ATTENTION_NO_MASK | CG_ATTENTION_KV_SCALES))
+        return host->fail(err, CG_ERR_UNSUPPORTED,
+                          "a size of values together with no mask or with scales, wanted one of "
+                          "the two");
+    return CG_OK;
+}
+
 static const cg_attention_ops *ops_of_plan(const void *plan)
 {
     return *(const cg_attention_ops *const *)plan;
@@ -191,14 +221,14 @@ static const cg_attention_ops *ops_of_plan(const void *plan)
 
 static cg_status supports(const cg_host *host, const cg_attention_problem *p, cg_error *err)
 {
-    CG_TRY(cg_attention_check_problem(host, p, err));
+    CG_TRY(check_features(host, p, err));
     return ops_of_problem(p)->supports(host, p, err);
 }
 
 static cg_status create_plan(const cg_host *host, const cg_attention_problem *p, void **ret_plan,
                              cg_error *err)
 {
-    CG_TRY(cg_attention_check_problem(host, p, err));
+    CG_TRY(check_features(host, p, err));
     return ops_of_problem(p)->plan(host, p, ret_plan, err);
 }
 
@@ -226,7 +256,7 @@ static const cg_attention_ops ops = {
     .workspace_size = workspace_size,
     .run = run,
     .destroy = destroy,
-    .features = CG_ATTENTION_VALUE_SIZE,
+    .features = CG_ATTENTION_VALUE_SIZE | CG_ATTENTION_NO_MASK | CG_ATTENTION_KV_SCALES,
 };
 
 static const cg_plugin plugin = {

@@ -23,254 +23,23 @@
  *
  * Sources: Shah et al. 2024, "FlashAttention-3", section 3.
  */
-#include "../common/sequence_of_tile.cuh"
-#include "../common/warpgroup_tile.cuh"
-#include "hopper.h"
-#include "tma.cuh"
+#include "producer.cuh"
 #include "weights.cuh"
 
 #if HAS_WGMMA
 
-template <int DIM> struct hopper_shape {
-    static constexpr int GROUPS = HOPPER_WARPGROUPS(DIM);
+template <int HEAD_DIM> struct hopper_shape {
+    static constexpr int DIM = HEAD_DIM, GROUPS = HOPPER_WARPGROUPS(DIM), OTHERS = 0;
     static constexpr int ROWS = 64 * GROUPS, CONSUMERS = 128 * GROUPS;
     static constexpr int KEYS = HOPPER_KEYS, NN = KEYS / 8;
     static constexpr int KK = DIM / 16; /* steps of 16 elements */
-    static constexpr int PANELS = DIM / HOPPER_PANEL;
+    static constexpr int PANELS = DIM / HOPPER_PANEL, ROW_ELEMENTS = HOPPER_PANEL, ROW = 128;
     static constexpr int PANEL = KEYS * 128, Q_PANEL = ROWS * 128; /* bytes */
     static constexpr int TILE = PANELS * PANEL, Q = PANELS * Q_PANEL;
     static constexpr int STAGES = HOPPER_STAGES;
-    static constexpr int VECTORS = DIM / 8; /* 16-byte vectors of a row */
     static constexpr int PRODUCER_REGISTERS = DIM == 64 ? 32 : 40;
     static constexpr int CONSUMER_REGISTERS = DIM == 64 ? 160 : 232;
 };
-
-/* A row tile: rows [row0, row0 + rows) of one sequence and key/value head. rows < 0: no more. */
-struct hopper_tile {
-    int32_t head, slot;
-    int32_t token0; /* the sequence's first query token */
-    int32_t row0, rows;
-    int32_t pos0;       /* position of that token */
-    int32_t kv_len;     /* of the sequence */
-    int32_t lo;         /* first token that some row sees */
-    int32_t first, end; /* key tiles [first, end) that some row sees */
-};
-
-/* Addresses in shared memory. */
-template <int DIM> struct hopper_layout {
-    using S = hopper_shape<DIM>;
-    uint32_t q, out, k, v; /* k, v: [STAGES] */
-    uint32_t q_full, q_empty;
-    uint32_t tile_full, tile_empty;            /* [2] */
-    uint32_t k_full, k_empty, v_full, v_empty; /* [STAGES] */
-
-    __device__ __forceinline__ explicit hopper_layout(uint32_t begin)
-        : q(begin), out(q + S::Q), k(out + S::Q), v(k + S::STAGES * S::TILE),
-          q_full(v + S::STAGES * S::TILE), q_empty(q_full + 8), tile_full(q_full + 16),
-          tile_empty(q_full + 32), k_full(q_full + 48), k_empty(k_full + 8 * S::STAGES),
-          v_full(k_empty + 8 * S::STAGES), v_empty(v_full + 8 * S::STAGES)
-    {
-    }
-};
-
-template <int DIM> DEVICE_INLINE void create_barriers(const hopper_layout<DIM> &m)
-{
-    using S = hopper_shape<DIM>;
-    constexpr int WARPS = S::CONSUMERS / 32;
-
-    if (threadIdx.x == 0) {
-        phase_barrier_create(m.q_full, 1);
-        phase_barrier_create(m.q_empty, WARPS);
-        for (int i = 0; i < 2; i++) {
-            phase_barrier_create(m.tile_full + i * 8, 1);
-            phase_barrier_create(m.tile_empty + i * 8, WARPS);
-        }
-        for (int i = 0; i < S::STAGES; i++) {
-            phase_barrier_create(m.k_full + i * 8, 1);
-            phase_barrier_create(m.v_full + i * 8, 1);
-            phase_barrier_create(m.k_empty + i * 8, WARPS);
-            phase_barrier_create(m.v_empty + i * 8, WARPS);
-        }
-        share_phase_barriers();
-    }
-    __syncthreads();
-}
-
-/* Stage and parity of the n-th use of a ring. */
-template <int STAGES> struct hopper_ring {
-    uint32_t n = 0;
-
-    __device__ __forceinline__ int stage(void) const
-    {
-        return n % STAGES;
-    }
-    __device__ __forceinline__ uint32_t parity(void) const
-    {
-        return n / STAGES & 1;
-    }
-};
-
-/* ---- producer ------------------------------------------------------------------------------- */
-
-/*
- * Row tile `index`. Sequence i owns floor(q_start[i + 1] g / ROWS) - floor(q_start[i] g / ROWS) + 1
- * numbers per head, never fewer than it has tiles. The numbers of a head follow one another, so
- * that thread blocks read the same keys at a time; the last tile, which sees most keys, comes
- * first. Returns whether there is such a tile.
- */
-template <int DIM>
-DEVICE_INLINE bool find_tile(const hopper_call *c, int index, int lane, hopper_tile *t)
-{
-    using S = hopper_shape<DIM>;
-    const int seq = sequence_of_tile(c, S::ROWS, 1, lane, index / c->n_kv_heads);
-    const int token0 = __ldg(c->q_start + seq), token_end = __ldg(c->q_start + seq + 1);
-    const int begin = token0 * c->group / S::ROWS + seq; /* numbers before it, per head */
-    const int owned = token_end * c->group / S::ROWS + seq + 1 - begin;
-    const int local = index - begin * c->n_kv_heads;
-    const int tokens = token_end - token0, rows = tokens * c->group;
-    const int n_tiles = (rows + S::ROWS - 1) / S::ROWS;
-    const int tile = local % owned;
-
-    t->head = local / owned;
-    if (tile >= n_tiles || t->head >= c->n_kv_heads)
-        return false;
-    t->slot = __ldg(c->slot + seq);
-    t->kv_len = __ldg(c->kv_len + seq);
-    t->token0 = token0;
-    t->row0 = (n_tiles - 1 - tile) * S::ROWS;
-    t->rows = min(S::ROWS, rows - t->row0);
-    t->pos0 = t->kv_len - tokens;
-
-    const int pos_lo = t->pos0 + t->row0 / c->group;
-    const int pos_hi = t->pos0 + (t->row0 + t->rows - 1) / c->group;
-
-    t->lo = c->window ? max(0, pos_lo - c->window + 1) : 0;
-    t->first = t->lo / S::KEYS;
-    t->end = pos_hi / S::KEYS + 1;
-    return true;
-}
-
-/* Queues the copies of key tile j to dst; the lanes of the warp share them. `full` completes. */
-template <int DIM>
-DEVICE_INLINE void copy_tile(const hopper_call *c, const CUtensorMap *map, const hopper_tile *t,
-                             int j, uint32_t dst, uint32_t full, int lane)
-{
-    using S = hopper_shape<DIM>;
-    const int boxes = S::KEYS / c->box_tokens;
-
-    if (lane == 0)
-        phase_expect(full, S::TILE);
-    __syncwarp();
-#pragma unroll 1
-    for (int i = lane; i < boxes * S::PANELS; i += 32) {
-        const int panel = i / boxes, box = i - panel * boxes;
-        int token = j * S::KEYS + box * c->box_tokens, block = t->slot;
-
-        if (c->page_table) {
-            /* The entry of a page without a token that is read may be any number. Its box is copied
-             * from behind a block: zeros. */
-            const bool is_read = token + c->box_tokens > t->lo && token < t->kv_len;
-
-            block = is_read ? __ldg(c->page_table + (int64_t)t->slot * c->table_stride +
-                                    token / c->block_tokens)
-                            : 0;
-            token = is_read ? token % c->block_tokens : c->block_tokens;
-        }
-        copy_box(dst + panel * S::PANEL + box * c->box_tokens * 128, map, full,
-                 panel * HOPPER_PANEL, token, t->head, block);
-    }
-}
-
-/* Copies queries, keys and values of the row tiles in the order of their use: Q, K of the last key
- * tile, K of the one before, V of the last ... */
-template <int DIM>
-DEVICE_INLINE void produce(const hopper_call *c, const hopper_layout<DIM> &m,
-                           hopper_tile *shared_tiles, int lane)
-{
-    using S = hopper_shape<DIM>;
-    hopper_ring<S::STAGES> k, v;
-    hopper_ring<2> tiles; /* handed to the consumers */
-    hopper_ring<1> q;
-
-    for (;;) {
-        uint32_t index = 0;
-        hopper_tile t;
-
-        if (lane == 0)
-            index = atomicAdd(c->next_tile, 1u);
-        index = __shfl_sync(FULL_WARP, index, 0);
-        if (index >= (uint32_t)c->n_tiles) {
-            /* every thread block takes one number too many: the last one resets the counter */
-            if (lane == 0 && index == (uint32_t)c->n_tiles + gridDim.x - 1)
-                *c->next_tile = 0;
-            t.rows = -1;
-        } else if (!find_tile<DIM>(c, (int)index, lane, &t)) {
-            continue;
-        }
-        /* stages that have never been used count as empty */
-        phase_wait(m.tile_empty + tiles.stage() * 8, tiles.parity() ^ 1);
-        if (lane == 0) {
-            shared_tiles[tiles.stage()] = t;
-            phase_arrive(m.tile_full + tiles.stage() * 8);
-        }
-        if (t.rows < 0)
-            return;
-        tiles.n++;
-        phase_wait(m.q_empty, q.parity() ^ 1);
-        q.n++;
-        if (lane == 0) {
-            phase_expect(m.q_full, S::Q);
-            for (int i = 0; i < S::PANELS; i++)
-                copy_box(m.q + i * S::Q_PANEL, &c->q, m.q_full, i * HOPPER_PANEL, t.head * c->group,
-                         t.token0 + t.row0 / c->group);
-        }
-#pragma unroll 1
-        for (int j = t.end - 1; j >= t.first - 1; j--) {
-            if (j >= t.first) {
-                phase_wait(m.k_empty + k.stage() * 8, k.parity() ^ 1);
-                copy_tile<DIM>(c, &c->k, &t, j, m.k + k.stage() * S::TILE, m.k_full + k.stage() * 8,
-                               lane);
-                k.n++;
-            }
-            if (j + 1 < t.end) {
-                phase_wait(m.v_empty + v.stage() * 8, v.parity() ^ 1);
-                copy_tile<DIM>(c, &c->v, &t, j + 1, m.v + v.stage() * S::TILE,
-                               m.v_full + v.stage() * 8, lane);
-                v.n++;
-            }
-        }
-    }
-}
-
-/* ---- consumers ------------------------------------------------------------------------------ */
-
-/* Named barriers: 0 is __syncthreads(). */
-enum { CONSUMER_BARRIER = 1, TURN_BARRIER = 2 /* and following, of each consumer warpgroup */ };
-
-/* Waits until the previous warpgroup has queued its products. */
-DEVICE_INLINE void wait_for_turn(int warpgroup)
-{
-    barrier_wait(TURN_BARRIER + warpgroup, 256);
-}
-
-template <int GROUPS> DEVICE_INLINE void pass_turn(int warpgroup)
-{
-    barrier_arrive(TURN_BARRIER + (warpgroup + 1 == GROUPS ? 0 : warpgroup + 1), 256);
-}
-
-/* What a warp knows of its 16 rows, of which the lane holds rows g and g + 8. */
-struct warp_rows {
-    int32_t lo, hi; /* positions of the first row and the last */
-    int32_t pos[2]; /* of the lane's rows */
-};
-
-/* Masks both rows; token: position of the score in p[0][0]. */
-template <int NN>
-DEVICE_INLINE void mask_tile(float (*p)[4], const warp_rows *w, int token, int window)
-{
-    mask_scores(p, NN, 0, token, w->pos[0], window);
-    mask_scores(p, NN, 1, token, w->pos[1], window);
-}
 
 /* Sets the values of the stage at v from token row `from` on to zero. All consumers call it. */
 template <int DIM> DEVICE_INLINE void clear_values(uint32_t v, int from)
@@ -289,44 +58,30 @@ template <int DIM> DEVICE_INLINE void clear_values(uint32_t v, int from)
 }
 
 /* Stores the warp's rows of out, through its part of shared memory at `staging`. */
-template <int DIM, typename Element>
+template <typename S, typename Element>
 DEVICE_INLINE void store_out(const hopper_call *c, const volatile hopper_tile *tile,
                              const softmax soft[2], const float (*acc)[4], uint32_t staging,
                              int warp_row, int lane)
 {
-    using S = hopper_shape<DIM>;
-    constexpr int ROWS_PER_PASS = 32 / S::VECTORS;
-    const int g = lane / 4, t = lane % 4, vector = lane % S::VECTORS;
-    const int warp_rows = tile->rows - warp_row; /* may be negative */
-    char *out = c->out + (int64_t)tile->head * c->group * (DIM * 2) + vector * 16;
+    const int g = lane / 4, t = lane % 4;
 
 #pragma unroll
     for (int h = 0; h < 2; h++) {
         const float inverse = __fdiv_rn(1.0f, row_sum(soft[h].sum));
 
-        /* Vector n of row r of a panel is stored as vector n ^ (r & 7): no bank conflicts. */
+        /* of copy_out(): no bank conflicts */
 #pragma unroll
-        for (int n = 0; n < DIM / 8; n++)
+        for (int n = 0; n < S::DIM / 8; n++)
             store_4B(staging + n / 8 * S::Q_PANEL + (8 * h + g) * 128 + ((n % 8 ^ g) << 4) + t * 4,
                      pack_out<Element>(acc[n][2 * h], acc[n][2 * h + 1], inverse));
     }
     __syncwarp();
-#pragma unroll
-    for (int i = 0; i < 16 / ROWS_PER_PASS; i++) {
-        const int r = lane / S::VECTORS + i * ROWS_PER_PASS;
-        const int row = tile->row0 + warp_row + r, token = row / c->group;
-        uint32_t x[4];
-
-        load_16B(x, staging + vector / 8 * S::Q_PANEL + r * 128 + (((vector ^ r) & 7) << 4));
-        if (r < warp_rows)
-            *(uint4 *)(out + (tile->token0 + token) * c->out_stride +
-                       (row - token * c->group) * (DIM * 2)) = make_uint4(x[0], x[1], x[2], x[3]);
-    }
+    copy_out<S>(c, tile, staging, warp_row, lane);
     __syncwarp();
 }
 
 template <int DIM, typename Element>
-DEVICE_INLINE void consume(const hopper_call *c, const hopper_layout<DIM> &m,
+DEVICE_INLINE void consume(const hopper_call *c, const hopper_layout<hopper_shape<DIM>> &m,
                            const volatile hopper_tile *shared_tiles, int warp, int lane)
 {
     using S = hopper_shape<DIM>;
@@ -353,11 +108,9 @@ DEVICE_INLINE void consume(const hopper_call *c, const hopper_layout<DIM> &m,
 
         if (tile->rows < 0)
             return;
-        w.lo = pos0 + row / c->group;
-        w.hi = pos0 + (row + 15) / c->group;
+        w = find_rows(c, pos0, kv_len, row, g);
 #pragma unroll
         for (int h = 0; h < 2; h++) {
-            w.pos[h] = pos0 + (row + 8 * h + g) / c->group;
             soft[h].max = -CUDART_INF_F;
             soft[h].sum = 0;
         }
@@ -379,7 +132,7 @@ DEVICE_INLINE void consume(const hopper_call *c, const hopper_layout<DIM> &m,
         registers_settle(p, NN);
         release(m.k_empty + k.stage() * 8, lane);
         k.n++;
-        mask_tile<NN>(p, &w, j * KEYS + 2 * t, c->window);
+        mask_tile<NN>(p, &w, j * KEYS + 2 * t);
         update_softmax<NN>(p, soft, factor, c->scale);
         pack_tile<NN, Element>(weights, p);
         if (kv_len < (j + 1) * KEYS) {
@@ -400,8 +153,8 @@ DEVICE_INLINE void consume(const hopper_call *c, const hopper_layout<DIM> &m,
             wgmma_wait<1>();
             registers_settle(p, NN);
             release(m.k_empty + k.stage() * 8, lane);
-            if ((j + 1) * KEYS > w.lo + 1 || (c->window && j * KEYS <= w.hi - c->window))
-                mask_tile<NN>(p, &w, j * KEYS + 2 * t, c->window);
+            if (is_masked(&w, j * KEYS, KEYS))
+                mask_tile<NN>(p, &w, j * KEYS + 2 * t);
             update_softmax<NN>(p, soft, factor, c->scale);
             registers_settle(p, NN);
             keep_before_wait(c->n_seqs);
@@ -424,7 +177,7 @@ DEVICE_INLINE void consume(const hopper_call *c, const hopper_layout<DIM> &m,
         registers_settle(acc, DIM / 8);
         release(m.v_empty + v.stage() * 8, lane);
         v.n++;
-        store_out<DIM, Element>(c, tile, soft, acc, m.out + warp_row * 128, warp_row, lane);
+        store_out<S, Element>(c, tile, soft, acc, m.out + warp_row * 128, warp_row, lane);
         release(m.tile_empty + tiles.stage() * 8, lane);
         tiles.n++;
     }
@@ -439,13 +192,18 @@ __global__ void __launch_bounds__(hopper_shape<DIM>::CONSUMERS + 128, 1)
     __shared__ hopper_tile tiles[2];
     const int lane = threadIdx.x % 32;
     const int warp = __shfl_sync(FULL_WARP, threadIdx.x / 32, 0);
-    const hopper_layout<DIM> m(shared_address(shared));
+    const uint32_t begin = shared_address(shared);
+    const hopper_layout<S> m(begin, begin + 2 * S::Q + 2 * S::STAGES * S::TILE);
 
-    create_barriers(m);
+    if (threadIdx.x == 0) {
+        create_barriers(m, S::CONSUMERS / 32);
+        share_phase_barriers();
+    }
+    __syncthreads();
     if (warp >= S::CONSUMERS / 32) {
         registers_shrink<S::PRODUCER_REGISTERS>();
         if (warp == S::CONSUMERS / 32)
-            produce<DIM>(&c, m, tiles, lane);
+            produce<S>(&c, m, tiles, lane);
     } else {
         registers_grow<S::CONSUMER_REGISTERS>();
         consume<DIM, Element>(&c, m, tiles, warp, lane);
