@@ -18,6 +18,7 @@ typedef struct latent_plan {
     const cg_attention_ops *ops; /* first: launch.h */
     const cg_host *host;
     cg_attention_problem problem;
+    const void *kernel;
     hopper_encode_fn encode;
     int32_t tile_heads, tile_tokens, head_tiles; /* latent.h */
     int32_t n_teams;
@@ -83,6 +84,7 @@ static cg_status create_plan(const cg_host *host, const cg_attention_problem *p,
         .is_whole = (p->flags & CG_ATTENTION_BATCH_INVARIANT) != 0,
     };
     plan->tile_tokens = LATENT_ROWS / plan->tile_heads;
+    plan->kernel = latent_get_decode_kernel(plan->head_tiles > 1, p->dtype == CG_F16);
     CG_TRY_GOTO(st, attention_count_multiprocessors(host, "hopper", &multiprocessors, err), out);
     plan->n_teams = multiprocessors / plan->head_tiles;
     if (plan->n_teams < 1) {
@@ -91,9 +93,7 @@ static cg_status create_plan(const cg_host *host, const cg_attention_problem *p,
                         multiprocessors * LATENT_ROWS, multiprocessors);
         goto out;
     }
-    CG_TRY_GOTO(st,
-                hopper_configure_kernel(host, latent_get_decode_kernel(p->dtype == CG_F16),
-                                        LATENT_THREADS, latent_smem(), err),
+    CG_TRY_GOTO(st, hopper_configure_kernel(host, plan->kernel, LATENT_THREADS, latent_smem(), err),
                 out);
     CG_TRY_GOTO(st, hopper_find_encode(host, &plan->encode, err), out);
     *ret_plan = plan;
@@ -186,7 +186,6 @@ static cg_status run(void *self, const cg_attention_args *a, cg_error *err)
 {
     latent_plan *plan = self;
     const cg_attention_problem *p = &plan->problem;
-    const int f16 = p->dtype == CG_F16;
     const unsigned blocks = (unsigned)(plan->n_teams * plan->head_tiles);
     latent_call call;
 
@@ -219,11 +218,11 @@ static cg_status run(void *self, const cg_attention_args *a, cg_error *err)
     }
     CG_TRY(describe_queries(plan, a, &call.q, err));
     CG_TRY(describe_view(plan, a->kv, &call, err));
-    CG_TRY(launch(plan, latent_get_decode_kernel(f16), (dim3) { blocks, 1, 1 }, LATENT_THREADS,
-                  latent_smem(), &call, a->stream, err));
+    CG_TRY(launch(plan, plan->kernel, (dim3) { blocks, 1, 1 }, LATENT_THREADS, latent_smem(), &call,
+                  a->stream, err));
     if (plan->is_whole)
         return CG_OK;
-    return launch(plan, latent_get_merge_kernel(f16),
+    return launch(plan, latent_get_merge_kernel(p->dtype == CG_F16),
                   (dim3) { LATENT_ROWS / (LATENT_MERGE_THREADS / 32), blocks, 1 },
                   LATENT_MERGE_THREADS, 0, &call, a->stream, err);
 }

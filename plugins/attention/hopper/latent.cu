@@ -372,6 +372,11 @@ DEVICE_INLINE void produce(const latent_call *c, const latent_layout &m, latent_
                            int lane)
 {
     const int team = blockIdx.x / c->head_tiles, head_tile = blockIdx.x % c->head_tiles;
+    if (lane == 0) {
+        prefetch_map(&c->q);
+        prefetch_map(&c->k);
+    }
+
     latent_range r = find_range(c, team, lane);
     latent_ring ring = { c->is_separate, 0 };
     latent_part p;
@@ -553,17 +558,16 @@ DEVICE_INLINE void store_part(const latent_call *c, const latent_part *p, const 
     }
 }
 
-template <typename Element>
+template <int AHEAD, typename Element>
 DEVICE_INLINE void consume(const latent_call *c, const latent_layout &m,
                            const latent_part *shared_parts, int warp, int lane)
 {
-    constexpr int AHEAD = LATENT_AHEAD;
     const int head_tile = blockIdx.x % c->head_tiles, warpgroup = warp / 4;
     const int warp_row = warp % 4 * 16, row = warp_row + lane / 4, t = lane % 4;
     latent_ring ring = { c->is_separate, 0 };
 
     for (uint32_t n_parts = 0;; n_parts++) {
-        float p[NN][4], acc[HALF / 8][4], factor[2];
+        float p[NN][4], acc[HALF / 8][4], factor[2], offset[2];
         uint32_t weights[NN / 2][4];
         softmax soft[2];
         int pos[2];
@@ -621,17 +625,26 @@ DEVICE_INLINE void consume(const latent_call *c, const latent_layout &m,
                     mask_scores(p, NN, 0, j * LATENT_KEYS + 2 * t, pos[0], c->window);
                     mask_scores(p, NN, 1, j * LATENT_KEYS + 2 * t, pos[1], c->window);
                 }
-                update_softmax<NN>(p, soft, factor, c->scale);
-                pack_tile<NN, Element>(weights, p);
-                scale_if_needed(acc, factor);
+                update_max<NN>(p, soft, factor, offset, c->scale);
 
                 const uint32_t values = wait_for_values(m, ring, &part, j, warpgroup);
+                float sum[2] = { 0, 0 };
 
-                wgmma_begin();
+                /* the product of half of the weights runs while the others are computed */
+                scale_if_needed(acc, factor);
 #pragma unroll
-                for (int n = 0; n < NN / 2; n++)
-                    wgmma_values<HALF, Element>(acc, weights[n], values + (n * 2048 >> 4));
-                wgmma_commit();
+                for (int i = 0; i < 2; i++) {
+                    compute_weights<NN / 2>(p + i * NN / 2, sum, offset, c->scale);
+                    pack_tile<NN / 2, Element>(weights + i * NN / 4, p + i * NN / 2);
+                    wgmma_begin();
+#pragma unroll
+                    for (int n = i * NN / 4; n < (i + 1) * NN / 4; n++)
+                        wgmma_values<HALF, Element>(acc, weights[n], values + (n * 2048 >> 4));
+                    wgmma_commit();
+                }
+#pragma unroll
+                for (int h = 0; h < 2; h++)
+                    soft[h].sum = __fmaf_rn(soft[h].sum, factor[h], sum[h]);
                 share_weights(m, weights, soft, factor, warpgroup, row, lane);
             } else {
                 if (j + 1 < end)
@@ -664,7 +677,7 @@ DEVICE_INLINE void consume(const latent_call *c, const latent_layout &m,
     }
 }
 
-template <typename Element>
+template <int AHEAD, typename Element>
 __global__ void __launch_bounds__(LATENT_THREADS, 1)
     latent_decode_kernel(const __grid_constant__ latent_call c)
 {
@@ -681,7 +694,7 @@ __global__ void __launch_bounds__(LATENT_THREADS, 1)
             produce(&c, m, parts, lane);
     } else {
         registers_grow<CONSUMER_REGISTERS>();
-        consume<Element>(&c, m, parts, warp, lane);
+        consume<AHEAD, Element>(&c, m, parts, warp, lane);
     }
 }
 
@@ -689,7 +702,7 @@ __global__ void __launch_bounds__(LATENT_THREADS, 1)
 
 /* Images for other architectures hold this stub. The host recognises it by its maximum block size.
  */
-template <typename Element>
+template <int AHEAD, typename Element>
 __global__ void __launch_bounds__(32) latent_decode_kernel(const __grid_constant__ latent_call c)
 {
 }
@@ -746,10 +759,14 @@ __global__ void __launch_bounds__(LATENT_MERGE_THREADS)
                        pack_out<Element>(x[4 * k + 2], x[4 * k + 3], inverse));
 }
 
-extern "C" const void *latent_get_decode_kernel(int f16)
+extern "C" const void *latent_get_decode_kernel(int is_shared, int f16)
 {
-    return f16 ? (const void *)latent_decode_kernel<__half>
-               : (const void *)latent_decode_kernel<__nv_bfloat16>;
+    constexpr int ALONE = LATENT_AHEAD, SHARED = LATENT_AHEAD_SHARED;
+
+    return is_shared ? (f16 ? (const void *)latent_decode_kernel<SHARED, __half>
+                            : (const void *)latent_decode_kernel<SHARED, __nv_bfloat16>)
+                     : (f16 ? (const void *)latent_decode_kernel<ALONE, __half>
+                            : (const void *)latent_decode_kernel<ALONE, __nv_bfloat16>);
 }
 
 extern "C" const void *latent_get_merge_kernel(int f16)

@@ -36,10 +36,12 @@ enum {
     LATENT_MERGE_THREADS = 128, /* a warp per row */
 
     /* What may be tuned. */
-    LATENT_AHEAD = 0, /* panels of the next key tile's scores that are queued before the product of
-                         this tile's weights and values: 0 to 9 */
-    LATENT_START = 2, /* time to start and end a row tile, in key tiles */
-    LATENT_LEAST = 4, /* key tiles of a part, unless the row tile has fewer */
+    /* Panels of the next key tile's scores that are queued before the product of this one's weights
+     * and values, 0 to 9. They fill the pauses of the products, but wait for keys: */
+    LATENT_AHEAD = 0,        /* for teams of one thread block, for which memory is the limit */
+    LATENT_AHEAD_SHARED = 3, /* for larger ones, whose products are */
+    LATENT_START = 2,        /* time to start and end a row tile, in key tiles */
+    LATENT_LEAST = 4,        /* key tiles of a part, unless the row tile has fewer */
 };
 
 /** A token group whose key tiles several teams divide. */
@@ -81,12 +83,13 @@ typedef struct latent_call {
 } latent_call;
 
 /**
- * Returns a kernel for an element type (f16, else bf16). Their only parameter is a latent_call.
+ * Returns a kernel for an element type (f16, else bf16), and teams of several thread blocks
+ * (is_shared) or of one. Their only parameter is a latent_call.
  *
  * Decode: grid n_teams * head_tiles; images for architectures other than sm_90a hold a stub of at
  * most 32 threads. Merge, which follows it unless is_whole: grid (64 / 4, n_teams * head_tiles).
  */
-const void *latent_get_decode_kernel(int f16);
+const void *latent_get_decode_kernel(int is_shared, int f16);
 const void *latent_get_merge_kernel(int f16);
 
 /** Bytes of dynamic shared memory: queries, stages of keys, weights; then what warps give each

@@ -5,13 +5,14 @@
 
 #include "../common/softmax.cuh"
 
-/* Replaces the scores of 8 NN tokens by weights. factor: of older sums. */
+/* Updates the maxima for the scores of 8 NN tokens. factor: of older sums; offset: of exponents. */
 template <int NN>
-DEVICE_INLINE void update_softmax(float (*p)[4], softmax soft[2], float factor[2], float scale)
+DEVICE_INLINE void update_max(const float (*p)[4], softmax soft[2], float factor[2],
+                              float offset[2], float scale)
 {
 #pragma unroll
     for (int h = 0; h < 2; h++) {
-        float max = fmaxf(p[0][2 * h], p[0][2 * h + 1]), offset, sum = 0;
+        float max = fmaxf(p[0][2 * h], p[0][2 * h + 1]);
 
 #pragma unroll
         for (int i = 1; i < NN; i++)
@@ -19,16 +20,36 @@ DEVICE_INLINE void update_softmax(float (*p)[4], softmax soft[2], float factor[2
         max = fmaxf(soft[h].max, row_max(max));
         factor[h] = softmax_factor(soft[h].max, max, scale);
         soft[h].max = max;
-        offset = softmax_offset(max, scale);
+        offset[h] = softmax_offset(max, scale);
+    }
+}
+
+/* Replaces the scores of 8 NN tokens by weights and adds these to `sum`. */
+template <int NN>
+DEVICE_INLINE void compute_weights(float (*p)[4], float sum[2], const float offset[2], float scale)
+{
+#pragma unroll
+    for (int h = 0; h < 2; h++)
 #pragma unroll
         for (int i = 0; i < NN; i++)
 #pragma unroll
             for (int e = 0; e < 2; e++) {
-                p[i][2 * h + e] = exp2_fast(__fmaf_rn(p[i][2 * h + e], scale, -offset));
-                sum = __fadd_rn(sum, p[i][2 * h + e]);
+                p[i][2 * h + e] = exp2_fast(__fmaf_rn(p[i][2 * h + e], scale, -offset[h]));
+                sum[h] = __fadd_rn(sum[h], p[i][2 * h + e]);
             }
-        soft[h].sum = __fmaf_rn(soft[h].sum, factor[h], sum);
-    }
+}
+
+/* Replaces the scores of 8 NN tokens by weights. factor: of older sums. */
+template <int NN>
+DEVICE_INLINE void update_softmax(float (*p)[4], softmax soft[2], float factor[2], float scale)
+{
+    float offset[2], sum[2] = { 0, 0 };
+
+    update_max<NN>(p, soft, factor, offset, scale);
+    compute_weights<NN>(p, sum, offset, scale);
+#pragma unroll
+    for (int h = 0; h < 2; h++)
+        soft[h].sum = __fmaf_rn(soft[h].sum, factor[h], sum[h]);
 }
 
 /* Makes the accumulators of NN groups of 8 elements relative to the new maximum. */
