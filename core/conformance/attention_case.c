@@ -89,6 +89,23 @@ float *attention_case_kv(const attention_case *ac, int32_t values, int32_t seq, 
     return (values ? ac->v : ac->k) + kv_index(ac, values, seq, pos, head);
 }
 
+/*
+ * A scale of a case with wide scales: 0, or by which the largest number of the type becomes a power
+ * of two. That is at most 1 for keys, so scores are moderate. For values it is of any size, but in
+ * one case within a factor of 2^20: an f16 for the product of weight and scale holds no more.
+ */
+static float wide_scale(const attention_case *ac, int32_t values, uint64_t h)
+{
+    int32_t largest = ac->problem.kv_dtype == CG_F8_E5M2   ? 16
+                      : ac->problem.kv_dtype == CG_F8_E4M3 ? 9
+                                                           : 7;
+    int32_t of_case = (int32_t)(ac->scale_seed % 80) - 3;
+
+    return h >> 32 & 7 ? ldexpf(1, -largest - (values ? of_case + (int32_t)((h >> 35) % 20)
+                                                      : (int32_t)((h >> 35) % 40)))
+                       : 0;
+}
+
 /* Powers of two, so that a product with a stored number is exact. */
 float attention_case_scale(const attention_case *ac, int32_t values, int32_t seq, int32_t pos,
                            int32_t head)
@@ -98,11 +115,15 @@ float attention_case_scale(const attention_case *ac, int32_t values, int32_t seq
 
     if (!ac->is_scaled[values])
         return 1;
+    if (ac->nan_scale[seq] == pos + 1)
+        return NAN;
     block = owner_of(ac, seq, pos) * (ac->problem.max_kv_len + 1) + pos / ac->block_tokens;
     h = (h ^ (uint64_t)(ac->scale_axes & CASE_SCALE_BLOCK ? block : 0)) * 0x9e3779b97f4a7c15u;
     h = (h ^ (uint64_t)(ac->scale_axes & CASE_SCALE_TOKEN ? pos % ac->block_tokens : 0)) *
         0xbf58476d1ce4e5b9u;
     h = (h ^ (uint64_t)(ac->scale_axes & CASE_SCALE_HEAD ? head : 0)) * 0x94d049bb133111ebu;
+    if (ac->has_wide_scales)
+        return wide_scale(ac, values, h);
     return ldexpf(1, (int)(h >> 32 & 7) - 6 - (ac->problem.kv_dtype == CG_I8 ? 5 : 0));
 }
 
@@ -335,6 +356,33 @@ void attention_case_refill(test_recorder *rec, attention_case *ac)
             for (size_t i = 0; i < n; i++)
                 x[i] = random_stored(rec, ac->problem.kv_dtype);
         }
+}
+
+/* A finite number of a type of 8 bits. */
+static float random_code(test_recorder *rec, cg_dtype t)
+{
+    float x;
+
+    do {
+        char code[sizeof(float)] = { (char)random_in(rec, 0, 255) }; /* room for any type */
+
+        x = element_load(code, t);
+    } while (!isfinite(x));
+    return x;
+}
+
+void attention_case_fill_codes(test_recorder *rec, attention_case *ac)
+{
+    for (int32_t s = 0; s < ac->n_seqs; s++)
+        for (int32_t values = 0; values < 2; values++) {
+            float *x = attention_case_kv(ac, values, s, 0, 0);
+            size_t n = kv_index(ac, values, 0, ac->kv_len[s], 0);
+
+            for (size_t i = 0; i < n; i++)
+                x[i] = random_code(rec, ac->problem.kv_dtype);
+        }
+    ac->has_wide_scales = ac->is_scaled[0] = ac->is_scaled[1] = 1;
+    ac->scale_axes = CASE_SCALE_BLOCK | CASE_SCALE_HEAD | CASE_SCALE_TOKEN;
 }
 
 int attention_case_fill(test_recorder *rec, attention_case *ac)

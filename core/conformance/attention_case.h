@@ -67,10 +67,12 @@ typedef struct attention_case {
     int32_t is_divisible; /* rows attend to the same tokens however they are divided into calls */
     uint32_t *tree;       /* [rows, tree_words] */
     int32_t tree_words;
-    int32_t values_in_keys; /* values are the first elements of keys, in the same memory */
-    int32_t is_scaled[2];   /* keys, values */
-    int32_t scale_axes;     /* CASE_SCALE_* */
-    int32_t block_tokens;   /* of the memory */
+    int32_t values_in_keys;  /* values are the first elements of keys, in the same memory */
+    int32_t is_scaled[2];    /* keys, values */
+    int32_t scale_axes;      /* CASE_SCALE_* */
+    int32_t has_wide_scales; /* some are 0, all others of any size */
+    int32_t nan_scale[CASE_MAX_SEQS]; /* 1 + token whose scales are NaN; 0: none */
+    int32_t block_tokens;             /* of the memory */
     uint64_t scale_seed;
     /* Of shared prefixes, by sequence: the group's first sequence, which has the data of the first
      * prefix_len tokens; 0: none */
@@ -97,6 +99,8 @@ int32_t case_random_rows(test_recorder *rec, int32_t len);
 int attention_case_fill(test_recorder *rec, attention_case *ac);
 /** Draws other keys and values. */
 void attention_case_refill(test_recorder *rec, attention_case *ac);
+/** Draws keys and values of all finite numbers of a type of 8 bits, and wide scales of all axes. */
+void attention_case_fill_codes(test_recorder *rec, attention_case *ac);
 void attention_case_destroy(attention_case *ac);
 /** Lets neighbouring sequences share whole pages of tokens that precede their rows. */
 void attention_case_share(test_recorder *rec, attention_case *ac, int32_t page);

@@ -97,6 +97,19 @@ static inline T emulated_shuffle_xor(emulated_place place, unsigned mask, T x, i
     return emulated_shuffle_of(place, mask, x, from < (lane & ~(w - 1)) + w ? from : lane);
 }
 
+/** For all lanes of a warp: the result of others would be that of a part of the warp. */
+template <typename T> static inline T __reduce_max_sync(unsigned mask, T x)
+{
+    if (mask != 0xffffffffu)
+        emulated_fail("__reduce_max_sync() of a part of a warp");
+    for (int step = 16; step; step /= 2) {
+        T other = __shfl_xor_sync(mask, x, step);
+
+        x = x > other ? x : other;
+    }
+    return x;
+}
+
 /* ---- atomic operations: a thread is not interrupted between two waits ------------------------ */
 
 template <typename T, typename Operation>

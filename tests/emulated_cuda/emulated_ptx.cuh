@@ -32,6 +32,11 @@
 #define DEVICE_INLINE static inline
 #define FULL_WARP     0xffffffffu
 
+template <typename T> DEVICE_INLINE void keep_in_registers(T &x)
+{
+    (void)x;
+}
+
 template <typename Element> constexpr bool is_f16 = std::is_same<Element, __half>::value;
 
 /* ---- shared memory -------------------------------------------------------------------------- */
@@ -64,6 +69,11 @@ DEVICE_INLINE uint32_t load_4B(uint32_t address)
 DEVICE_INLINE void store_4B(uint32_t address, uint32_t x)
 {
     *emulated_aligned<uint32_t>(address, 4) = x;
+}
+
+DEVICE_INLINE float2 load_8B(uint32_t address)
+{
+    return *emulated_aligned<float2>(address, 8);
 }
 
 DEVICE_INLINE void load_16B(uint32_t x[4], uint32_t address)
@@ -124,18 +134,35 @@ DEVICE_INLINE emulated_queues &emulated_queues_of_thread(void)
     return q;
 }
 
-DEVICE_INLINE void cp_async_16B(uint32_t dst, const char *src, bool valid)
+/* n <= size bytes, and zeros behind them. */
+DEVICE_INLINE void emulated_copy(uint32_t dst, const char *src, uint32_t n, uint32_t size)
 {
-    char *to = emulated_aligned<char>(dst, 16);
+    char *to = emulated_aligned<char>(dst, size);
 
-    if (valid && (uintptr_t)src % 16)
+    if (n > size)
+        emulated_fail("a copy of more bytes than it has");
+    if (n && (uintptr_t)src % size)
         emulated_fail("a misaligned source of cp.async");
     emulated_queues_of_thread().copies.open.push_back([=] {
-        if (valid)
-            memcpy(to, src, 16);
-        else
-            memset(to, 0, 16);
+        memset(to, 0, size);
+        if (n)
+            memcpy(to, src, n);
     });
+}
+
+DEVICE_INLINE void cp_async_up_to_16B(uint32_t dst, const char *src, int n)
+{
+    emulated_copy(dst, src, (uint32_t)n, 16);
+}
+
+DEVICE_INLINE void cp_async_16B(uint32_t dst, const char *src, bool valid)
+{
+    emulated_copy(dst, src, valid ? 16 : 0, 16);
+}
+
+DEVICE_INLINE void cp_async_4B(uint32_t dst, const char *src, bool valid)
+{
+    emulated_copy(dst, src, valid ? 4 : 0, 4);
 }
 
 DEVICE_INLINE void cp_async_commit(void)
@@ -197,6 +224,22 @@ DEVICE_INLINE void ldmatrix_x4_trans(uint32_t r[4], uint32_t address)
     emulated_exchange_end();
 }
 
+DEVICE_INLINE uint32_t transpose_8x8(uint32_t x)
+{
+    const uint32_t lane = emulated_lane();
+    const emulated_lane_data *lanes = emulated_exchange({ { x }, {} });
+    uint32_t y = 0;
+
+    for (uint32_t e = 0; e < 2;
+         e++) { /* element e of a pair: row 2 (lane % 4) + e, column lane / 4 */
+        const uint32_t row = lane % 4 * 2 + e, column = lane / 4;
+
+        y |= (lanes[row * 4 + column / 2].a[0] >> column % 2 * 16 & 0xffff) << 16 * e;
+    }
+    emulated_exchange_end();
+    return y;
+}
+
 /* Element e of 0..1 of a pair. */
 template <typename Element> DEVICE_INLINE float emulated_element(uint32_t pair, int e)
 {
@@ -247,6 +290,20 @@ template <typename Element> DEVICE_INLINE uint32_t pack(float lo, float hi)
         return emulated_bits<uint32_t>(__floats2half2_rn(lo, hi));
     else
         return emulated_bits<uint32_t>(__floats2bfloat162_rn(lo, hi));
+}
+
+DEVICE_INLINE uint32_t f16x2_of_e4m3x2(uint16_t x)
+{
+    const __half2_raw pair = __nv_cvt_fp8x2_to_halfraw2(x, __NV_E4M3);
+
+    return pair.x | (uint32_t)pair.y << 16;
+}
+
+DEVICE_INLINE uint32_t subtract_f16x2(uint32_t x, uint32_t y)
+{
+    return emulated_bits<uint32_t>(
+        __floats2half2_rn(emulated_element<__half>(x, 0) - emulated_element<__half>(y, 0),
+                          emulated_element<__half>(x, 1) - emulated_element<__half>(y, 1)));
 }
 
 template <typename Element> DEVICE_INLINE float unpack(uint32_t x)

@@ -246,16 +246,19 @@ START_TEST(cuda_problems_are_refused_with_the_reason)
         cg_attention_problem p;
         const char *text;
     } bad[] = {
-        { good,
-          "q of f32 and cache of f32, wanted bf16 or f16 for both on CUDA; eager supports f32" },
-        { good,
-          "q of bf16 and cache of f16, wanted bf16 or f16 for both on CUDA; eager supports f32" },
+        { good, "q of f32 and cache of f32, wanted bf16 or f16 for q and the same type, or one of "
+                "8 bits, for the cache on CUDA; eager serves others" },
+        { good, "q of bf16 and cache of f16, wanted bf16 or f16 for q and the same type, or one of "
+                "8 bits, for the cache on CUDA; eager serves others" },
         { good, "head size 112, wanted 32, 56, 64, 80, 96, 128, 192 or 256 on CUDA; eager serves "
                 "others" },
         { good, "pages of 24 tokens, wanted a multiple of 16 on CUDA" },
         { good,
           "1073741824 query tokens of 16 heads over 1024 cached tokens: too many for one launch" },
         { good, "values of another size: not supported on cuda" },
+        { good, "scales for a cache of bf16, wanted f8_e4m3, f8_e5m2 or i8 on CUDA" },
+        { good,
+          "head size 48, wanted 32, 56, 64, 80, 96, 128, 192 or 256 on CUDA; eager serves others" },
     };
     const cg_plugin *attention = NULL;
     cg_error err = CG_ERROR_INIT;
@@ -268,6 +271,9 @@ START_TEST(cuda_problems_are_refused_with_the_reason)
     bad[3].p.block_tokens = 24;
     bad[4].p.max_tokens = 1 << 30;
     bad[5].p.features = CG_ATTENTION_VALUE_SIZE;
+    bad[6].p.features = bad[7].p.features = CG_ATTENTION_KV_SCALES;
+    bad[7].p.kv_dtype = CG_F8_E4M3;
+    bad[7].p.head_dim = 48;
     cg_plugin_host_init(&host, NULL, NULL, NULL, 0);
     ck_assert_int_eq(cg_registry_create(&host.host, &r, &err), CG_OK);
     ck_assert_int_eq(cg_registry_add_dir(r, built_plugin_dir(), &err), CG_OK);

@@ -5,12 +5,25 @@
 
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
+#include <cuda_fp8.h>
 #include <stdint.h>
 #include <type_traits>
 
 #define DEVICE_INLINE static __device__ __forceinline__
 
 #define FULL_WARP 0xffffffffu
+
+/* Keeps x in registers: the compiler cannot compute it again where it is used, as in each iteration
+ * of a loop. */
+DEVICE_INLINE void keep_in_registers(uint32_t &x)
+{
+    asm volatile("" : "+r"(x));
+}
+
+DEVICE_INLINE void keep_in_registers(const char *&x)
+{
+    asm volatile("" : "+l"(x));
+}
 
 template <typename Element> constexpr bool is_f16 = std::is_same<Element, __half>::value;
 
@@ -19,14 +32,26 @@ DEVICE_INLINE uint32_t shared_address(const void *p)
     return (uint32_t)__cvta_generic_to_shared(p);
 }
 
-/* Copies 16 bytes from global to shared memory asynchronously; !valid: writes zeros, reads
- * nothing. */
-DEVICE_INLINE void cp_async_16B(uint32_t dst, const char *src, bool valid)
+/* Copies n <= 16 bytes from global to shared memory asynchronously, and writes zeros behind them to
+ * 16 bytes. Both addresses are multiples of 16; 0 bytes: reads nothing. */
+DEVICE_INLINE void cp_async_up_to_16B(uint32_t dst, const char *src, int n)
 {
-    int n = valid ? 16 : 0;
-
     asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;" ::"r"(dst), "l"(src),
                  "r"(n)
+                 : "memory");
+}
+
+/* Copies 16 bytes; !valid: writes zeros, reads nothing. */
+DEVICE_INLINE void cp_async_16B(uint32_t dst, const char *src, bool valid)
+{
+    cp_async_up_to_16B(dst, src, valid ? 16 : 0);
+}
+
+/* The same for 4 bytes. */
+DEVICE_INLINE void cp_async_4B(uint32_t dst, const char *src, bool valid)
+{
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(dst), "l"(src),
+                 "r"(valid ? 4 : 0)
                  : "memory");
 }
 
@@ -48,6 +73,17 @@ DEVICE_INLINE uint32_t load_4B(uint32_t address)
     uint32_t x;
 
     asm volatile("ld.shared.u32 %0, [%1];" : "=r"(x) : "r"(address) : "memory");
+    return x;
+}
+
+DEVICE_INLINE float2 load_8B(uint32_t address)
+{
+    float2 x;
+
+    asm volatile("ld.shared.v2.f32 {%0, %1}, [%2];"
+                 : "=f"(x.x), "=f"(x.y)
+                 : "r"(address)
+                 : "memory");
     return x;
 }
 
@@ -87,6 +123,16 @@ DEVICE_INLINE void ldmatrix_x4_trans(uint32_t r[4], uint32_t address)
                  : "memory");
 }
 
+/* Transposes 8 x 8 elements of 16 bits: lane 4 i + t gives elements 2t and 2t + 1 of row i, and
+ * gets those of column i. */
+DEVICE_INLINE uint32_t transpose_8x8(uint32_t x)
+{
+    uint32_t y;
+
+    asm volatile("movmatrix.sync.aligned.m8n8.trans.b16 %0, %1;" : "=r"(y) : "r"(x));
+    return y;
+}
+
 /* c += a b; f32 accumulators */
 template <typename Element>
 DEVICE_INLINE void mma(float c[4], const uint32_t a[4], uint32_t b0, uint32_t b1)
@@ -113,6 +159,23 @@ template <typename Element> DEVICE_INLINE uint32_t pack(float lo, float hi)
     else
         asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(x) : "f"(hi), "f"(lo));
     return x;
+}
+
+/* Two f16, of two f8_e4m3. */
+DEVICE_INLINE uint32_t f16x2_of_e4m3x2(uint16_t x)
+{
+    const __half2_raw pair = __nv_cvt_fp8x2_to_halfraw2(x, __NV_E4M3);
+
+    return pair.x | (uint32_t)pair.y << 16;
+}
+
+/* x - y of two pairs of f16. */
+DEVICE_INLINE uint32_t subtract_f16x2(uint32_t x, uint32_t y)
+{
+    uint32_t z;
+
+    asm("sub.f16x2 %0, %1, %2;" : "=r"(z) : "r"(x), "r"(y));
+    return z;
 }
 
 /* The element in the lower 16 bits. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * flash on CUDA, host code: selects the kernel and its grid, and checks arguments without reading
- * device memory. The kernels are in decode.cu, prefill.cu and prefill90.cu; flash_cuda.h defines
- * the terms.
+ * device memory. The kernels are in decode.cu, decode8.cu, prefill.cu and prefill90.cu;
+ * flash_cuda.h defines the terms.
  */
 #include <math.h>
 #include <string.h>
@@ -55,15 +55,25 @@ static int64_t max_row_tiles(const cuda_plan *plan, int32_t n_seqs, int32_t n_to
     return n_seqs + (int64_t)n_tokens * plan->group / plan->tile_rows;
 }
 
+static int is_of_8_bits(const cg_attention_problem *p)
+{
+    return cg_dtype_size(p->kv_dtype) == 1;
+}
+
 static cg_status supports(const cg_host *host, const cg_attention_problem *p, cg_error *err)
 {
     int64_t rows = (int64_t)p->max_tokens * (p->n_heads / p->n_kv_heads);
 
-    if ((p->dtype != CG_BF16 && p->dtype != CG_F16) || p->dtype != p->kv_dtype)
+    if ((p->dtype != CG_BF16 && p->dtype != CG_F16) ||
+        (p->dtype != p->kv_dtype && !is_of_8_bits(p)))
         return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "q of %s and cache of %s, wanted bf16 or f16 for both on CUDA; eager "
-                          "supports f32",
+                          "q of %s and cache of %s, wanted bf16 or f16 for q and the same type, or "
+                          "one of 8 bits, for the cache on CUDA; eager serves others",
                           cg_dtype_name(p->dtype), cg_dtype_name(p->kv_dtype));
+    if (cg_attention_uses(p, CG_ATTENTION_KV_SCALES) && !is_of_8_bits(p))
+        return host->fail(err, CG_ERR_UNSUPPORTED,
+                          "scales for a cache of %s, wanted f8_e4m3, f8_e5m2 or i8 on CUDA",
+                          cg_dtype_name(p->kv_dtype));
     if (!flash_get_decode_kernel(p->head_dim, 0, 0))
         return host->fail(
             err, CG_ERR_UNSUPPORTED,
@@ -141,13 +151,23 @@ static cg_status allocate_finished(cuda_plan *plan, cg_error *err)
     return attention_alloc_zeros(plan->host, "flash", bytes, &plan->finished, err);
 }
 
+/* Selects decode, over a cache of 8 bits decode8, by the rows of a sequence and key/value head. */
 static void select_decode(cuda_plan *plan)
 {
     const cg_attention_problem *p = &plan->problem;
+    int64_t rows = (int64_t)divide_up(p->max_tokens, p->max_seqs) * plan->group;
 
+    plan->threads = FLASH_DECODE_WARPS * 32;
+    if (is_of_8_bits(p)) {
+        flash_decode8_variant variant = flash_select_decode8(p->head_dim, p->kv_dtype, rows);
+
+        plan->kernel = variant.kernel;
+        plan->tile_rows = variant.tile_rows;
+        plan->smem = (size_t)variant.smem;
+        return;
+    }
     plan->kernel = flash_get_decode_kernel(p->head_dim, p->dtype == CG_F16, p->paged);
     plan->tile_rows = FLASH_DECODE_ROWS;
-    plan->threads = FLASH_DECODE_WARPS * 32;
     plan->smem = (size_t)flash_decode_smem(p->head_dim);
 }
 
@@ -198,7 +218,7 @@ static cg_status create_plan(const cg_host *host, const cg_attention_problem *p,
 {
     /* BATCH_INVARIANT: the bits of one kernel, whatever the bounds of the plan. */
     const int is_prefill = (p->head_dim == 64 || p->head_dim == 128) &&
-                           !(p->flags & CG_ATTENTION_BATCH_INVARIANT) &&
+                           !(p->flags & CG_ATTENTION_BATCH_INVARIANT) && !is_of_8_bits(p) &&
                            p->max_tokens / PREFILL_TOKENS >= p->max_seqs;
     int multiprocessors = 0;
     cg_status st;
@@ -251,6 +271,23 @@ static int is_aligned(const void *p)
     return (uintptr_t)p % ALIGNMENT == 0;
 }
 
+/* The kernel copies scales as words of 4 bytes. `kv`: of at least ABI 1.2. */
+static cg_status check_scales(const cg_host *host, const cg_kv_view *kv, cg_error *err)
+{
+    const int64_t word = sizeof(float);
+
+    if ((uintptr_t)kv->k_scale % sizeof(float) || (uintptr_t)kv->v_scale % sizeof(float) ||
+        kv->scale_block_stride % word || kv->scale_head_stride % word ||
+        kv->scale_token_stride % word)
+        return host->fail(err, CG_ERR_MISMATCH,
+                          "scales of keys at %p, of values at %p, strides of %lld, %lld and %lld "
+                          "bytes: wanted multiples of %d",
+                          (const void *)kv->k_scale, (const void *)kv->v_scale,
+                          (long long)kv->scale_block_stride, (long long)kv->scale_head_stride,
+                          (long long)kv->scale_token_stride, (int)word);
+    return CG_OK;
+}
+
 /* Checks a call without reading device memory. */
 static cg_status check_args(const cuda_plan *plan, const cg_attention_args *a, cg_error *err)
 {
@@ -282,7 +319,7 @@ static cg_status check_args(const cuda_plan *plan, const cg_attention_args *a, c
                           "multiples of %d",
                           a->kv->k, a->kv->v, (long long)a->kv->block_stride,
                           (long long)a->kv->head_stride, (long long)a->kv->token_stride, ALIGNMENT);
-    return CG_OK;
+    return is_of_8_bits(p) ? check_scales(host, a->kv, err) : CG_OK;
 }
 
 static cg_status run(void *self, const cg_attention_args *a, cg_error *err)
@@ -329,6 +366,14 @@ static cg_status run(void *self, const cg_attention_args *a, cg_error *err)
                                : NULL,
         .finished = plan->finished,
     };
+    if (is_of_8_bits(p)) {
+        call.k_scale = a->kv->k_scale;
+        call.v_scale = a->kv->v_scale;
+        call.scale_page_stride = a->kv->scale_block_stride;
+        call.scale_head_stride = a->kv->scale_head_stride;
+        call.scale_token_stride = a->kv->scale_token_stride;
+        call.q_is_f16 = p->dtype == CG_F16;
+    }
     grid.x = (unsigned)(max_row_tiles(plan, a->n_seqs, a->n_tokens) * p->n_kv_heads);
     grid.y = (unsigned)plan->n_splits;
     block.x = plan->threads;
@@ -346,4 +391,5 @@ const cg_attention_ops flash_cuda_ops = {
     .workspace_size = workspace_size,
     .run = run,
     .destroy = destroy,
+    .features = CG_ATTENTION_KV_SCALES,
 };

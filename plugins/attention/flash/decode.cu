@@ -20,10 +20,8 @@
  *
  * Sources: Dao et al. 2022, algorithm 1 (tiling); Dao et al. 2023, "Flash-Decoding" (splits).
  */
-#include "flash_cuda.h"
+#include "decode.cuh"
 #include "../common/mma.cuh"
-#include "row_tile.cuh"
-#include "../common/softmax.cuh"
 
 /*
  * Sizes of the kernel for one head size.
@@ -290,108 +288,6 @@ DEVICE_INLINE void store_warp_result(softmax soft[2], const float (*acc)[4], flo
     }
 }
 
-/* Merged partial results of a row; max is the maximum of all before the first is added. */
-typedef struct merged_row {
-    float max;
-    float sum;
-    float x; /* two neighbouring elements of the accumulator */
-    float y;
-} merged_row;
-
-/* Adds a partial result: its maximum and sum, and two elements of its accumulator. */
-DEVICE_INLINE void merge(merged_row *m, float2 max_sum, float2 xy, float scale)
-{
-    float factor = softmax_factor(max_sum.x, m->max, scale);
-
-    m->sum = __fmaf_rn(factor, max_sum.y, m->sum);
-    m->x = __fmaf_rn(factor, xy.x, m->x);
-    m->y = __fmaf_rn(factor, xy.y, m->y);
-}
-
-template <typename Element> DEVICE_INLINE void store_out(const merged_row *m, char *out)
-{
-    *(uint32_t *)out = pack_out<Element>(m->x, m->y, __fdiv_rn(1.0f, m->sum));
-}
-
-/*
- * Returns whether this thread block is the last of its row tile and head to finish, the same for
- * all its threads. Stores of the other thread blocks are then visible to it, and the counter is 0
- * again for the next launch.
- */
-DEVICE_INLINE bool is_last_split(uint32_t *finished, int n_splits, int *shared_is_last)
-{
-    __threadfence();
-    __syncthreads();
-    if (threadIdx.x == 0) {
-        *shared_is_last = atomicAdd(finished, 1) == (uint32_t)n_splits - 1;
-        if (*shared_is_last)
-            *finished = 0;
-        __threadfence();
-    }
-    __syncthreads();
-    return *shared_is_last;
-}
-
-/*
- * Finds the row tile of this thread block: tile x is the first of sequence x, tile n_seqs + x one
- * of the others.
- *
- * @return false where the thread block has no tile
- */
-DEVICE_INLINE bool find_decode_tile(const flash_cuda_call *c, int lane, row_tile *ret_tile)
-{
-    const int tile = blockIdx.x / c->n_kv_heads, head = blockIdx.x % c->n_kv_heads;
-    int seq = tile, row0 = 0;
-
-    if (tile >= c->n_seqs) {
-        int x = tile - c->n_seqs;
-
-        if (x >= __ldg(c->q_start + c->n_seqs) * c->group / FLASH_DECODE_ROWS)
-            return false;
-        seq = sequence_of_tile(c, FLASH_DECODE_ROWS, 0, lane, x);
-        row0 = (x - __ldg(c->q_start + seq) * c->group / FLASH_DECODE_ROWS + 1) * FLASH_DECODE_ROWS;
-    }
-
-    /* slot and kv_len are undefined where the sequence has no rows: loaded early, used below. */
-    const int token0 = __ldg(c->q_start + seq), tokens = __ldg(c->q_start + seq + 1) - token0;
-    const int kv_len = __ldg(c->kv_len + seq), slot = __ldg(c->slot + seq);
-
-    if (row0 >= tokens * c->group)
-        return false;
-    ret_tile->head = head;
-    ret_tile->slot = slot;
-    ret_tile->token0 = token0;
-    ret_tile->row0 = row0;
-    ret_tile->rows = min(FLASH_DECODE_ROWS, tokens * c->group - row0);
-    ret_tile->pos0 = kv_len - tokens;
-    ret_tile->pos_lo = ret_tile->pos0 + row0 / c->group;
-    ret_tile->pos_hi = ret_tile->pos0 + (row0 + ret_tile->rows - 1) / c->group;
-    ret_tile->lo = c->window ? max(0, ret_tile->pos_lo - c->window + 1) : 0;
-    ret_tile->hi = ret_tile->pos_hi + 1;
-    return true;
-}
-
-/* The part of a row tile's keys that a thread block multiplies. */
-typedef struct key_range {
-    int begin; /* KV blocks begin <= b < end */
-    int end;
-    int n_splits; /* splits that hold a token the tile sees */
-} key_range;
-
-/* Finds the keys of this thread block: those of the blockIdx.y-th split that the tile sees. */
-DEVICE_INLINE void find_split(const flash_cuda_call *c, const row_tile *tile, key_range *ret_keys)
-{
-    const int first_block = tile->lo / FLASH_KV_BLOCK;
-    const int end_block = (tile->hi + FLASH_KV_BLOCK - 1) / FLASH_KV_BLOCK;
-    const int first_split = gridDim.y == 1 ? 0 : first_block / c->split_kv_blocks;
-    const int split = first_split + (int)blockIdx.y;
-
-    ret_keys->begin = max(first_block, split * c->split_kv_blocks);
-    ret_keys->end = min(end_block, (split + 1) * c->split_kv_blocks);
-    ret_keys->n_splits =
-        gridDim.y == 1 ? 1 : (end_block - 1) / c->split_kv_blocks - first_split + 1;
-}
-
 /*
  * Finds the warp's first KV block and loads the page-table entries of its first 32. The rest of the
  * stream is set up later, since all copies wait for these loads. Entries after the sequence's last
@@ -439,75 +335,6 @@ DEVICE_INLINE void fill_ring(kv_stream *s, const flash_cuda_call *c, const row_t
     }
 }
 
-/* Address in out of element d of the tile's row i. */
-template <int WIDTH>
-DEVICE_INLINE char *out_address(const flash_cuda_call *c, const row_tile *tile, int i, int d)
-{
-    constexpr int ROW_BYTES = decode_shape<WIDTH>::ROW_BYTES;
-    const int row = tile->row0 + i;
-
-    return c->out + (int64_t)tile->head * c->group * ROW_BYTES +
-           (tile->token0 + row / c->group) * c->out_stride + row % c->group * ROW_BYTES + d * 2;
-}
-
-/*
- * Merges the results of the four warps and stores them to out, or if the tile sees several splits,
- * to the partial results. A thread computes two elements of a row.
- */
-template <int WIDTH, typename Element>
-DEVICE_INLINE void merge_warps(const flash_cuda_call *c, const row_tile *tile, int n_splits,
-                               const float2 (*max_sum)[FLASH_DECODE_ROWS],
-                               const unsigned char *shared)
-{
-    constexpr int PITCH = decode_shape<WIDTH>::PITCH, RING = decode_shape<WIDTH>::RING;
-    const int64_t partial_row0 = (int64_t)tile->token0 * c->group + tile->row0;
-
-    for (int x = threadIdx.x; x < tile->rows * (WIDTH / 2); x += FLASH_DECODE_WARPS * 32) {
-        const int i = x / (WIDTH / 2), d = x % (WIDTH / 2) * 2;
-        merged_row m = { -CUDART_INF_F, 0, 0, 0 };
-
-#pragma unroll
-        for (int w = 0; w < FLASH_DECODE_WARPS; w++)
-            m.max = fmaxf(m.max, max_sum[w][i].x);
-#pragma unroll
-        for (int w = 0; w < FLASH_DECODE_WARPS; w++)
-            merge(&m, max_sum[w][i],
-                  *(const float2 *)(shared + w * RING + (i * PITCH + d) * sizeof(float)), c->scale);
-        if (n_splits == 1) {
-            store_out<Element>(&m, out_address<WIDTH>(c, tile, i, d));
-        } else {
-            const int split = blockIdx.y;
-            int64_t at =
-                (int64_t)(split * c->n_kv_heads + tile->head) * c->max_rows + partial_row0 + i;
-
-            *(float2 *)(c->partial_acc + at * WIDTH + d) = make_float2(m.x, m.y);
-            if (d == 0)
-                *(float2 *)(c->partial_max_sum + at * 2) = make_float2(m.max, m.sum);
-        }
-    }
-}
-
-/* Merges the partial results of the tile's splits, in ascending order, and stores them to out. */
-template <int WIDTH, typename Element>
-DEVICE_INLINE void merge_splits(const flash_cuda_call *c, const row_tile *tile, int n_splits)
-{
-    const int64_t step = (int64_t)c->n_kv_heads * c->max_rows; /* between splits */
-    const int64_t partial_row0 = (int64_t)tile->token0 * c->group + tile->row0;
-
-    for (int x = threadIdx.x; x < tile->rows * (WIDTH / 2); x += FLASH_DECODE_WARPS * 32) {
-        const int i = x / (WIDTH / 2), d = x % (WIDTH / 2) * 2;
-        const int64_t at = (int64_t)tile->head * c->max_rows + partial_row0 + i;
-        merged_row m = { -CUDART_INF_F, 0, 0, 0 };
-
-        for (int j = 0; j < n_splits; j++)
-            m.max = fmaxf(m.max, __ldcg(c->partial_max_sum + (at + j * step) * 2));
-        for (int j = 0; j < n_splits; j++)
-            merge(&m, __ldcg((const float2 *)(c->partial_max_sum + (at + j * step) * 2)),
-                  __ldcg((const float2 *)(c->partial_acc + (at + j * step) * WIDTH + d)), c->scale);
-        store_out<Element>(&m, out_address<WIDTH>(c, tile, i, d));
-    }
-}
-
 template <int WIDTH, typename Element, bool PAGED>
 __global__ void __launch_bounds__(FLASH_DECODE_WARPS * 32, decode_shape<WIDTH>::BLOCKS)
     flash_decode_kernel(const __grid_constant__ flash_cuda_call c)
@@ -522,7 +349,7 @@ __global__ void __launch_bounds__(FLASH_DECODE_WARPS * 32, decode_shape<WIDTH>::
     key_range keys;
     kv_stream stream;
 
-    if (!find_decode_tile(&c, lane, &tile))
+    if (!find_decode_tile(&c, FLASH_DECODE_ROWS, lane, &tile))
         return;
     find_split(&c, &tile, &keys);
     start_stream<PAGED>(&stream, &c, &tile, keys.begin, warp, lane);
@@ -577,11 +404,12 @@ __global__ void __launch_bounds__(FLASH_DECODE_WARPS * 32, decode_shape<WIDTH>::
     store_warp_result<WIDTH>(soft, acc, shared_max_sum[warp], (float *)(shared + warp * RING),
                              tile.rows, g, t);
     __syncthreads();
-    merge_warps<WIDTH, Element>(&c, &tile, keys.n_splits, shared_max_sum, shared);
+    merge_warps<WIDTH, RING, S::PITCH, Element>(&c, &tile, keys.n_splits, shared_max_sum, shared,
+                                                c.scale);
     if (keys.n_splits == 1 ||
         !is_last_split(c.finished + blockIdx.x, keys.n_splits, &shared_is_last))
         return;
-    merge_splits<WIDTH, Element>(&c, &tile, keys.n_splits);
+    merge_splits<WIDTH, Element>(&c, &tile, keys.n_splits, c.scale);
 }
 
 template <int WIDTH, typename Element> static const void *kernel_of(bool paged)

@@ -14,6 +14,8 @@
 
 #include <stdint.h>
 
+#include <confgen/tensor.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -79,6 +81,14 @@ typedef struct flash_cuda_call {
     float *partial_acc;     /* [n_splits, n_kv_heads, max_rows, head_dim] sum of weights x values */
     float *partial_max_sum; /* [n_splits, n_kv_heads, max_rows, 2] maximum score, sum of weights */
     uint32_t *finished;     /* [row tiles, n_kv_heads] splits that are done; 0 between launches */
+
+    /* caches of 8 bits only */
+    const float *k_scale; /* NULL: not scaled */
+    const float *v_scale;
+    int64_t scale_page_stride; /* contiguous views: of a slot */
+    int64_t scale_head_stride;
+    int64_t scale_token_stride;
+    int32_t q_is_f16; /* type of q and out: f16, else bf16 */
 } flash_cuda_call;
 
 /**
@@ -94,6 +104,23 @@ typedef struct flash_cuda_call {
 const void *flash_get_decode_kernel(int head_dim, int f16, int paged);
 const void *flash_get_prefill_kernel(int head_dim, int rows, int f16, int paged);
 const void *flash_get_prefill90_kernel(int head_dim, int f16, int paged);
+
+/** A kernel for caches of 8 bits. Its only parameter is a flash_cuda_call. */
+typedef struct flash_decode8_variant {
+    const void *kernel;
+    int32_t tile_rows; /* of a row tile */
+    int32_t smem;      /* bytes of dynamic shared memory of a thread block */
+} flash_decode8_variant;
+
+/**
+ * Returns the kernel for a head size that flash_get_decode_kernel() knows, a cache of f8_e4m3,
+ * f8_e5m2 or i8, and a number of rows per sequence and key/value head: the typical one, kernels
+ * serve any. q is bf16 or f16, the cache contiguous or paged.
+ *
+ * Grid (tiles * n_kv_heads, splits), tiles = n_seqs + floor(n_tokens g / tile_rows), thread blocks
+ * of FLASH_DECODE_WARPS warps.
+ */
+flash_decode8_variant flash_select_decode8(int head_dim, cg_dtype kv_dtype, int64_t rows);
 
 /** Returns the bytes of dynamic shared memory of a thread block. */
 static inline int flash_decode_smem(int head_dim)

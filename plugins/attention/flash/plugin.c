@@ -106,7 +106,7 @@ static const cg_plugin plugin = {
     .name = "flash",
     .version = CG_VERSION_STRING,
     .description = "tiled attention: f32 arithmetic on the CPU (AVX-512, AVX2 or plain), "
-                   "bf16 and f16 on CUDA (tensor cores)",
+                   "bf16 and f16 on CUDA (tensor cores), also over caches of 8 bits",
     .ops = &flash_ops,
 };
 
