@@ -1033,17 +1033,20 @@ static void check_graphs(attention_suite *s)
 /* ---- latent attention ---------------------------------------------------------------------- */
 
 /* Heads that fill a row tile of 64 in part, as some tokens, once and twice; lengths that are split
- * into parts. */
+ * into parts, of few sequences. */
 static const struct {
     int32_t heads;
     enum kind kind;
     int32_t layout; /* of case_layouts: contiguous, pages of 16 and 32, .. */
+    int32_t n_seqs; /* 0: those of the kind */
 } latent_cases[] = {
-    { 16, HUNDREDS, 4 },    { 64, DECODE, 0 },      { 128, DECODE, 4 },      { 16, DECODE, 5 },
-    { 20, PREFILL, 3 },     { 128, HUNDREDS, 0 },   { 64, HUNDREDS, 8 },     { 96, DECODE, 2 },
-    { 16, LONG_DECODE, 0 }, { 64, LONG_DECODE, 4 }, { 128, LONG_DECODE, 5 }, { 128, PREFILL, 1 },
-    { 1, MANY, 4 },         { 16, MANY, 0 },        { 128, MANY, 6 },        { 32, TILES, 5 },
-    { 16, VERY_LONG, 4 },   { 128, VERY_LONG, 0 },
+    { 16, HUNDREDS, 4, 0 },    { 16, LONG_DECODE, 4, 1 },  { 64, DECODE, 0, 0 },
+    { 128, DECODE, 4, 0 },     { 16, DECODE, 5, 0 },       { 128, HUNDREDS, 0, 1 },
+    { 20, PREFILL, 3, 0 },     { 64, HUNDREDS, 8, 0 },     { 96, DECODE, 2, 0 },
+    { 16, LONG_DECODE, 0, 0 }, { 64, LONG_DECODE, 4, 0 },  { 128, LONG_DECODE, 5, 2 },
+    { 128, PREFILL, 1, 0 },    { 1, MANY, 4, 0 },          { 16, MANY, 0, 0 },
+    { 128, MANY, 6, 0 },       { 32, TILES, 5, 0 },        { 16, VERY_LONG, 4, 0 },
+    { 128, VERY_LONG, 0, 0 },  { 128, LONG_DECODE, 0, 0 },
 };
 
 static void check_latent(attention_suite *s, const char *what, uint32_t flags, int32_t rounds,
@@ -1061,6 +1064,8 @@ static void check_latent(attention_suite *s, const char *what, uint32_t flags, i
             make_problem(s, dtypes[(i + i / n_cases) % N_DTYPES], CASE_LATENT_DIM,
                          (const int32_t[]) { latent_cases[i % n_cases].heads, 1 }, kind);
 
+        if (latent_cases[i % n_cases].n_seqs)
+            p.max_seqs = latent_cases[i % n_cases].n_seqs;
         attention_set_latent(&p);
         p.flags |= flags;
         if (i % 4 == 3)

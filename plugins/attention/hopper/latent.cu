@@ -7,7 +7,8 @@
  * for the start and the end of a token group. Each team takes an equal range of it: the end of a
  * token group, then whole ones, then the begin of another. What several teams have of a token group
  * are its parts: their sums go to the workspace, and the merge kernel adds them in ascending order.
- * With is_whole the team in whose range a token group begins has all of it.
+ * With is_whole the team in whose range a token group begins has all of it. So it is where parts
+ * would save little: then the list has one entry for a token group.
  *
  * A producer warp finds the parts and copies queries and key tiles, by panels of 64 elements, into
  * a ring of two stages. Two consumer warpgroups share the 64 rows: warp w of each has rows 16 w ...
@@ -18,8 +19,8 @@
  *   own key tile      scores, weights, hands them over, product with its half of the values
  *   other's key tile  waits for weights and factor, product with its half of the values
  *
- * A warpgroup queues the scores of a key tile behind its product of the one before; the two
- * products of a key tile run at the same time. Each panel has a barrier `full`, so scores begin
+ * The two products of a key tile run at the same time; scores of the next follow them, unless some
+ * panels of these have been queued before (AHEAD). Each panel has a barrier `full`, so scores begin
  * with the first one. A stage has three barriers `empty`, for the panels that warpgroup 0, that
  * warpgroup 1 and that no product of values reads.
  *
@@ -64,8 +65,8 @@ enum {
     HALF_PANELS = HALF / LATENT_PANEL,
     VALUE_PANELS = LATENT_VALUES / LATENT_PANEL,
     CONSUMER_WARPS = 8,
-    PRODUCER_REGISTERS = 40,
-    CONSUMER_REGISTERS = 232,
+    PRODUCER_REGISTERS = 72,
+    CONSUMER_REGISTERS = 216,
 };
 
 /* Named barriers: 0 is __syncthreads(), 1 and 2 are warpgroup_barrier()'s. */
@@ -198,48 +199,77 @@ DEVICE_INLINE int sum_up_to(int x, int lane)
     return x;
 }
 
+DEVICE_INLINE int max_of_warp(int x)
+{
+#pragma unroll
+    for (int bit = 1; bit < 32; bit *= 2)
+        x = max(x, __shfl_xor_sync(FULL_WARP, x, bit));
+    return x;
+}
+
 /* A team's range of the list, and the sequence that holds its begin. */
 struct latent_range {
     int32_t begin, end;
     int32_t share; /* team t has entries [share t, share (t + 1)) */
     int32_t seq;
     int32_t at; /* first entry of the sequence */
+    bool is_whole;
+    bool is_counted; /* an entry is a token group, not a key tile */
 };
+
+DEVICE_INLINE int entries_of_group(const latent_range *r, const latent_sequence *s)
+{
+    return r->is_counted ? 1 : s->length;
+}
 
 /* The lanes of the warp each add up a 32nd of the sequences, then search in one of these. */
 DEVICE_INLINE latent_range find_range(const latent_call *c, int team, int lane)
 {
     const int step = (c->n_seqs + 31) / 32;
+    int own = 0, groups = 0, longest = 0, sum, total, which, seq;
     latent_range r;
-    int own = 0, sum, before, which, seq;
 
     for (int i = lane * step; i < min((lane + 1) * step, c->n_seqs); i++) {
         const latent_sequence s = load_sequence(c, i);
 
         own += s.groups * s.length;
+        groups += s.groups;
+        longest = max(longest, s.groups ? s.length : 0);
     }
     sum = sum_up_to(own, lane);
-
-    const int total = __shfl_sync(FULL_WARP, sum, 31);
-
+    total = __shfl_sync(FULL_WARP, sum, 31);
     r.share = (total + c->n_teams - 1) / c->n_teams;
-    if (!c->is_whole)
+    r.is_whole = c->is_whole;
+    r.is_counted = false;
+    if (!c->is_whole) {
+        const int sum_of_groups = sum_up_to(groups, lane);
+        const int n_groups = __shfl_sync(FULL_WARP, sum_of_groups, 31);
+        const int of_team = (n_groups + c->n_teams - 1) / c->n_teams;
+
         r.share = max(r.share, LATENT_LEAST + LATENT_START);
+        if (of_team * max_of_warp(longest) <= r.share + LATENT_SPLIT) {
+            own = groups;
+            sum = sum_of_groups;
+            total = n_groups;
+            r.share = of_team;
+            r.is_whole = r.is_counted = true;
+        }
+    }
     r.begin = min(total, team * r.share);
     r.end = min(total, r.begin + r.share);
     r.seq = c->n_seqs;
     r.at = total;
     if (r.begin == r.end)
         return r;
-    before = sum - own;
-    which = __popc(__ballot_sync(FULL_WARP, before <= r.begin)) - 1; /* the last such lane */
-    r.at = __shfl_sync(FULL_WARP, before, which);
+    sum -= own;
+    which = __popc(__ballot_sync(FULL_WARP, sum <= r.begin)) - 1; /* the last such lane */
+    r.at = __shfl_sync(FULL_WARP, sum, which);
     for (seq = which * step;; seq += 32) {
         own = 0;
         if (seq + lane < c->n_seqs) {
             const latent_sequence s = load_sequence(c, seq + lane);
 
-            own = s.groups * s.length;
+            own = s.groups * entries_of_group(&r, &s);
         }
         sum = sum_up_to(own, lane);
         which = __popc(__ballot_sync(FULL_WARP, r.at + sum <= r.begin));
@@ -270,7 +300,7 @@ DEVICE_INLINE bool find_part(const latent_call *c, const latent_range *r, const 
     p->first = p->lo / LATENT_KEYS;
     p->end = (p->pos0 + p->tokens - 1) / LATENT_KEYS + 1;
     p->to = -1;
-    if (c->is_whole)
+    if (r->is_whole)
         return at >= r->begin; /* before r->end, too */
 
     const int tile0 = at + LATENT_START - s->first; /* entry of key tile 0, if it had one */
@@ -390,8 +420,10 @@ DEVICE_INLINE void produce(const latent_call *c, const latent_layout &m, latent_
     for (; r.at < r.end; r.seq++) {
         const latent_sequence s = load_sequence(c, r.seq);
 
-        for (int i = max(r.begin - r.at, 0) / s.length; i < s.groups; i++) {
-            const int at = r.at + i * s.length;
+        const int length = entries_of_group(&r, &s);
+
+        for (int i = max(r.begin - r.at, 0) / length; i < s.groups; i++) {
+            const int at = r.at + i * length;
             /* the last groups of a prompt see most keys: first, last, second, last but one, .. */
             const int group = i % 2 ? s.groups - 1 - i / 2 : i / 2;
 
@@ -408,7 +440,7 @@ DEVICE_INLINE void produce(const latent_call *c, const latent_layout &m, latent_
             copy_part(c, m, &p, n & 1, &ring, head_tile, lane);
             n++;
         }
-        r.at += s.groups * s.length;
+        r.at += s.groups * length;
     }
     phase_wait(m.part_empty + n % 2 * 8, (n / 2 & 1) ^ 1);
     if (lane == 0) {
@@ -577,6 +609,7 @@ DEVICE_INLINE void consume(const latent_call *c, const latent_layout &m,
         const latent_part part = shared_parts[n_parts % 2];
         const int first = part.first, end = part.end;
 
+        __syncwarp();
         release(m.part_empty + n_parts % 2 * 8, lane);
         if (part.rows < 0)
             return;

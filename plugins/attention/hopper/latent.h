@@ -41,6 +41,7 @@ enum {
     LATENT_AHEAD = 0,        /* for teams of one thread block, for which memory is the limit */
     LATENT_AHEAD_SHARED = 3, /* for larger ones, whose products are */
     LATENT_START = 2,        /* time to start and end a row tile, in key tiles */
+    LATENT_SPLIT = 4,        /* token groups are divided if that saves more time, in key tiles */
     LATENT_LEAST = 4,        /* key tiles of a part, unless the row tile has fewer */
 };
 
