@@ -23,8 +23,9 @@ DEVICE_INLINE void queue_scores(float (*p)[4], uint32_t q_descriptor, uint32_t k
 
 #pragma unroll
     for (int kk = 0; kk < S::KK; kk++)
-        wgmma_scores<Element>(p, q_descriptor + ((kk / 4 * S::Q_PANEL + kk % 4 * 32) >> 4),
-                              k_descriptor + ((kk / 4 * S::PANEL + kk % 4 * 32) >> 4), kk > 0);
+        wgmma_scores<Element, S::NN * 8>(
+            p, q_descriptor + ((kk / 4 * S::Q_PANEL + kk % 4 * 32) >> 4),
+            k_descriptor + ((kk / 4 * S::PANEL + kk % 4 * 32) >> 4), kk > 0);
 }
 
 /* Queues acc += weights times the values of one key tile. */

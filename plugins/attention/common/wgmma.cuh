@@ -162,6 +162,7 @@ DEVICE_INLINE uint32_t shared_descriptor(uint32_t address, uint32_t leading)
         "+f"((c)[i + 1][1]), "+f"((c)[i + 1][2]), "+f"((c)[i + 1][3])
 #define WGMMA_C_64(c)  WGMMA_C8(c, 0), WGMMA_C8(c, 2), WGMMA_C8(c, 4), WGMMA_C8(c, 6)
 #define WGMMA_C_128(c) WGMMA_C_64(c), WGMMA_C_64((c) + 8)
+#define WGMMA_C_160(c) WGMMA_C_128(c), WGMMA_C8(c, 16), WGMMA_C8(c, 18)
 #define WGMMA_C_256(c) WGMMA_C_128(c), WGMMA_C_128((c) + 16)
 
 #define WGMMA_LIST_64                                                                              \
@@ -172,6 +173,12 @@ DEVICE_INLINE uint32_t shared_descriptor(uint32_t address, uint32_t leading)
     "%20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, %32, %33, %34, %35, %36, %37, "   \
     "%38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51, %52, %53, %54, %55, "   \
     "%56, %57, %58, %59, %60, %61, %62, %63}"
+#define WGMMA_LIST_160                                                                             \
+    "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, "  \
+    "%20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, %32, %33, %34, %35, %36, %37, "   \
+    "%38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51, %52, %53, %54, %55, "   \
+    "%56, %57, %58, %59, %60, %61, %62, %63, %64, %65, %66, %67, %68, %69, %70, %71, %72, %73, "   \
+    "%74, %75, %76, %77, %78, %79}"
 #define WGMMA_LIST_256                                                                             \
     "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, "       \
     "%19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, %32, %33, %34, %35, %36, "   \
@@ -187,6 +194,7 @@ DEVICE_INLINE uint32_t shared_descriptor(uint32_t address, uint32_t leading)
     WGMMA_UPPER WGMMA_DESCRIPTOR("a", a) WGMMA_DESCRIPTOR("b", b) "setp.ne.b32 p, " add ", 0;\n"
 #define WGMMA_SHARED_64     WGMMA_SHARED("%32", "%33", "%34")
 #define WGMMA_SHARED_128    WGMMA_SHARED("%64", "%65", "%66")
+#define WGMMA_SHARED_160    WGMMA_SHARED("%80", "%81", "%82")
 #define WGMMA_SHARED_256    WGMMA_SHARED("%128", "%129", "%130")
 #define WGMMA_REGISTERS_64  WGMMA_UPPER WGMMA_DESCRIPTOR("b", "%36") "setp.ne.b32 p, %37, 0;\n"
 #define WGMMA_REGISTERS_128 WGMMA_UPPER WGMMA_DESCRIPTOR("b", "%68") "setp.ne.b32 p, %69, 0;\n"
@@ -211,7 +219,7 @@ DEVICE_INLINE uint32_t shared_descriptor(uint32_t address, uint32_t leading)
                  : WGMMA_C_##n(c)                                                                  \
                  : "r"((a)[0]), "r"((a)[1]), "r"((a)[2]), "r"((a)[3]), "r"(b), "r"(1))
 
-/* c[N / 8][4] = (add ? c : 0) + Q K^T of 16 elements and N (64 or 128) tokens */
+/* c[N / 8][4] = (add ? c : 0) + Q K^T of 16 elements and N (64, 128 or 160) tokens */
 template <typename Element, int N = 128>
 DEVICE_INLINE void wgmma_scores(float (*c)[4], uint32_t q, uint32_t k, int add)
 {
@@ -219,10 +227,14 @@ DEVICE_INLINE void wgmma_scores(float (*c)[4], uint32_t q, uint32_t k, int add)
         WGMMA_S(64, "f16", c, q, k, add, "0");
     else if constexpr (N == 64)
         WGMMA_S(64, "bf16", c, q, k, add, "0");
-    else if constexpr (is_f16<Element>)
+    else if constexpr (N == 128 && is_f16<Element>)
         WGMMA_S(128, "f16", c, q, k, add, "0");
-    else
+    else if constexpr (N == 128)
         WGMMA_S(128, "bf16", c, q, k, add, "0");
+    else if constexpr (is_f16<Element>)
+        WGMMA_S(160, "f16", c, q, k, add, "0");
+    else
+        WGMMA_S(160, "bf16", c, q, k, add, "0");
 }
 
 /* c[N / 8][4] += P V of 16 tokens and N (64, 128 or 256) elements */

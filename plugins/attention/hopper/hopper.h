@@ -17,14 +17,19 @@ extern "C" {
 #endif
 
 enum {
-    HOPPER_KEYS = 128, /* tokens of a key tile, from positions 0, 128, 256 ... */
-    HOPPER_STAGES = 2, /* of keys, and of values */
+    HOPPER_KEYS_64 = 128,  /* tokens of a key tile, from positions 0, 128, 256 ...; head size 64 */
+    HOPPER_KEYS_128 = 128, /* of head size 128: 128 or 160 */
+    HOPPER_STAGES = 2,     /* of keys, and of values */
+    HOPPER_SECTION =
+        8, /* key/value heads whose row tiles are taken longest first; 1: head by head */
     HOPPER_PANEL = 64, /* elements that one copy takes of a row: 128 bytes, one swizzle span */
 };
 
 /* Of prefill_f8.cu. */
 enum {
+    HOPPER_F8_KEYS = 128,
     HOPPER_F8_WARPGROUPS = 2, /* consumers */
+    HOPPER_F8_TURNS = 128,    /* least head size at which warpgroups queue products in turns */
     HOPPER_F8_STAGES = 2,     /* of keys, of values, of transposed values and of scales */
     /* 2: queries are the sum of two numbers of f8, which takes half as many products again and
      * leaves the weights' rounding as the only error of note */
@@ -40,6 +45,8 @@ enum {
 /* Consumer warpgroups, 64 rows each. */
 #define HOPPER_WARPGROUPS(head_dim) ((head_dim) == 64 ? 3 : 2)
 
+#define HOPPER_KEYS(head_dim) ((head_dim) == 64 ? HOPPER_KEYS_64 : HOPPER_KEYS_128)
+
 /** One call; pointers are device memory, strides are bytes. */
 typedef struct hopper_call {
     CUtensorMap q; /* [tokens][heads][elements], box [rows / group][group][64] */
@@ -54,7 +61,7 @@ typedef struct hopper_call {
     uint32_t *next_tile;       /* the number of the next row tile; 0 between launches */
     int32_t table_stride;
     int32_t block_tokens;
-    int32_t box_tokens; /* of one copy: divides block_tokens if paged, at most HOPPER_KEYS */
+    int32_t box_tokens; /* of one copy: divides the key tile, and block_tokens if paged */
     int32_t n_seqs;
     int32_t n_kv_heads;
     int32_t group;
@@ -97,8 +104,8 @@ static inline int hopper_threads(int head_dim, int f8)
 static inline int hopper_smem(int head_dim, int f8)
 {
     const int rows = hopper_rows(head_dim, f8);
-    const int stages = f8 ? HOPPER_F8_QUERY_TERMS * rows + HOPPER_F8_STAGES * 3 * HOPPER_KEYS
-                          : HOPPER_STAGES * 2 * HOPPER_KEYS * 2;
+    const int stages = f8 ? HOPPER_F8_QUERY_TERMS * rows + HOPPER_F8_STAGES * 3 * HOPPER_F8_KEYS
+                          : HOPPER_STAGES * 2 * HOPPER_KEYS(head_dim) * 2;
 
     return (2 * rows * 2 + stages) * head_dim + 256;
 }

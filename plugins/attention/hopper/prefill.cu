@@ -31,7 +31,7 @@
 template <int HEAD_DIM> struct hopper_shape {
     static constexpr int DIM = HEAD_DIM, GROUPS = HOPPER_WARPGROUPS(DIM), OTHERS = 0;
     static constexpr int ROWS = 64 * GROUPS, CONSUMERS = 128 * GROUPS;
-    static constexpr int KEYS = HOPPER_KEYS, NN = KEYS / 8;
+    static constexpr int KEYS = HOPPER_KEYS(DIM), NN = KEYS / 8;
     static constexpr int KK = DIM / 16; /* steps of 16 elements */
     static constexpr int PANELS = DIM / HOPPER_PANEL, ROW_ELEMENTS = HOPPER_PANEL, ROW = 128;
     static constexpr int PANEL = KEYS * 128, Q_PANEL = ROWS * 128; /* bytes */

@@ -43,10 +43,11 @@
 template <int HEAD_DIM> struct hopper_f8_shape {
     static constexpr int DIM = HEAD_DIM, GROUPS = HOPPER_F8_WARPGROUPS, OTHERS = 3;
     static constexpr int ROWS = 64 * GROUPS, CONSUMERS = 128 * GROUPS;
-    static constexpr int KEYS = HOPPER_KEYS, NN = KEYS / 8, KK = DIM / 32;
+    static constexpr int KEYS = HOPPER_F8_KEYS, NN = KEYS / 8, KK = DIM / 32;
     static constexpr int PANELS = 1, ROW_ELEMENTS = DIM, ROW = DIM; /* bytes of a key */
     static constexpr int PANEL = KEYS * ROW, TILE = PANEL;
     static constexpr int Q_PANEL = ROWS * 128, Q = DIM / HOPPER_PANEL * Q_PANEL;
+    static constexpr bool TURNS = DIM >= HOPPER_F8_TURNS;
     static constexpr int WAIT = HOPPER_F8_WAIT; /* groups of 8 tokens weighed before the wait */
     static constexpr int PARTS = DIM / 64;      /* of a result: 64 elements each */
     static constexpr int QUERIES = ROWS * ROW;  /* of 8 bits, one term */
@@ -59,9 +60,9 @@ template <int HEAD_DIM> struct hopper_f8_shape {
 /* The scales of a key tile, those of a lane's tokens one after the other: of token 8 i + 2 t + e in
  * [t][2 i + e]. The padding puts the four t in different banks. */
 struct alignas(16) tile_scales {
-    float k[4][HOPPER_KEYS / 4 + 4],
-        v[4][HOPPER_KEYS / 4 + 4]; /* v: 0 for tokens that do not exist */
-    float shift;                   /* of weights, for the largest magnitude of v */
+    float k[4][HOPPER_F8_KEYS / 4 + 4],
+        v[4][HOPPER_F8_KEYS / 4 + 4]; /* v: 0 for tokens that do not exist */
+    float shift;                      /* of weights, for the largest magnitude of v */
 };
 
 template <typename S> struct f8_layout : hopper_layout<S> {
@@ -92,25 +93,16 @@ template <typename S> DEVICE_INLINE void create_f8_barriers(const f8_layout<S> &
 
 /* ---- transposing warps ---------------------------------------------------------------------- */
 
-/* Transposes 32 tokens x 16 elements. keep: of the 32 tokens, those that exist. */
-DEVICE_INLINE void transpose_block(uint32_t from, uint32_t to, int keep, int lane)
+/* Sets numbers of tokens from `valid` on to 0: they may be NaN, which a weight of 0 does not hide.
+ * r: of ldmatrix, 4 x 8 tokens x 16 elements. */
+DEVICE_INLINE void clear_tokens(uint32_t r[4], int valid, int lane)
 {
-    uint32_t r[4], x[4];
-
-    ldmatrix_x4_trans(r, from);
-    if (keep < 32) /* other numbers may be NaN, which a weight of 0 does not hide */
 #pragma unroll
-        for (int i = 0; i < 4; i++) {
-            const int token = 8 * i + lane % 4 * 2;
+    for (int i = 0; i < 4; i++) {
+        const int token = 8 * i + lane % 4 * 2;
 
-            r[i] &= (token < keep ? 0xffffu : 0) | (token + 1 < keep ? 0xffff0000u : 0);
-        }
-#pragma unroll
-    for (int h = 0; h < 2; h++) {
-        x[2 * h] = __byte_perm(r[2 * h], r[2 * h + 1], 0x6420);
-        x[2 * h + 1] = __byte_perm(r[2 * h], r[2 * h + 1], 0x7531);
+        r[i] &= (token < valid ? 0xffffu : 0) | (token + 1 < valid ? 0xffff0000u : 0);
     }
-    stmatrix_x4(to, x);
 }
 
 /* Transposes the share of warp `share` of a tile. valid: tokens of the tile that exist. */
@@ -118,21 +110,32 @@ template <typename S>
 DEVICE_INLINE void transpose_tile(uint32_t from, uint32_t to, int valid, int share, int lane)
 {
     constexpr int BLOCKS = S::DIM / 16 / S::TRANSPOSERS; /* of 16 elements */
-    const int row = lane & 7, matrix = lane >> 3;
+    const int row = lane & 7, matrix = lane >> 3, c0 = share * BLOCKS;
     const int spread = S::ROW == 128 ? row : row >> 1; /* of the swizzle of values */
 
+    from += (8 * matrix + row) * S::ROW;
+    to += (16 * c0 + 8 * (matrix & 1) + row) * 128;
 #pragma unroll 1
-    for (int s = 0; s < S::KEYS / 32; s++)
+    for (int s = 0; s < S::KEYS / 32; s++) {
+        uint32_t r[BLOCKS][4], x[4];
+
+#pragma unroll
+        for (int i = 0; i < BLOCKS; i++)
+            ldmatrix_x4_trans(r[i], from + 32 * s * S::ROW + (((c0 + i) ^ spread) << 4));
+        if (valid - 32 * s < 32)
+#pragma unroll
+            for (int i = 0; i < BLOCKS; i++)
+                clear_tokens(r[i], valid - 32 * s, lane);
 #pragma unroll
         for (int i = 0; i < BLOCKS; i++) {
-            const int c = share * BLOCKS + i;
-            const uint32_t token = 32 * s + 8 * matrix + row;
-            const uint32_t out_row = 16 * c + 8 * (matrix & 1) + row;
-
-            transpose_block(from + token * S::ROW + ((c ^ spread) << 4),
-                            to + out_row * 128 + (((2 * s + (matrix >> 1)) ^ row) << 4),
-                            valid - 32 * s, lane);
+#pragma unroll
+            for (int h = 0; h < 2; h++) {
+                x[2 * h] = __byte_perm(r[i][2 * h], r[i][2 * h + 1], 0x6420);
+                x[2 * h + 1] = __byte_perm(r[i][2 * h], r[i][2 * h + 1], 0x7531);
+            }
+            stmatrix_x4(to + i * 16 * 128 + (((2 * s + (matrix >> 1)) ^ row) << 4), x);
         }
+    }
 }
 
 template <typename S>
@@ -181,7 +184,7 @@ DEVICE_INLINE float shift_of(uint32_t peak)
                                : (float)max(-HOPPER_F8_MAX_SHIFT, min(shift, HOPPER_F8_MAX_SHIFT));
 }
 
-enum { SCALES_PER_LANE = HOPPER_KEYS / 32 };
+enum { SCALES_PER_LANE = HOPPER_F8_KEYS / 32 };
 
 /* Scales of tokens lane, lane + 32, .. of key tile j. */
 struct lane_scales {
@@ -200,7 +203,7 @@ DEVICE_INLINE lane_scales load_scales(const hopper_call *c, int head, int slot, 
 
 #pragma unroll
     for (int i = 0; i < SCALES_PER_LANE; i++) {
-        const int token = j * HOPPER_KEYS + 32 * i + lane;
+        const int token = j * HOPPER_F8_KEYS + 32 * i + lane;
 
         s.k[i] = s.v[i] = 0;
         if (token >= lo && token < kv_len) {
@@ -379,7 +382,7 @@ DEVICE_INLINE void shifts_of_rows(const tile_scales *scales, const warp_rows *w,
     uint32_t peak[2] = { 0, 0 };
 
 #pragma unroll 4
-    for (int i = 0; i < HOPPER_KEYS / 4; i++) {
+    for (int i = 0; i < HOPPER_F8_KEYS / 4; i++) {
         const int at = token + i / 2 * 8 + 2 * t + i % 2;
         const uint32_t x = __float_as_uint(scales->v[t][i]) & 0x7fffffffu;
 
@@ -531,7 +534,7 @@ DEVICE_INLINE void consume_f8(const hopper_call *c, const f8_layout<S> &m,
     hopper_ring<2> tiles;
     hopper_ring<1> q;
 
-    if (warpgroup == S::GROUPS - 1)
+    if (S::TURNS && warpgroup == S::GROUPS - 1)
         pass_turn<S::GROUPS>(warpgroup); /* the first one begins */
     for (;;) {
         float p[NN][4], sums[N][4], acc[8][4], factor[2], older[2], offset[2];
@@ -583,7 +586,8 @@ DEVICE_INLINE void consume_f8(const hopper_call *c, const f8_layout<S> &m,
         registers_settle(p, NN);
         release(m.k_empty + k.stage() * 8, lane);
         phase_wait(m.scale_full + k.stage() * 8, k.parity());
-        scale_scores<S>(p, rows, older, offset, &w, scales + k.stage(), j * KEYS, true, t);
+        scale_scores<S>(p, rows, older, offset, &w, scales + k.stage(), j * KEYS,
+                        is_masked(&w, j * KEYS, KEYS), t);
         weigh_scores<0, NN>(p, rows, offset, scales + k.stage(), t);
         release(m.scale_empty + k.stage() * 8, lane);
         k.n++;
@@ -594,13 +598,15 @@ DEVICE_INLINE void consume_f8(const hopper_call *c, const f8_layout<S> &m,
 
             phase_wait(m.k_full + k.stage() * 8, k.parity());
             phase_wait(m.t_full + v.stage() * 8, v.parity());
-            wait_for_turn(warpgroup);
+            if (S::TURNS)
+                wait_for_turn(warpgroup);
             wgmma_begin();
             queue_f8_scores<S>(p, queries, m.k + k.stage() * S::TILE);
             wgmma_commit();
             queue_f8_values<S>(acc, weights, values);
             wgmma_commit();
-            pass_turn<S::GROUPS>(warpgroup);
+            if (S::TURNS)
+                pass_turn<S::GROUPS>(warpgroup);
             wgmma_wait<1>();
             registers_settle(p, NN);
             release(m.k_empty + k.stage() * 8, lane);

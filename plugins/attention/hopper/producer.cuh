@@ -86,9 +86,10 @@ template <int STAGES> struct hopper_ring {
 
 /*
  * Row tile `index`. Sequence i owns floor(q_start[i + 1] g / ROWS) - floor(q_start[i] g / ROWS) + 1
- * numbers per head, never fewer than it has tiles. The numbers of a head follow one another, so
- * that thread blocks read the same keys at a time; the last tile, which sees most keys, comes
- * first. Returns whether there is such a tile.
+ * numbers per head, never fewer than it has tiles. Heads come in sections: the last tile of each
+ * head of a section first, which sees most keys, then the one before. So the tiles that end a call
+ * are short ones, and thread blocks read few heads at a time, from the L2 cache. Returns whether
+ * there is such a tile.
  */
 template <typename S>
 DEVICE_INLINE bool find_tile(const hopper_call *c, int index, int lane, hopper_tile *t)
@@ -100,10 +101,16 @@ DEVICE_INLINE bool find_tile(const hopper_call *c, int index, int lane, hopper_t
     const int local = index - begin * c->n_kv_heads;
     const int tokens = token_end - token0, rows = tokens * c->group;
     const int n_tiles = (rows + S::ROWS - 1) / S::ROWS;
-    const int tile = local % owned;
 
-    t->head = local / owned;
-    if (tile >= n_tiles || t->head >= c->n_kv_heads)
+    if (local >= owned * c->n_kv_heads) /* the number of query tokens may be below its bound */
+        return false;
+
+    const int most = min(HOPPER_SECTION, c->n_kv_heads), head0 = local / (owned * most) * most;
+    const int heads = min(most, c->n_kv_heads - head0);
+    const int in_section = local - head0 * owned, tile = in_section / heads;
+
+    t->head = head0 + in_section - tile * heads;
+    if (tile >= n_tiles)
         return false;
     t->slot = __ldg(c->slot + seq);
     t->kv_len = __ldg(c->kv_len + seq);
