@@ -1045,7 +1045,7 @@ static const struct {
     { 20, PREFILL, 3, 0 },     { 64, HUNDREDS, 8, 0 },     { 96, DECODE, 2, 0 },
     { 16, LONG_DECODE, 0, 0 }, { 64, LONG_DECODE, 4, 0 },  { 128, LONG_DECODE, 5, 2 },
     { 128, PREFILL, 1, 0 },    { 1, MANY, 4, 0 },          { 16, MANY, 0, 0 },
-    { 128, MANY, 6, 0 },       { 32, TILES, 5, 0 },        { 16, VERY_LONG, 4, 0 },
+    { 128, MANY, 6, 0 },       { 16, TILES, 5, 0 },        { 16, VERY_LONG, 4, 0 },
     { 128, VERY_LONG, 0, 0 },  { 128, LONG_DECODE, 0, 0 },
 };
 
@@ -1079,7 +1079,7 @@ static void check_all_latent(attention_suite *s)
 {
     const int32_t n_cases = sizeof latent_cases / sizeof *latent_cases;
 
-    check_latent(s, "values", 0, 3 * n_cases, run_and_compare);
+    check_latent(s, "values", 0, 2 * n_cases, run_and_compare);
     check_latent(s, "deterministic", CG_ATTENTION_DETERMINISTIC, n_cases, run_twice);
     check_latent(s, "batch-invariant", CG_ATTENTION_BATCH_INVARIANT, n_cases, run_split);
     check_latent(s, "NaN and infinities stay in their sequence", 0, 12, run_not_finite);
