@@ -176,12 +176,13 @@ DEVICE_INLINE int lowest_token(const latent_call *c, int pos)
 
 DEVICE_INLINE latent_sequence load_sequence(const latent_call *c, int seq)
 {
+    const int kv_len = __ldg(c->kv_len + seq); /* undefined without tokens: loaded early */
     latent_sequence s;
 
     s.token0 = __ldg(c->q_start + seq);
     s.tokens = __ldg(c->q_start + seq + 1) - s.token0;
     s.groups = (s.tokens + c->tile_tokens - 1) / c->tile_tokens;
-    s.kv_len = s.tokens ? __ldg(c->kv_len + seq) : 0; /* undefined without tokens */
+    s.kv_len = s.tokens ? kv_len : 0;
     s.first = lowest_token(c, s.kv_len - s.tokens) / LATENT_KEYS;
     s.length = (s.kv_len + LATENT_KEYS - 1) / LATENT_KEYS - s.first + LATENT_START;
     return s;
@@ -229,6 +230,7 @@ DEVICE_INLINE latent_range find_range(const latent_call *c, int team, int lane)
     int own = 0, groups = 0, longest = 0, sum, total, which, seq;
     latent_range r;
 
+#pragma unroll 4
     for (int i = lane * step; i < min((lane + 1) * step, c->n_seqs); i++) {
         const latent_sequence s = load_sequence(c, i);
 
