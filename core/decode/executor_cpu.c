@@ -551,14 +551,18 @@ static cg_status truncate_rolled_back(struct cpu *c, cg_error *err)
     return CG_OK;
 }
 
-static cg_status prompt_step(struct cpu *c, cg_error *err)
+/* Computes all waiting prompts, in as many prompt steps as they need. */
+static cg_status compute_prompts(struct cpu *c, cg_error *err)
 {
     double t = cg_now();
 
     CG_TRY(gather_prompts(c, err));
-    CG_TRY(cg_cpu_model_forward(c->model, &c->batch, &c->logits, &c->logits_stride, err));
-    c->stats.prompt_steps++;
-    c->stats.prompt_step_rows += c->batch.n_tokens;
+    while (c->batch.n_tokens) {
+        CG_TRY(cg_cpu_model_forward(c->model, &c->batch, &c->logits, &c->logits_stride, err));
+        c->stats.prompt_steps++;
+        c->stats.prompt_step_rows += c->batch.n_tokens;
+        CG_TRY(gather_prompts(c, err));
+    }
     c->stats.prompt_step_seconds += cg_now() - t;
     return CG_OK;
 }
@@ -607,7 +611,7 @@ static cg_status cpu_run(cg_executor *ex, int32_t max_steps, cg_error *err)
 
     for (int32_t i = 0; i < max_steps && !has_event(c); i++) {
         if (prompt_step_is_due(c)) {
-            CG_TRY_GOTO(st, prompt_step(c, err), out);
+            CG_TRY_GOTO(st, compute_prompts(c, err), out);
             continue;
         }
         CG_TRY_GOTO(st, gather_batch(c, err), out);

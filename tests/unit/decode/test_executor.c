@@ -483,6 +483,52 @@ START_TEST(prompts_are_computed_together_with_a_plan_of_their_own)
 }
 END_TEST
 
+/* Texts after prompts that prompt steps divide are those after prompts in the steps of sequences.
+ */
+START_TEST(long_prompts_are_divided)
+{
+    enum { LONG = 90, N = 3 };
+    static const int32_t budgets[] = { CG_PROMPT_STEPS_OFF, 128 };
+    int32_t long_prompt[LONG], texts[2][N][MAX_LEN];
+    cg_executor_stats stats;
+
+    for (int k = 0; k < 2; k++) {
+        cg_executor_config config = configure(1, "static", 1, N, 0, MAX_LEN);
+        cg_executor *ex;
+
+        config.n_prompt_slots = N;
+        config.prompt_step_tokens = budgets[k];
+        OK(create_for(1, &config, &ex));
+        for (int32_t i = 0; i < N; i++) {
+            for (int32_t t = 0; t < LONG; t++)
+                long_prompt[t] = (7 * t + 20 * i) % VOCAB;
+            OK(ex->ops->begin_prompt(ex, i, long_prompt, LONG, &err));
+        }
+        for (int32_t i = 0; i < N; i++)
+            while (!ex->ops->prompt_ready(ex, i))
+                OK(ex->ops->run(ex, 1, &err));
+        for (int32_t i = 0; i < N; i++) {
+            cg_sequence_job job = { &program, { 7, 11, 0 }, NULL };
+
+            OK(ex->ops->admit(ex, i, i, &job, &err));
+        }
+        for (int i = 0; i < N; i++) {
+            cg_sequence_result r = wait_for_one(ex);
+
+            ck_assert_int_eq(r.n_tokens, program.max_tokens);
+            memcpy(texts[k][r.slot], r.tokens, (size_t)r.n_tokens * sizeof *r.tokens);
+        }
+        ex->ops->stats(ex, &stats);
+        ck_assert_int_eq(stats.prompt_tokens, N * LONG);
+        ck_assert_int_eq(stats.prompt_steps, k ? (N * LONG + 127) / 128 : 0);
+        ex->ops->destroy(ex);
+    }
+    for (int i = 0; i < N; i++)
+        ck_assert_mem_eq(texts[1][i], texts[0][i], (size_t)program.max_tokens * sizeof(int32_t));
+    ck_assert(memcmp(texts[0][0], texts[0][1], (size_t)program.max_tokens * sizeof(int32_t)) != 0);
+}
+END_TEST
+
 /* A prompt waits for others while sequences run and more than half of the slots are ready. */
 START_TEST(prompts_wait_for_each_other)
 {
@@ -985,6 +1031,7 @@ int main(void)
     tcase_add_test(tc, a_sequence_ends_at_the_context_length);
     tcase_add_test(tc, a_prompt_is_evaluated_once_and_shared);
     tcase_add_loop_test(tc, prompts_are_computed_together_with_a_plan_of_their_own, 0, 3);
+    tcase_add_test(tc, long_prompts_are_divided);
     tcase_add_test(tc, prompts_wait_for_each_other);
     tcase_add_test(tc, attention_may_refuse_prompt_steps);
     tcase_add_test(tc, token_budgets_of_prompt_steps);
