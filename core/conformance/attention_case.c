@@ -682,6 +682,23 @@ void attention_case_table(test_recorder *rec, const attention_case *ac, int32_t 
     free(free_pages);
 }
 
+void attention_case_give_back(const attention_case *ac, int32_t block_tokens, int32_t unused,
+                              int32_t table_stride, int32_t *table)
+{
+    const cg_attention_problem *p = &ac->problem;
+    /* a plugin may read a shared prefix by the table of another sequence of the group */
+    if (!p->window || case_uses(p, CG_ATTENTION_SINK_TOKENS) || ac->tree || ac->position ||
+        ac->has_prefixes)
+        return;
+    for (int32_t i = 0; i < ac->n_seqs; i++) {
+        int32_t rows = ac->q_start[i + 1] - ac->q_start[i];
+        int32_t lost = ac->kv_len[i] - rows + 1 - p->window;
+
+        for (int32_t page = 0; rows && (page + 1) * block_tokens <= lost; page++)
+            table[ac->slot[i] * table_stride + page] = unused;
+    }
+}
+
 void case_out_destroy(case_out *o)
 {
     guarded_free(o->data);

@@ -129,6 +129,14 @@ void attention_case_table(test_recorder *rec, const attention_case *ac, int32_t 
                           int32_t n_pages, int32_t unused, int32_t table_stride,
                           int32_t *ret_table);
 
+/**
+ * Sets the entries of pages whose tokens the window of all rows has passed to `unused`, as a cache
+ * may that gives them back; not with sink tokens, positions, a tree or shared prefixes. Call it
+ * when keys, values and scales are stored.
+ */
+void attention_case_give_back(const attention_case *ac, int32_t block_tokens, int32_t unused,
+                              int32_t table_stride, int32_t *table);
+
 /** Result of a call: n rows of n_heads * v_dim elements, `stride` bytes apart, NaN between. */
 typedef struct case_out {
     char *data;

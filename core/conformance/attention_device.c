@@ -165,18 +165,40 @@ static void store_head(char *at, const float *from, int32_t n, cg_dtype t)
         element_store(at + (size_t)i * cg_dtype_size(t), t, from[i]);
 }
 
-/* The page table of a case. Entries without valid tokens must not be read. */
-static void load_table(case_device *d, const attention_case *ac)
+/* The case in the slots of the device. */
+static attention_case in_slots(const case_device *d, const attention_case *ac)
 {
-    int32_t n_pages = (int32_t)(d->table.bytes / sizeof(int32_t));
     attention_case of_view = *ac;
 
     of_view.n_slots = d->view.n_slots;
     for (int32_t i = 0; i < ac->n_seqs; i++)
         of_view.slot[i] = d->slot_of[ac->slot[i]];
-    attention_case_table(d->rec, &of_view, d->view.block_tokens, n_pages,
-                         random_in(d->rec, 0, 1) ? n_pages : garbage(d->rec), d->view.table_stride,
-                         (int32_t *)gpu_block_image(&d->table));
+    return of_view;
+}
+
+/* Index of the page of NaN. */
+static int32_t page_of_nan(const case_device *d)
+{
+    return (int32_t)(d->table.bytes / sizeof(int32_t));
+}
+
+/* Fills the image of the page table of a case. Entries without valid tokens must not be read. */
+static void fill_table(case_device *d, const attention_case *ac)
+{
+    attention_case of_view = in_slots(d, ac);
+
+    attention_case_table(d->rec, &of_view, d->view.block_tokens, page_of_nan(d),
+                         random_in(d->rec, 0, 1) ? page_of_nan(d) : garbage(d->rec),
+                         d->view.table_stride, (int32_t *)gpu_block_image(&d->table));
+}
+
+/* Loads the page table, with NaN in place of what a window has passed. */
+static void load_table(case_device *d, const attention_case *ac)
+{
+    attention_case of_view = in_slots(d, ac);
+
+    attention_case_give_back(&of_view, d->view.block_tokens, page_of_nan(d), d->view.table_stride,
+                             (int32_t *)gpu_block_image(&d->table));
     gpu_block_load_image(&d->table);
 }
 
@@ -333,7 +355,7 @@ void case_device_load(case_device *d, const attention_case *ac)
     memset(k, 0xff, d->k.bytes);
     memset(v, 0xff, d->v.bytes);
     if (d->layout.page) {
-        load_table(d, ac);
+        fill_table(d, ac);
         host.page_table = (const int32_t *)gpu_block_image(&d->table);
     }
     for (int32_t i = 0; i < ac->n_seqs; i++)
@@ -349,6 +371,8 @@ void case_device_load(case_device *d, const attention_case *ac)
     gpu_block_load_image(&d->k);
     gpu_block_load_image(&d->v);
     load_features(d, ac, &host);
+    if (d->layout.page)
+        load_table(d, ac);
 }
 
 /* An upper bound of n: itself, or up to max. */

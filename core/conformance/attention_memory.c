@@ -116,15 +116,24 @@ static void set_scales(test_recorder *rec, const attention_case *ac, const case_
 /* Pages in random order; half of the memories have page numbers of no page behind the last one. */
 static void create_table(test_recorder *rec, attention_case *ac, int32_t n_blocks, case_memory *m)
 {
-    int32_t unused = random_in(rec, 0, 1) ? n_blocks - 1 : INT32_MIN / 2;
-
+    m->unused = random_in(rec, 0, 1) ? n_blocks - 1 : INT32_MIN / 2;
     m->table =
         fenced_alloc("page_table", (size_t)(ac->n_slots * m->view.table_stride) * sizeof *m->table,
                      64, random_in(rec, 0, 1));
-    attention_case_table(rec, ac, m->view.block_tokens, n_blocks - 1, unused, m->view.table_stride,
-                         m->table);
+    attention_case_table(rec, ac, m->view.block_tokens, n_blocks - 1, m->unused,
+                         m->view.table_stride, m->table);
     fenced_set_read_only(m->table, 1);
     m->view.page_table = m->table;
+}
+
+/* Takes out of the table what a window has passed. */
+static void give_back(const attention_case *ac, case_memory *m)
+{
+    if (!m->table)
+        return;
+    fenced_set_read_only(m->table, 0);
+    attention_case_give_back(ac, m->view.block_tokens, m->unused, m->view.table_stride, m->table);
+    fenced_set_read_only(m->table, 1);
 }
 
 void case_memory_create(test_recorder *rec, attention_case *ac, const case_layout *layout,
@@ -176,6 +185,7 @@ void case_memory_create(test_recorder *rec, attention_case *ac, const case_layou
         ac->scale_axes |= CASE_SCALE_BLOCK;
     set_scales(rec, ac, layout, n_blocks, view);
     m.n_blocks = n_blocks;
+    give_back(ac, &m);
     *ret_memory = m;
 }
 
@@ -186,7 +196,7 @@ void case_memory_rewrite(test_recorder *rec, attention_case *ac, case_memory *m)
     attention_case_refill(rec, ac);
     if (m->table) {
         fenced_set_read_only(m->table, 0);
-        attention_case_table(rec, ac, view->block_tokens, m->n_blocks - 1, m->n_blocks - 1,
+        attention_case_table(rec, ac, view->block_tokens, m->n_blocks - 1, m->unused,
                              view->table_stride, m->table);
         fenced_set_read_only(m->table, 1);
     }
@@ -198,6 +208,7 @@ void case_memory_rewrite(test_recorder *rec, attention_case *ac, case_memory *m)
             copy_rows(ac, view, values, base);
         fenced_set_read_only(base, 1);
     }
+    give_back(ac, m);
 }
 
 void case_memory_destroy(case_memory *m)

@@ -13,6 +13,7 @@ typedef struct case_memory {
     cg_kv_view view;
     int32_t *table;
     int32_t n_blocks;
+    int32_t unused; /* entries of the table without a page */
 } case_memory;
 
 /** Applies the layout to the problem, and gives the sequences other slots. */

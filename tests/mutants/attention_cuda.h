@@ -113,8 +113,9 @@ static inline CG_HOST_DEVICE int mutant_row_of(const struct mutant_call *c, int3
         r->first++;
     if (r->first > r->end)
         r->first = r->end;
-    if (p->features) { /* mutant_attends() decides */
-        r->first = 0;
+    if (p->features) { /* mutant_attends() decides; a cache may have given back older tokens */
+        if (p->features & (CG_ATTENTION_SINK_TOKENS | CG_ATTENTION_POSITIONS | CG_ATTENTION_TREE))
+            r->first = 0;
         r->end = a->kv_len[r->seq];
     }
     r->kv_head = h / group;

@@ -74,11 +74,14 @@ static __global__ void __launch_bounds__(THREADS) units_kernel(const __grid_cons
     }
     if (c.page_table) {
         const int32_t last = r.len > 0 ? (r.len - 1) / c.block_tokens : -1;
+        const int32_t oldest = c.window && r.len > c.window ? r.len - c.window : 0;
+        const int32_t first_page = oldest / c.block_tokens;
         const int32_t *row = c.page_table + (int64_t)r.slot * c.table_stride;
 
-        /* repeat the last page: table entries after it are undefined */
+        /* repeat the first page of the window and the last page: entries before the former, which a
+         * cache may have given back, and those after the latter are undefined */
         for (int32_t p = thread; p < c.n_pages; p += THREADS)
-            c.pages[(int64_t)u * c.n_pages + p] = last < 0 ? 0 : row[p < last ? p : last];
+            c.pages[(int64_t)u * c.n_pages + p] = last < 0 ? 0 : row[max(first_page, min(p, last))];
     }
 }
 
