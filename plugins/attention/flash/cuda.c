@@ -29,7 +29,7 @@ enum {
     LONG_ROWS_128 = 384,
     /* Thread blocks per multiprocessor of a decode launch at maximum length: several times those
      * that are resident, so sequences of unequal length even out. */
-    BLOCKS_PER_MULTIPROCESSOR = 8,
+    BLOCKS_PER_MULTIPROCESSOR = 32 / FLASH_DECODE_WARPS,
     MAX_SPLITS = 65535, /* of a grid's second dimension */
 };
 

@@ -35,10 +35,12 @@ static constexpr int stages_for(int width)
 
 static constexpr int blocks_for(int width, int octets)
 {
-    return width <= 64    ? 6 - octets
-           : width <= 128 ? 5 - octets
-           : width == 192 ? 4 - octets
-                          : 3 - octets;
+    const int blocks = width <= 64    ? 6 - octets
+                       : width <= 128 ? 5 - octets
+                       : width == 192 ? 4 - octets
+                                      : 3 - octets;
+
+    return blocks * 4 / FLASH_DECODE_WARPS;
 }
 
 enum {
@@ -248,7 +250,7 @@ DEVICE_INLINE void load_kv_block(kv8_stream *s, const flash_cuda_call *c, int i,
 DEVICE_INLINE void start_stream(kv8_stream *s, const flash_cuda_call *c, const row_tile *tile,
                                 int begin, int warp, int lane)
 {
-    /* the first KV block >= begin that belongs to this warp: block % 4 == warp */
+    /* the first KV block >= begin that belongs to this warp: block % FLASH_DECODE_WARPS == warp */
     s->first_block = begin + ((warp - begin) & (FLASH_DECODE_WARPS - 1));
     s->table = NULL;
     s->next_page = tile->slot;

@@ -24,7 +24,9 @@ enum {
     FLASH_KV_BLOCK = 16, /* tokens */
 
     FLASH_DECODE_ROWS = 16, /* of a row tile: of one mma */
-    FLASH_DECODE_WARPS = 4, /* each with its own KV blocks and ring: KV block b is warp b % 4's */
+    /* A power of two up to 4; KV block b is that of warp b % 4. Fewer warps have longer parts of a
+     * sequence, and more thread blocks share a multiprocessor. */
+    FLASH_DECODE_WARPS = 4,
 
     FLASH_PREFILL_ROWS = 128,      /* of a row tile: four warps of 32 */
     FLASH_PREFILL_SHORT_ROWS = 64, /* the same for short prompts: four warps of 16 */
@@ -43,7 +45,11 @@ enum {
  * and hide each other's start and end. */
 #define FLASH_DECODE_STAGES(head_dim) ((head_dim) <= 64 ? 3 : 2)
 #define FLASH_DECODE_BLOCKS(head_dim)                                                              \
-    ((head_dim) <= 96 ? 4 : (head_dim) == 128 ? 3 : (head_dim) == 192 ? 2 : 1)
+    (((head_dim) <= 96    ? 4                                                                      \
+      : (head_dim) == 128 ? 3                                                                      \
+      : (head_dim) == 192 ? 2                                                                      \
+                          : 1) *                                                                   \
+     4 / FLASH_DECODE_WARPS)
 
 /**
  * One call, as the kernels get it: pointers are device memory, strides are bytes.
