@@ -544,8 +544,8 @@ DEVICE_INLINE float emulated_f8_operand(uint32_t descriptor, uint32_t bytes, int
     return emulated_f8(*(uint8_t *)emulated_at(at ^ (at >> 7 & (bytes == 128 ? 7 : 3)) << 4));
 }
 
-template <int ROW>
-DEVICE_INLINE void wgmma_f8_scores(float (*c)[4], uint32_t q, uint32_t k, int add)
+template <int ROW, bool ADD>
+DEVICE_INLINE void wgmma_f8_scores(float (*c)[4], uint32_t q, uint32_t k)
 {
     const int lane = (int)emulated_lane(), warp = (int)(emulated_thread() / 32 % 4);
 
@@ -557,7 +557,7 @@ DEVICE_INLINE void wgmma_f8_scores(float (*c)[4], uint32_t q, uint32_t k, int ad
                 a[e] = emulated_f8_operand(q, ROW, 16 * warp + lane / 4 + 8 * h, e);
             for (int n = 0; n < 16; n++)
                 for (int i = 0; i < 2; i++) {
-                    double sum = add ? c[n][2 * h + i] : 0;
+                    double sum = ADD ? c[n][2 * h + i] : 0;
 
                     for (int e = 0; e < 32; e++)
                         sum +=

@@ -350,12 +350,12 @@ DEVICE_INLINE void queue_f8_scores(float (*p)[4], uint32_t queries, uint32_t k)
     const uint32_t q_descriptor = shared_descriptor(queries, 16);
     const uint32_t k_descriptor = shared_descriptor(k, 16);
 
+    wgmma_f8_scores<S::ROW, false>(p, q_descriptor, k_descriptor);
 #pragma unroll
-    for (int n = 0; n < S::TERMS; n++)
-#pragma unroll
-        for (int kk = 0; kk < S::KK; kk++)
-            wgmma_f8_scores<S::ROW>(p, q_descriptor + ((n * S::QUERIES + kk * 32) >> 4),
-                                    k_descriptor + (kk * 32 >> 4), n + kk > 0);
+    for (int i = 1; i < S::TERMS * S::KK; i++)
+        wgmma_f8_scores<S::ROW, true>(
+            p, q_descriptor + ((i / S::KK * S::QUERIES + i % S::KK * 32) >> 4),
+            k_descriptor + (i % S::KK * 32 >> 4));
 }
 
 /* Queues acc = weights times 64 elements of the values of one key tile. */

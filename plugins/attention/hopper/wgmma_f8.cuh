@@ -66,17 +66,33 @@ DEVICE_INLINE void stmatrix_x4(uint32_t address, const uint32_t r[4])
 
 #define WGMMA_F8_PAIR(b, x, h) ".reg .b64 " b ";\nmov.b64 " b ", {" x ", " h "};\n"
 
-/* c[16][4] = (add ? c : 0) + Q K^T of 32 elements and 128 tokens, in rows of ROW bytes. */
-template <int ROW>
-DEVICE_INLINE void wgmma_f8_scores(float (*c)[4], uint32_t q, uint32_t k, int add)
+/* As WGMMA_C_128(); access "=f": the product does not read them. */
+#define WGMMA_F8_C8(access, c, i)                                                                  \
+    access((c)[i][0]), access((c)[i][1]), access((c)[i][2]), access((c)[i][3]),                    \
+        access((c)[i + 1][0]), access((c)[i + 1][1]), access((c)[i + 1][2]), access((c)[i + 1][3])
+#define WGMMA_F8_C_128(access, c)                                                                  \
+    WGMMA_F8_C8(access, c, 0), WGMMA_F8_C8(access, c, 2), WGMMA_F8_C8(access, c, 4),               \
+        WGMMA_F8_C8(access, c, 6), WGMMA_F8_C8(access, c, 8), WGMMA_F8_C8(access, c, 10),          \
+        WGMMA_F8_C8(access, c, 12), WGMMA_F8_C8(access, c, 14)
+
+#define WGMMA_F8_S(access, c, q, k, add, row)                                                      \
+    asm volatile(                                                                                  \
+        "{\n.reg .pred p;\n" WGMMA_F8_PAIR("a", "%64", "%67") WGMMA_F8_PAIR(                       \
+            "b", "%65",                                                                            \
+            "%67") "setp.ne.b32 p, %66, 0;\n"                                                      \
+                   "wgmma.mma_async.sync.aligned.m64n128k32.f32.e4m3.e4m3 " WGMMA_LIST_128         \
+                   ", a, b, p, 1, 1;\n}"                                                           \
+        : WGMMA_F8_C_128(access, c)                                                                \
+        : "r"(q), "r"(k), "r"(add), "r"(WGMMA_F8_UPPER(row)))
+
+/* c[16][4] = (ADD ? c : 0) + Q K^T of 32 elements and 128 tokens, in rows of ROW bytes. */
+template <int ROW, bool ADD>
+DEVICE_INLINE void wgmma_f8_scores(float (*c)[4], uint32_t q, uint32_t k)
 {
-    asm volatile("{\n.reg .pred p;\n" WGMMA_F8_PAIR("a", "%64", "%67") WGMMA_F8_PAIR(
-                     "b", "%65",
-                     "%67") "setp.ne.b32 p, %66, 0;\n"
-                            "wgmma.mma_async.sync.aligned.m64n128k32.f32.e4m3.e4m3 " WGMMA_LIST_128
-                            ", a, b, p, 1, 1;\n}"
-                 : WGMMA_C_128(c)
-                 : "r"(q), "r"(k), "r"(add), "r"(WGMMA_F8_UPPER(ROW)));
+    if constexpr (ADD)
+        WGMMA_F8_S("+f", c, q, k, 1, ROW);
+    else /* else the compiler keeps the values of c in their registers until here */
+        WGMMA_F8_S("=f", c, q, k, 0, ROW);
 }
 
 /* c[8][4] = (add ? c : 0) + P V of 32 tokens and 64 elements. v: values transposed, in rows of 128
