@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { LAUNCHES = 64, ARGS = 8192 };
+enum { LAUNCHES = 256, ARGS = 8192 };
 
 struct cg_gpu_graph {
     int32_t n;

@@ -52,7 +52,13 @@ struct target {
     int32_t head_dim; /* of the model */
 };
 static const struct target cpus[] = { { 0, "eager", CG_F32, 16 }, { 0, "flash", CG_F32, 16 } };
+#ifdef CG_TEST_EMULATED /* tests/emulated_cuda */
+static const struct target gpus[] = { { 1, "eager", CG_F32, 16 }, { 1, "eager", CG_F32, 16 } };
+enum { IS_EMULATED = 1 };
+#else
 static const struct target gpus[] = { { 1, "eager", CG_F32, 16 }, { 1, "flash", CG_BF16, 64 } };
+enum { IS_EMULATED = 0 };
+#endif
 static const struct target *targets = cpus; /* [2]; many tests use only the second */
 static const char *const caches[] = { "dynamic", "static", "paged" };
 
@@ -532,7 +538,7 @@ END_TEST
 /* A prompt waits for others while sequences run and more than half of the slots are ready. */
 START_TEST(prompts_wait_for_each_other)
 {
-    cg_executor_config config = configure(1, "paged", 0, 1, 0, MAX_LEN);
+    cg_executor_config config = configure(1, "static", 0, 1, 0, MAX_LEN);
     cg_executor_stats stats;
     cg_executor *ex;
     int64_t steps;
@@ -573,7 +579,7 @@ END_TEST
 
 START_TEST(attention_may_refuse_prompt_steps)
 {
-    cg_executor_config config = configure(1, "paged", 0, 2, 0, MAX_LEN);
+    cg_executor_config config = configure(1, "static", 0, 2, 0, MAX_LEN);
     cg_attention_ops recording = record(config.attention, PROMPTS);
     cg_executor_stats stats;
     cg_executor *ex;
@@ -1010,17 +1016,8 @@ START_TEST(pages_behind_the_window_are_given_back)
 }
 END_TEST
 
-int main(void)
+static void add_tests(TCase *tc, int mode)
 {
-    Suite *s = suite_create("executor");
-    int mode = gpu_mode(), failed;
-    TCase *tc = tcase_create(mode == GPU_REQUESTED ? "cuda" : "cpu");
-    SRunner *sr;
-
-    if (mode == GPU_REQUESTED)
-        targets = gpus;
-    tcase_set_timeout(tc, 120);
-    tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_loop_test(tc, sequences_depend_only_on_their_job, 0, 6);
     tcase_add_loop_test(tc, a_rolled_back_sequence_continues_from_the_atom,
                         mode == GPU_REQUESTED ? 0 : 3, 6);
@@ -1039,6 +1036,33 @@ int main(void)
     tcase_add_test(tc, a_failing_plugin_is_named_with_layer_and_step);
     tcase_add_test(tc, results_that_cannot_be_used_are_refused);
     tcase_add_test(tc, a_plugin_without_memory_keeps_its_status);
+}
+
+/* Few, since kernels run on the CPU; over the cache `static`. */
+static void add_emulated_tests(TCase *tc)
+{
+    tcase_add_test(tc, a_sequence_ends_at_the_context_length);
+    tcase_add_loop_test(tc, prompts_are_computed_together_with_a_plan_of_their_own, 1, 2);
+    tcase_add_test(tc, long_prompts_are_divided);
+    tcase_add_test(tc, prompts_wait_for_each_other);
+    tcase_add_test(tc, attention_may_refuse_prompt_steps);
+}
+
+int main(void)
+{
+    Suite *s = suite_create("executor");
+    int mode = gpu_mode(), failed;
+    TCase *tc = tcase_create(mode == GPU_REQUESTED ? "cuda" : "cpu");
+    SRunner *sr;
+
+    if (mode == GPU_REQUESTED)
+        targets = gpus;
+    tcase_set_timeout(tc, 120);
+    tcase_add_checked_fixture(tc, setup, teardown);
+    if (IS_EMULATED)
+        add_emulated_tests(tc);
+    else
+        add_tests(tc, mode);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     if (mode != GPU_MISSING)
