@@ -59,7 +59,8 @@ typedef struct cg_tuner {
     cg_work works[CG_TUNING_WORKS];
     int32_t n_works;
     cg_device device;
-    double seconds; /* of a short time, without the creation of the executor; a job may take 16 */
+    double seconds; /* of a short time, without the creation of the executor; a job may take 16 of
+                       them */
     double budget;  /* seconds after which no attempt is started, if one has succeeded */
     void *ctx;
     /** Creates an executor for pairs[pair] with batch_size slots; the caller destroys it. */

@@ -32,4 +32,16 @@ for name in llama_biases qwen2_window qwen3_window mistral smollm3 gpt2 gpt_neox
   equal=$(comm -12 <(sort cpu.smiles3d) <(sort gpu.smiles3d) | wc -l)
   verdict "f32: $equal of 8 greedy conformers equal those of the CPU, wanted 7" test "$equal" -ge 7
 done
+
+say 'pages behind a window'
+model=(--model mistral --tokenizer mistral/tokenizer.json --input "$data/geom_drugs_sample.smi" --limit 8 --gens 8
+  --seed 3 --deterministic --overwrite --tune never --device cuda --kv-cache window)
+run 0 "${model[@]}" --geometry off --output want.sdf || true
+for shape in '--batch-size 1' '--batch-size 7 --step-tokens 128'; do
+  # shellcheck disable=SC2086
+  run 0 "${model[@]}" --geometry off $shape --output got.sdf || continue
+  same want.sdf got.sdf "given back, $shape"
+done
+run 3 "${model[@]}" --geometry repair --output got.sdf || true
+says 'on a GPU a repair may go back to any token' 'not with repair'
 finish
