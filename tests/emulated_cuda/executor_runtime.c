@@ -288,13 +288,16 @@ cg_status cg_gemm_run(cg_gemm *gemm, const void *x, const void *w, void *y, cg_e
 
 /* ---- plugins that are linked -------------------------------------------------------------- */
 
-cg_status eager_entry(const cg_host *host, const cg_plugin **ret_plugin, cg_error *err);
+enum { N_PLUGINS = 3 };
 
-/* A registry of eager and of the contiguous cache. */
+cg_status eager_entry(const cg_host *host, const cg_plugin **ret_plugin, cg_error *err);
+cg_status paged_entry(const cg_host *host, const cg_plugin **ret_plugin, cg_error *err);
+
+/* A registry of eager, paged and of the contiguous cache. */
 cg_status cg_registry_open(const cg_host *host, const char *const *files, int32_t n_files,
                            cg_registry **ret_registry, cg_error *err)
 {
-    const cg_plugin **plugins = calloc(2, sizeof(*plugins));
+    const cg_plugin **plugins = calloc(N_PLUGINS, sizeof(*plugins));
     cg_status st;
 
     (void)files;
@@ -303,6 +306,7 @@ cg_status cg_registry_open(const cg_host *host, const char *const *files, int32_
         return cg_fail_nomem(err, "registry");
     CG_TRY_GOTO(st, eager_entry(host, &plugins[0], err), out);
     CG_TRY_GOTO(st, cg_plugin_entry_v1(host, &plugins[1], err), out);
+    CG_TRY_GOTO(st, paged_entry(host, &plugins[2], err), out);
     *ret_registry = (cg_registry *)plugins;
     plugins = NULL;
 out:
@@ -315,7 +319,7 @@ cg_status cg_registry_find(const cg_registry *registry, cg_plugin_kind kind, con
 {
     const cg_plugin *const *plugins = (const cg_plugin *const *)registry;
 
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < N_PLUGINS; i++)
         if (plugins[i]->kind == kind && !strcmp(plugins[i]->name, name)) {
             *ret_plugin = plugins[i];
             return CG_OK;

@@ -969,6 +969,34 @@ START_TEST(a_cache_may_forget_what_is_behind_the_window)
 }
 END_TEST
 
+/* On a GPU: the texts over `paged`, which gives back pages, are those over `static`. A roll-back
+ * evaluates the sequence again. */
+START_TEST(pages_that_are_given_back_change_no_text)
+{
+    cg_executor_config config = configure(1, "static", 0, 2, 0, MAX_LEN);
+    cg_model_config windowed = shape;
+    int32_t *want = calloc((size_t)(N_TEXTS * program.max_tokens), sizeof *want);
+    int32_t *got = calloc((size_t)(N_TEXTS * program.max_tokens), sizeof *got);
+    int64_t n_want, n_got;
+    cg_model *model;
+
+    windowed.head_dim = targets[1].head_dim;
+    windowed.window = WINDOW;
+    memset(windowed.layer_flags, CG_LAYER_WINDOW, N_LAYERS);
+    OK(cg_model_random(&windowed, 5, &model, &err));
+    config.model = model;
+    n_want = generate_rolled_back(&config, want);
+    config = configure(1, "paged", 0, 2, 0, MAX_LEN);
+    config.model = model;
+    n_got = generate_rolled_back(&config, got);
+    ck_assert_mem_eq(got, want, (size_t)(N_TEXTS * program.max_tokens) * sizeof *got);
+    ck_assert_int_gt(n_got, n_want);
+    cg_model_close(model);
+    free(want);
+    free(got);
+}
+END_TEST
+
 /* Bytes of the cache `paged` in use when two sequences are complete. */
 static int64_t bytes_of_pages(const cg_executor_config *config)
 {
@@ -1046,6 +1074,8 @@ static void add_emulated_tests(TCase *tc)
     tcase_add_test(tc, long_prompts_are_divided);
     tcase_add_test(tc, prompts_wait_for_each_other);
     tcase_add_test(tc, attention_may_refuse_prompt_steps);
+    tcase_add_test(tc, pages_that_are_given_back_change_no_text);
+    tcase_add_test(tc, pages_behind_the_window_are_given_back);
 }
 
 int main(void)
