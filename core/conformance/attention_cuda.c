@@ -767,80 +767,6 @@ static void check_not_finite(attention_suite *s)
     test_end(&s->rec);
 }
 
-/* ---- types of 8 bits ----------------------------------------------------------------------- */
-
-/* NaN among keys, values and scales. */
-static void run_nan(attention_suite *s, attention_case *ac, case_device *d, const char *where)
-{
-    case_out o;
-
-    for (int32_t i = 0; i < ac->n_seqs; i++) {
-        int32_t at = ac->kv_len[i] * 2 / 3, has_codes = ac->problem.kv_dtype != CG_I8;
-
-        ac->non_finite[i] = i % 4 == 3 || (i % 4 && has_codes);
-        if (i % 4 == 3)
-            ac->nan_scale[i] = at + 1;
-        else if (ac->non_finite[i])
-            attention_case_kv(ac, i % 4 == 2, i, at, 0)[3] = NAN;
-    }
-    case_device_load(d, ac);
-    call(d, ac, NULL, &o);
-    if (o.data) {
-        attention_case_solve(ac, s->test_host.base);
-        attention_compare(s, ac, &o, 1, where);
-    }
-    case_out_destroy(&o);
-}
-
-/* Ordinary numbers and scales; all codes and wide scales; NaN. */
-static void run_of_8_bits(attention_suite *s, attention_case *ac, case_device *d, enum kind kind,
-                          const char *where)
-{
-    char with_codes[128];
-
-    snprintf(with_codes, sizeof with_codes, "%s, all codes", where);
-    run_features(s, ac, d, kind, where);
-    if (s->rec.gpu_lost)
-        return;
-    attention_case_fill_codes(&s->rec, ac);
-    case_device_load(d, ac);
-    run_features(s, ac, d, kind, with_codes);
-    if (!s->rec.gpu_lost)
-        run_nan(s, ac, d, where);
-}
-
-static void check_8_bits(attention_suite *s)
-{
-    static const cg_dtype types[] = { CG_F8_E4M3, CG_F8_E5M2, CG_I8 };
-    static const enum kind kinds[] = { DECODE, PREFILL, HUNDREDS, LONG_DECODE };
-    static const int32_t layouts[] = { 0, 4, 5, 2, 6, 1, 10 };
-    static const int32_t dims[] = { 64, 128, 64, 256, 80, 128, 32, 96, 56, 192, 16 };
-    enum { N_SMALL = sizeof dims / sizeof *dims };
-    static const int32_t pairs[][2] = { { 4, 2 }, { 2, 2 },  { 8, 2 }, { 8, 1 },
-                                        { 6, 2 }, { 20, 1 }, { 32, 2 } };
-    char name[80];
-
-    if (!(attention_features(s) & CG_ATTENTION_KV_SCALES))
-        return;
-    for (int32_t t = 0; t < 3 && !s->rec.gpu_lost; t++) {
-        if (!begin_values(s, types[t], "all numbers and scales", name, sizeof name))
-            continue;
-        for (int32_t i = 0; i < test_rounds(&s->rec, 3 * N_SMALL); i++) {
-            enum kind kind = kinds[i % (i < N_SMALL ? 3 : 4)];
-            cg_attention_problem p =
-                make_problem(s, dtypes[random_in(&s->rec, 0, 3) / 2], dims[i % N_SMALL],
-                             pairs[kind == LONG_DECODE ? 0 : i % 7], kind);
-
-            p.features = CG_ATTENTION_KV_SCALES;
-            p.kv_dtype = types[t];
-            if (random_in(&s->rec, 0, 3) == 0)
-                p.window = random_in(&s->rec, 1, kind == LONG_DECODE ? 1000 : 40);
-            (void)with_plan(s, &p, &case_layouts[layouts[i % 7]], kind, run_of_8_bits);
-        }
-        test_end(&s->rec);
-    }
-}
-
 /* ---- reproducible bits --------------------------------------------------------------------- */
 
 /* The same call with other bounds n_tokens and n_seqs gives the same bits. */
@@ -947,6 +873,82 @@ static void check_bits(attention_suite *s, const char *name, uint32_t flag, cuda
         (void)with_plan(s, &p, &case_layouts[random_in(&s->rec, 0, 5)], kind, fn);
     }
     test_end(&s->rec);
+}
+
+/* ---- types of 8 bits ----------------------------------------------------------------------- */
+
+/* NaN among keys, values and scales. */
+static void run_nan(attention_suite *s, attention_case *ac, case_device *d, const char *where)
+{
+    case_out o;
+
+    for (int32_t i = 0; i < ac->n_seqs; i++) {
+        int32_t at = ac->kv_len[i] * 2 / 3, has_codes = ac->problem.kv_dtype != CG_I8;
+
+        ac->non_finite[i] = i % 4 == 3 || (i % 4 && has_codes);
+        if (i % 4 == 3)
+            ac->nan_scale[i] = at + 1;
+        else if (ac->non_finite[i])
+            attention_case_kv(ac, i % 4 == 2, i, at, 0)[3] = NAN;
+    }
+    case_device_load(d, ac);
+    call(d, ac, NULL, &o);
+    if (o.data) {
+        attention_case_solve(ac, s->test_host.base);
+        attention_compare(s, ac, &o, 1, where);
+    }
+    case_out_destroy(&o);
+}
+
+/* Ordinary numbers and scales; all codes and wide scales; NaN. */
+static void run_of_8_bits(attention_suite *s, attention_case *ac, case_device *d, enum kind kind,
+                          const char *where)
+{
+    char with_codes[128];
+
+    snprintf(with_codes, sizeof with_codes, "%s, all codes", where);
+    run_features(s, ac, d, kind, where);
+    if (s->rec.gpu_lost)
+        return;
+    attention_case_fill_codes(&s->rec, ac);
+    case_device_load(d, ac);
+    run_features(s, ac, d, kind, with_codes);
+    if (ac->problem.flags & CG_ATTENTION_BATCH_INVARIANT && !s->rec.gpu_lost)
+        run_split(s, ac, d, kind, with_codes);
+    if (!s->rec.gpu_lost)
+        run_nan(s, ac, d, where);
+}
+
+static void check_8_bits(attention_suite *s)
+{
+    static const cg_dtype types[] = { CG_F8_E4M3, CG_F8_E5M2, CG_I8 };
+    static const enum kind kinds[] = { DECODE, PREFILL, HUNDREDS, LONG_DECODE };
+    static const int32_t layouts[] = { 0, 4, 5, 2, 6, 1, 10 };
+    static const int32_t dims[] = { 64, 128, 64, 256, 80, 128, 32, 96, 56, 192, 16 };
+    enum { N_SMALL = sizeof dims / sizeof *dims };
+    static const int32_t pairs[][2] = { { 4, 2 }, { 2, 2 },  { 8, 2 }, { 8, 1 },
+                                        { 6, 2 }, { 20, 1 }, { 32, 2 } };
+    char name[80];
+
+    if (!(attention_features(s) & CG_ATTENTION_KV_SCALES))
+        return;
+    for (int32_t t = 0; t < 3 && !s->rec.gpu_lost; t++) {
+        if (!begin_values(s, types[t], "all numbers and scales", name, sizeof name))
+            continue;
+        for (int32_t i = 0; i < test_rounds(&s->rec, 3 * N_SMALL); i++) {
+            enum kind kind = kinds[i % (i < N_SMALL ? 3 : 4)];
+            cg_attention_problem p =
+                make_problem(s, dtypes[random_in(&s->rec, 0, 3) / 2], dims[i % N_SMALL],
+                             pairs[kind == LONG_DECODE ? 0 : i % 7], kind);
+
+            p.features = CG_ATTENTION_KV_SCALES;
+            p.kv_dtype = types[t];
+            if (random_in(&s->rec, 0, 3) == 0)
+                p.window = random_in(&s->rec, 1, kind == LONG_DECODE ? 1000 : 40);
+            (void)with_plan(s, &p, &case_layouts[layouts[i % 7]], kind, run_of_8_bits);
+        }
+        test_end(&s->rec);
+    }
 }
 
 /* ---- graphs -------------------------------------------------------------------------------- */
