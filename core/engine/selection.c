@@ -21,8 +21,9 @@ enum {
 };
 
 static const double attempt_seconds = 0.8; /* of a short time: tuning.h */
-/* Seconds of a tuning. On the CPU a cache with room for all tokens takes seconds to clear. */
-enum { GPU_BUDGET = 60, CPU_BUDGET = 120 };
+/* Seconds of a tuning without jobs (--tune auto, in a run that may take half a minute itself) and
+ * with them. On the CPU a cache with room for all tokens takes seconds to clear. */
+enum { GPU_SHORT_BUDGET = 10, GPU_BUDGET = 60, CPU_BUDGET = 120 };
 
 static const int32_t gpu_batches[] = { 64, 128, 256, 512, 1024, 2048 };
 static const int32_t cpu_batches[] = { 16, 32, 64, 128, 256 };
@@ -228,7 +229,7 @@ static cg_status measure(struct selector *s, cg_tuning *ret_tuning, cg_error *er
     const cg_engine_options *o = s->options;
     double test_seconds = s->request->cpu_attempt_seconds;
     double seconds = test_seconds > 0 ? test_seconds : attempt_seconds;
-    int is_gpu = s->worker->device == CG_DEVICE_CUDA;
+    int is_gpu = s->worker->device == CG_DEVICE_CUDA, has_jobs = o->tuning == CG_TUNING_ALWAYS;
     cg_tuning_pair names[CG_TUNING_PAIRS];
     cg_tuner tuner = { .pairs = names,
                        .n_pairs = s->n_pairs,
@@ -242,7 +243,10 @@ static cg_status measure(struct selector *s, cg_tuning *ret_tuning, cg_error *er
                        .n_left_out = s->n_refused,
                        .device = s->worker->device,
                        .seconds = seconds,
-                       .budget = is_gpu ? GPU_BUDGET : CPU_BUDGET,
+                       .budget = !is_gpu    ? CPU_BUDGET
+                                 : has_jobs ? GPU_BUDGET
+                                            : GPU_SHORT_BUDGET,
+                       .has_jobs = has_jobs,
                        .ctx = s,
                        .open = open_pair,
                        .now = clock_now };

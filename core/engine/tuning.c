@@ -191,7 +191,7 @@ static cg_status measure_kind(struct tuning_search *s, enum attempt_kind kind, i
 
 /*
  * Measures a pair at a batch size and appends the attempt, also a failed one or one that is left
- * out for lack of time: half of it is for jobs.
+ * out for lack of time, half of which is for jobs.
  *
  * @param best  rate of the same kind to compare with; 0: unknown
  */
@@ -208,7 +208,8 @@ static cg_status try_pair(struct tuning_search *s, enum attempt_kind kind, int32
     *a = (cg_tuning_attempt) { CG_SIZED(cg_tuning_attempt), .batch_size = batch_size };
     snprintf(a->attention, sizeof a->attention, "%s", t->pairs[pair].attention);
     snprintf(a->kv_cache, sizeof a->kv_cache, "%s", t->pairs[pair].kv_cache);
-    if (s->has_success && seconds >= (kind == SHORT_TIME ? t->budget / 2 : t->budget))
+    if (s->has_success &&
+        seconds >= (kind == SHORT_TIME && t->has_jobs ? t->budget / 2 : t->budget))
         st = cg_fail(&why, CG_ERR_LIMIT, LEFT_OUT ": tuning has taken %.0f s", seconds);
     else
         st = measure_kind(s, kind, pair, a, best, &why);
@@ -397,9 +398,10 @@ static cg_status run_search(struct tuning_search *s, cg_error *err)
     CG_TRY(try_short_times(s, &batch, err));
     best_short = find_best(s, 0, SHORT_TIME);
     n_short = s->tuning.n_attempts;
-    try_jobs(s, batch, n_short);
+    if (s->tuner->has_jobs)
+        try_jobs(s, batch, n_short);
     best = find_best(s, n_short, WHOLE_JOB);
-    if (best < 0) /* no time was left for a job, or all have failed */
+    if (best < 0) /* no jobs, no time was left for one, or all have failed */
         best = best_short;
     select_attempt(&s->tuning, &s->tuning.attempts[best]);
     return CG_OK;

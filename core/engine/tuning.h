@@ -8,7 +8,7 @@
  *
  *   1. the default pair of attention and cache at increasing batches; the smallest batch within 3 %
  *      of the best is that of the next steps,
- *   2. all other pairs at that batch,
+ *   2. all other pairs at that batch; without jobs the best of these rates wins,
  *   3. a job of each of the three fastest pairs, if within 10 % of the best,
  *   4. jobs at half and twice the batch of the pairs whose jobs are within 3 % of the best.
  *
@@ -59,9 +59,10 @@ typedef struct cg_tuner {
     cg_work works[CG_TUNING_WORKS];
     int32_t n_works;
     cg_device device;
-    double seconds; /* of a short time, without the creation of the executor; a job may take 16 of
-                       them */
-    double budget;  /* seconds after which no attempt is started, if one has succeeded */
+    double seconds;   /* of a short time, without the creation of the executor; a job may take 16 of
+                         them */
+    double budget;    /* seconds after which no attempt is started, if one has succeeded */
+    int32_t has_jobs; /* 0: only steps 1 and 2 */
     void *ctx;
     /** Creates an executor for pairs[pair] with batch_size slots; the caller destroys it. */
     cg_status (*open)(void *ctx, int32_t pair, int32_t batch_size, cg_executor **ret_executor,

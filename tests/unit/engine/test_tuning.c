@@ -210,6 +210,7 @@ static void setup_search(void)
                          .device = CG_DEVICE_CUDA,
                          .seconds = 0.8,
                          .budget = 1000,
+                         .has_jobs = 1,
                          .open = fake_open,
                          .now = fake_now };
     err = (cg_error)CG_ERROR_INIT;
@@ -251,6 +252,15 @@ static int32_t count_jobs(void)
 
     for (int32_t i = 0; i < tuning.n_attempts; i++)
         n += tuning.attempts[i].n_conformers > 0;
+    return n;
+}
+
+static int32_t count_short_times(void)
+{
+    int32_t n = 0;
+
+    for (int32_t i = 0; i < tuning.n_attempts; i++)
+        n += !tuning.attempts[i].n_conformers && !tuning.attempts[i].refused[0];
     return n;
 }
 
@@ -445,6 +455,22 @@ START_TEST(time_is_bounded)
     tuner.budget = 0;
     tune_ok();
     ck_assert_int_eq(tuning.batch_size, 64);
+}
+END_TEST
+
+START_TEST(short_times_alone)
+{
+    tuner.has_jobs = 0;
+    world.fixed[1] = 0.5e-3;
+    tune_ok();
+    ck_assert_int_eq(count_jobs(), 0);
+    ck_assert_str_eq(tuning.kv_cache, "static");
+    tuner.budget = 2; /* all of it is for short times, with jobs half of it */
+    tune_ok();
+    ck_assert_int_eq(count_short_times(), 4);
+    tuner.has_jobs = 1;
+    tune_ok();
+    ck_assert_int_eq(count_short_times(), 2);
 }
 END_TEST
 
@@ -788,10 +814,10 @@ START_TEST(measured_once_then_remembered)
     ck_assert_int_eq(info->batch_size, batch_size);
     cg_engine_close(engine);
 
-    options.workload = 40; /* no more slots than conformers */
+    options.workload = 10; /* no more slots than conformers */
     engine = open_measured();
     info = cg_engine_get_info(engine);
-    ck_assert_int_eq(info->batch_size, 40);
+    ck_assert_int_eq(info->batch_size, 10);
     ck_assert_str_eq(info->batch_reason, "auto: all requested conformers");
     cg_engine_close(engine);
 }
@@ -842,6 +868,7 @@ START_TEST(requested_settings_are_kept)
 
     options.attention = "eager";
     options.batch_size = 8;
+    options.tuning = CG_TUNING_ALWAYS;
     engine = open_measured();
     info = cg_engine_get_info(engine);
     ck_assert_str_eq(info->attention, "eager");
@@ -890,6 +917,7 @@ int main(void)
     tcase_add_test(cases[0], memory_bounds_the_batch);
     tcase_add_test(cases[0], failing_default_is_replaced);
     tcase_add_test(cases[0], time_is_bounded);
+    tcase_add_test(cases[0], short_times_alone);
     tcase_add_test(cases[0], single_batch);
     tcase_add_test(cases[0], figures_as_text);
     tcase_add_checked_fixture(cases[1], setup_file, scratch_remove);
