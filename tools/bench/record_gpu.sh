@@ -58,6 +58,24 @@ if [ -n "${QWEN3:-}" ]; then # text formats, with all work of a run but geometry
     done
   done
 fi
+# prompts: 1,000 of them with one token after each, then with one conformer of each, by rows of a prompt step
+for rows in off auto 256 512 1024 2048 4096; do
+  prompts=(--gens 1 --batch 512 --kv-cache paged --attention flash --prompt-step-tokens $rows)
+  record "prompts_default_$rows" bench decode --device cuda --molecules "$list" "${prompts[@]}" --constraint none \
+    --max-new-tokens 1 --rounds 3 --json "$out/prompts_default_$rows.json"
+  record "prompts_llama_$rows" bench decode --device cuda "${llama[@]}" "${prompts[@]}" --constraint none \
+    --max-new-tokens 1 --rounds 3 --json "$out/prompts_llama_$rows.json"
+  record "prompts_run_$rows" bench decode --device cuda --molecules "$list" "${prompts[@]}" --constraint grammar \
+    --rounds 3 --json "$out/prompts_run_$rows.json"
+done
+if command -v ncu >/dev/null; then # kernels from one gather_prompts_kernel to the next are those of a prompt step
+  for rows in off auto; do
+    program=ncu record "prompts_profile_$rows" --kernel-name 'regex:gather_kernel|gather_prompts|flash_' \
+      --launch-count 64 --graph-profiling node --metrics gpu__time_duration.sum --kill yes \
+      "${CONFGEN:-$root/build/confgen}" bench decode --device cuda --molecules "$list" --limit 64 --gens 1 --batch 512 \
+      --kv-cache paged --attention flash --prompt-step-tokens $rows --constraint none --max-new-tokens 1
+  done
+fi
 record attention_prefill bench attention --device cuda --set prefill --json "$out/attention_prefill.json"
 record attention_decode bench attention --device cuda --set decode --json "$out/attention_decode.json"
 sets=(main main_b4 b16_s512 b4_s2048 prompt prompt_batch generator generator_batch token deepseek_v3 llama_70b llama_405b)
