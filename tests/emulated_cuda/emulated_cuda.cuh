@@ -9,14 +9,20 @@
 #ifndef CG_TESTS_EMULATED_CUDA_CUH
 #define CG_TESTS_EMULATED_CUDA_CUH
 
-#include <cmath>
 #include <cstring>
+#include <math.h>
 #include <tuple>
 #include <type_traits>
 
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#include <cuda_fp8.h>
 #include <cuda_runtime.h>
 
 #include "emulator.h"
+
+/* After the toolkit's headers, which would need nvcc's built-in functions. */
+#define __CUDACC__
 
 #undef __shared__
 #define __shared__ static
@@ -26,6 +32,17 @@
 #define warpSize        32
 
 #define EMULATED_HERE (emulated_place { __FILE__, __LINE__ })
+
+/* translate.py writes it after each shared variable: the first thread of a block that comes by
+ * fills the variable. */
+#define EMULATED_SHARED(variable)                                                                  \
+    do {                                                                                           \
+        static uint64_t filled;                                                                    \
+        if (filled != emulated_block_number) {                                                     \
+            filled = emulated_block_number;                                                        \
+            emulated_fill(&variable, sizeof variable);                                             \
+        }                                                                                          \
+    } while (0)
 
 /* ---- barriers and warps -------------------------------------------------------------------- */
 
@@ -371,6 +388,42 @@ static inline void operator<<(void (*kernel)(P...), const emulated_bound<A...> &
 
     emulated_launch(&call, sizeof call, emulated_call<P...>::run, (const void *)kernel,
                     bound.stream);
+}
+
+/** A kernel whose template arguments follow from its arguments, for operator<<. */
+#define emulated_deduced(kernel) emulated_deduce([](auto... args) { kernel(args...); })
+
+template <typename F> struct emulated_deduced_kernel {
+    F kernel;
+};
+
+template <typename F> static inline emulated_deduced_kernel<F> emulated_deduce(F kernel)
+{
+    return { kernel };
+}
+
+/** As emulated_call. */
+template <typename F, typename... A> struct emulated_deduced_call {
+    emulated_grid grid;
+    F kernel;
+    std::tuple<A...> args;
+
+    static void run(const void *arg)
+    {
+        const emulated_deduced_call *call = (const emulated_deduced_call *)arg;
+
+        std::apply(call->kernel, call->args);
+    }
+};
+
+template <typename F, typename... A>
+static inline void operator<<(emulated_deduced_kernel<F> kernel, const emulated_bound<A...> &bound)
+{
+    static_assert((std::is_trivially_copyable<A>::value && ...), "arguments are copied as bytes");
+    emulated_deduced_call<F, A...> call = { bound.grid, kernel.kernel,
+                                            std::tuple<A...>(bound.args) };
+
+    emulated_launch(&call, sizeof call, emulated_deduced_call<F, A...>::run, nullptr, bound.stream);
 }
 
 #endif

@@ -127,9 +127,9 @@ DEVICE_INLINE emulated_queues &emulated_queues_of_thread(void)
     static emulated_queues of_threads[1024];
     emulated_queues &q = of_threads[emulated_thread()];
 
-    if (q.block != emulated_block_number()) {
+    if (q.block != emulated_block_number) {
         q = {};
-        q.block = emulated_block_number();
+        q.block = emulated_block_number;
     }
     return q;
 }

@@ -13,7 +13,7 @@ enum {
     MAX_WARPS = MAX_THREADS / WARP,
     STACK = 256 << 10, /* address space: pages are used when touched */
     GUARD = 4096,      /* inaccessible, below each stack */
-    MAX_SHARED = 256,  /* variables of a kernel */
+    STAGGER = 320,     /* between the tops of stacks, for a processor's cache */
     NAMED_BARRIERS = 16,
 };
 
@@ -33,6 +33,16 @@ typedef struct thread {
 } thread;
 
 uint64_t emulator_seed = 1;
+
+__attribute__((constructor)) static void read_seed(void)
+{
+    const char *text = getenv("EMULATED_GPU_SEED");
+
+    if (text)
+        emulator_seed = strtoull(text, NULL, 0);
+}
+
+uint64_t emulated_block_number;
 uint3 threadIdx, blockIdx;
 dim3 blockDim, gridDim;
 
@@ -43,15 +53,12 @@ static struct {
     const void *arg;
     char *stacks;
     char *dynamic_shared;
-    const void *shared[MAX_SHARED]; /* variables with contents of this block */
-    uint32_t n_shared;
     void *caller; /* stack pointer of emulator_run() */
     thread threads[MAX_THREADS];
     uint32_t n_threads, n_warps;
     uint32_t n_ready;          /* threads */
     uint32_t ready[MAX_WARPS]; /* lanes */
     uint64_t random;
-    uint64_t number; /* of the block */
     struct {
         uint32_t arrived, n;
         int value;
@@ -111,7 +118,8 @@ static void run_thread(void);
 static void start_thread(uint32_t i)
 {
     thread *t = &block.threads[i];
-    void **top = (void **)(block.stacks + (size_t)(i + 1) * (STACK + GUARD));
+    void **top =
+        (void **)(block.stacks + (size_t)(i + 1) * (STACK + GUARD) - (size_t)(i % WARP) * STAGGER);
 
     *--top = NULL; /* a function starts with its return address on a stack aligned to 16 */
     *--top = (void *)(uintptr_t)run_thread;
@@ -345,11 +353,6 @@ uint32_t emulated_thread(void)
     return block.self;
 }
 
-uint64_t emulated_block_number(void)
-{
-    return block.number;
-}
-
 void emulated_fail(const char *fault)
 {
     fail(fault, block.self, block.self);
@@ -422,23 +425,14 @@ uint32_t emulated_active(void)
 }
 
 /* Words that are NaN in every float type, and far outside of memory as an offset. */
-static void fill(void *to, size_t bytes)
+void emulated_fill(void *to, size_t bytes)
 {
-    static const unsigned char word[] = { 0xff, 0xff, 0xff, 0x7f };
+    static const uint32_t word = 0x7fffffff;
+    size_t whole = bytes / sizeof word * sizeof word;
 
-    for (size_t i = 0; i < bytes; i++)
-        ((unsigned char *)to)[i] = word[i % sizeof word];
-}
-
-void emulated_shared(void *variable, size_t bytes)
-{
-    for (uint32_t i = 0; i < block.n_shared; i++)
-        if (block.shared[i] == variable)
-            return;
-    if (block.n_shared == MAX_SHARED)
-        abort();
-    block.shared[block.n_shared++] = variable;
-    fill(variable, bytes);
+    for (size_t i = 0; i < whole; i += sizeof word)
+        memcpy((char *)to + i, &word, sizeof word);
+    memcpy((char *)to + whole, &word, bytes - whole);
 }
 
 void *emulated_dynamic_shared(void)
@@ -463,10 +457,9 @@ static void create_stacks(void)
 
 static void run_block(void)
 {
-    block.n_shared = 0;
-    fill(block.dynamic_shared, block.grid->shared_bytes);
+    emulated_fill(block.dynamic_shared, block.grid->shared_bytes);
     memset(block.named, 0, sizeof block.named);
-    block.number++;
+    emulated_block_number++;
     for (uint32_t i = 0; i < block.n_threads; i++) {
         start_thread(i);
         make_ready(i);

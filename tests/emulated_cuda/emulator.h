@@ -39,7 +39,7 @@ typedef struct emulated_grid {
     emulated_place launched;
 } emulated_grid;
 
-/** Seed of the orders. Set before the first launch. */
+/** Seed of the orders; $EMULATED_GPU_SEED, or 1. Set before the first launch. */
 extern uint64_t emulator_seed;
 
 /** Runs body(arg) in every thread of the grid. One grid at a time: other callers wait. */
@@ -63,8 +63,8 @@ void emulated_register(const void *kernel, size_t bytes,
 extern uint3 threadIdx, blockIdx;
 extern dim3 blockDim, gridDim;
 
-/** Fills a shared variable, unless a thread of the block has called this before. */
-void emulated_shared(void *variable, size_t bytes);
+/** Fills shared memory as it is at the start of a block. */
+void emulated_fill(void *to, size_t bytes);
 /** Dynamic shared memory of the block. */
 void *emulated_dynamic_shared(void);
 /** Lane of the running thread. */
@@ -72,9 +72,10 @@ uint32_t emulated_lane(void);
 /** Lanes of the running thread's warp that have not returned. */
 uint32_t emulated_active(void);
 
-/** Number of the running thread in its block, and a number that differs between blocks. */
+/** Number of the running thread in its block. */
 uint32_t emulated_thread(void);
-uint64_t emulated_block_number(void);
+/** A number of the running block: each block of each launch has another. */
+extern uint64_t emulated_block_number;
 /** Ends the process: the running thread did what the text says. */
 #ifdef __cplusplus
 [[noreturn]]

@@ -102,6 +102,7 @@ int main(int argc, char **argv)
     if (argc - optind > 1)
         options.rounds = atoi(argv[optind + 1]);
     emulator_seed = options.seed;
+    setenv("CONFGEN_CUDA_MODULE", EMULATED_MODULE, 0);
     cg_plugin_host_init(&host, NULL, NULL, NULL, CG_LOG_WARNING);
     if (cg_gpu_open(0, &options.gpu, &err) != CG_OK ||
         cg_plugin_entry_v1(&host.host, &plugin, &err) != CG_OK) {
@@ -122,6 +123,7 @@ int main(int argc, char **argv)
         if (options.n_only)
             failures += cg_conformance_run(plugin, &host.host, &options);
     }
+    cg_gpu_close(options.gpu);
     if (failures)
         printf("%d checks failed\n", failures);
     return failures != 0;

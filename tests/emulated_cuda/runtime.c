@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The functions of the CUDA run time and driver that the plugins use, over the GPU of fake_gpu.h.
- * Work on its stream is queued there; other streams, as the default one, run at once.
- */
+/* The functions of the CUDA run time and driver that confgen uses: launches, the device and its
+ * memory. */
 #include <cuda.h>
 #include <cudaTypedefs.h>
 #include <cuda_runtime_api.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "emulated_tensor.h"
 #include "emulator.h"
-#include "plugins/fake_gpu.h"
+#include "streams.h"
 
 enum {
     MAX_ARGS = 8000,
@@ -24,7 +23,16 @@ enum {
     FILLED = 16 << 20, /* allocations up to this size have contents, as on a GPU */
 };
 
-static _Thread_local cudaError_t last_error;
+#define MEMORY ((int64_t)1 << 36) /* bytes of the GPU */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of the tables below */
+
+static struct range {
+    char *at;
+    size_t bytes;
+    struct range *next;
+} * pinned;          /* memory of cudaHostAlloc() */
+static int64_t used; /* bytes of the GPU's memory */
 
 /* Kernels that may have more dynamic shared memory. */
 static struct {
@@ -33,45 +41,11 @@ static struct {
 } opted_in[MAX_KERNELS];
 static int n_opted_in;
 
-static cg_gpu *the_gpu(void)
+static void use_bytes(int64_t bytes)
 {
-    cg_error err = CG_ERROR_INIT;
-    cg_gpu *gpu = NULL;
-
-    if (cg_gpu_open(0, &gpu, &err) != CG_OK)
-        abort();
-    return gpu;
-}
-
-static cudaError_t result(cudaError_t code)
-{
-    if (code != cudaSuccess)
-        last_error = code;
-    return code;
-}
-
-/* Functions that wait or allocate are refused during a capture. */
-static cudaError_t outside_of_captures(void)
-{
-    return result(fake_capturing() ? cudaErrorStreamCaptureUnsupported : cudaSuccess);
-}
-
-static cudaError_t wait(void)
-{
-    cg_error err = CG_ERROR_INIT;
-    cudaError_t code = outside_of_captures();
-
-    if (code == cudaSuccess && cg_gpu_synchronize(the_gpu(), &err) != CG_OK)
-        abort();
-    return code;
-}
-
-static void queue(void (*run)(const void *arg), const void *arg, size_t bytes, cudaStream_t stream)
-{
-    if (stream == cg_gpu_stream(the_gpu()))
-        fake_launch(run, arg, bytes);
-    else if (outside_of_captures() == cudaSuccess)
-        run(arg);
+    pthread_mutex_lock(&lock);
+    used += bytes;
+    pthread_mutex_unlock(&lock);
 }
 
 /* ---- launches ------------------------------------------------------------------------------ */
@@ -90,10 +64,14 @@ static void run_launch(const void *arg)
 
 static size_t shared_limit(const void *kernel)
 {
+    size_t limit = SHARED_DEFAULT;
+
+    pthread_mutex_lock(&lock);
     for (int i = 0; i < n_opted_in; i++)
         if (opted_in[i].kernel == kernel)
-            return opted_in[i].shared;
-    return SHARED_DEFAULT;
+            limit = opted_in[i].shared;
+    pthread_mutex_unlock(&lock);
+    return limit;
 }
 
 void emulated_launch(const void *arg, size_t bytes, void (*body)(const void *arg),
@@ -110,11 +88,11 @@ void emulated_launch(const void *arg, size_t bytes, void (*body)(const void *arg
         b->z < 1 || b->z > 65535 || t->x < 1 || t->x > 1024 || t->y < 1 || t->y > 1024 ||
         t->z < 1 || t->z > 64 || t->x * t->y * t->z > 1024 ||
         grid.shared_bytes > shared_limit(kernel)) {
-        (void)result(cudaErrorInvalidConfiguration);
+        (void)emulated_result(cudaErrorInvalidConfiguration);
         return;
     }
     memcpy(l.arg, arg, bytes);
-    queue(run_launch, &l, offsetof(struct launch, arg) + bytes, stream);
+    emulated_queue(stream, run_launch, &l, offsetof(struct launch, arg) + bytes);
 }
 
 /* Kernels that cudaLaunchKernel() knows. */
@@ -125,7 +103,7 @@ static struct {
 } registered[MAX_KERNELS];
 static int n_registered;
 
-static int find_registered(const void *kernel)
+static int find_registered_locked(const void *kernel)
 {
     int i = 0;
 
@@ -137,14 +115,17 @@ static int find_registered(const void *kernel)
 void emulated_register(const void *kernel, size_t bytes,
                        void (*call)(const void *kernel, const void *arg))
 {
-    int i = find_registered(kernel);
+    int i;
 
+    pthread_mutex_lock(&lock);
+    i = find_registered_locked(kernel);
     if (i == MAX_KERNELS)
         abort();
     registered[i].kernel = kernel;
     registered[i].bytes = bytes;
     registered[i].call = call;
     n_registered += i == n_registered;
+    pthread_mutex_unlock(&lock);
 }
 
 struct single {
@@ -163,11 +144,15 @@ static void run_single(const void *arg)
 cudaError_t cudaLaunchKernel(const void *kernel, dim3 blocks, dim3 threads, void **args,
                              size_t shared_bytes, cudaStream_t stream)
 {
-    struct single s = { .grid = { blocks, threads, shared_bytes, { __FILE__, __LINE__ } },
-                        .kernel = find_registered(kernel) };
+    struct single s = { .grid = { blocks, threads, shared_bytes, { __FILE__, __LINE__ } } };
+    int is_known;
 
-    if (s.kernel == n_registered || registered[s.kernel].bytes > sizeof s.arg)
-        return result(cudaErrorInvalidDeviceFunction);
+    pthread_mutex_lock(&lock);
+    s.kernel = find_registered_locked(kernel);
+    is_known = s.kernel < n_registered;
+    pthread_mutex_unlock(&lock);
+    if (!is_known || registered[s.kernel].bytes > sizeof s.arg)
+        return emulated_result(cudaErrorInvalidDeviceFunction);
     memcpy(s.arg, args[0], registered[s.kernel].bytes);
     emulated_launch(&s, offsetof(struct single, arg) + registered[s.kernel].bytes, run_single,
                     kernel, stream);
@@ -181,7 +166,8 @@ cudaError_t cudaFuncSetAttribute(const void *kernel, enum cudaFuncAttribute attr
     if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize)
         return cudaSuccess;
     if (value > SHARED_MAX)
-        return result(cudaErrorInvalidValue);
+        return emulated_result(cudaErrorInvalidValue);
+    pthread_mutex_lock(&lock);
     while (i < n_opted_in && opted_in[i].kernel != kernel)
         i++;
     if (i == MAX_KERNELS)
@@ -189,6 +175,7 @@ cudaError_t cudaFuncSetAttribute(const void *kernel, enum cudaFuncAttribute attr
     opted_in[i].kernel = kernel;
     opted_in[i].shared = (size_t)value;
     n_opted_in += i == n_opted_in;
+    pthread_mutex_unlock(&lock);
     return cudaSuccess;
 }
 
@@ -202,14 +189,6 @@ cudaError_t cudaFuncGetAttributes(struct cudaFuncAttributes *ret, const void *ke
 }
 
 /* ---- device and errors --------------------------------------------------------------------- */
-
-cudaError_t cudaGetLastError(void)
-{
-    cudaError_t code = last_error;
-
-    last_error = cudaSuccess;
-    return code;
-}
 
 const char *cudaGetErrorString(cudaError_t code)
 {
@@ -227,6 +206,12 @@ const char *cudaGetErrorName(cudaError_t code)
         return "cudaErrorMemoryAllocation";
     case cudaErrorInvalidConfiguration:
         return "cudaErrorInvalidConfiguration";
+    case cudaErrorInvalidDevice:
+        return "cudaErrorInvalidDevice";
+    case cudaErrorInvalidResourceHandle:
+        return "cudaErrorInvalidResourceHandle";
+    case cudaErrorNotReady:
+        return "cudaErrorNotReady";
     case cudaErrorStreamCaptureUnsupported:
         return "cudaErrorStreamCaptureUnsupported";
     default:
@@ -243,6 +228,24 @@ cudaError_t cudaGetDeviceCount(int *ret_n)
 cudaError_t cudaGetDevice(int *ret_index)
 {
     *ret_index = 0;
+    return cudaSuccess;
+}
+
+cudaError_t cudaSetDevice(int index)
+{
+    return index ? emulated_result(cudaErrorInvalidDevice) : cudaSuccess;
+}
+
+cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *ret_prop, int index)
+{
+    (void)index;
+    *ret_prop = (struct cudaDeviceProp) { .name = "emulated GPU" };
+    return cudaSuccess;
+}
+
+cudaError_t cudaRuntimeGetVersion(int *ret_version)
+{
+    *ret_version = CUDART_VERSION;
     return cudaSuccess;
 }
 
@@ -265,6 +268,9 @@ cudaError_t cudaDeviceGetAttribute(int *ret_value, enum cudaDeviceAttr attribute
     case cudaDevAttrMaxSharedMemoryPerMultiprocessor:
         *ret_value = SHARED_MAX + 1024;
         return cudaSuccess;
+    case cudaDevAttrL2CacheSize:
+        *ret_value = 1 << 20; /* small: bench reads memory beyond it */
+        return cudaSuccess;
     case cudaDevAttrComputeCapabilityMajor:
         *ret_value = 9;
         return cudaSuccess;
@@ -272,87 +278,131 @@ cudaError_t cudaDeviceGetAttribute(int *ret_value, enum cudaDeviceAttr attribute
         *ret_value = 0;
         return cudaSuccess;
     default:
-        return result(cudaErrorInvalidValue);
+        return emulated_result(cudaErrorInvalidValue);
     }
 }
 
 cudaError_t cudaDeviceSynchronize(void)
 {
-    return wait();
-}
-
-cudaError_t cudaStreamSynchronize(cudaStream_t stream)
-{
-    (void)stream;
-    return wait();
+    return emulated_synchronize();
 }
 
 /* ---- memory -------------------------------------------------------------------------------- */
 
-cudaError_t cudaMalloc(void **ret, size_t bytes)
+cudaError_t cudaMemGetInfo(size_t *ret_free, size_t *ret_total)
 {
-    cudaError_t code = outside_of_captures();
-
-    if (code != cudaSuccess)
-        return code;
-    if (posix_memalign(ret, 256, bytes))
-        return result(cudaErrorMemoryAllocation);
-    if (bytes <= FILLED)
-        memset(*ret, 0xff, bytes);
-    fake_gpu_bytes += (int64_t)malloc_usable_size(*ret);
+    pthread_mutex_lock(&lock);
+    *ret_free = (size_t)(MEMORY - used);
+    pthread_mutex_unlock(&lock);
+    *ret_total = (size_t)MEMORY;
     return cudaSuccess;
 }
 
+static cudaError_t allocate(void **ret, size_t bytes)
+{
+    if (posix_memalign(ret, 256, bytes))
+        return emulated_result(cudaErrorMemoryAllocation);
+    if (bytes <= FILLED)
+        memset(*ret, 0xff, bytes);
+    use_bytes((int64_t)malloc_usable_size(*ret));
+    return cudaSuccess;
+}
+
+static void release_memory(void *ptr)
+{
+    use_bytes(-(int64_t)malloc_usable_size(ptr));
+    free(ptr);
+}
+
+cudaError_t cudaMalloc(void **ret, size_t bytes)
+{
+    cudaError_t code = emulated_outside_of_captures();
+
+    return code == cudaSuccess ? allocate(ret, bytes) : code;
+}
+
+/* Waits for all work, as on a GPU. */
 cudaError_t cudaFree(void *ptr)
 {
-    cudaError_t code = wait();
+    cudaError_t code = ptr ? emulated_synchronize() : cudaSuccess;
 
-    if (code == cudaSuccess && ptr) {
-        fake_gpu_bytes -= (int64_t)malloc_usable_size(ptr);
-        free(ptr);
-    }
+    if (code == cudaSuccess && ptr)
+        release_memory(ptr);
+    return code;
+}
+
+cudaError_t cudaMallocAsync(void **ret, size_t bytes, cudaStream_t stream)
+{
+    (void)stream;
+    return cudaMalloc(ret, bytes);
+}
+
+static void run_free(const void *arg)
+{
+    void *ptr;
+
+    memcpy(&ptr, arg, sizeof ptr);
+    release_memory(ptr);
+}
+
+cudaError_t cudaFreeAsync(void *ptr, cudaStream_t stream)
+{
+    cudaError_t code = emulated_outside_of_captures();
+
+    if (code == cudaSuccess && ptr)
+        emulated_queue(stream, run_free, &ptr, sizeof ptr);
     return code;
 }
 
 cudaError_t cudaHostAlloc(void **ret, size_t bytes, unsigned flags)
 {
+    struct range *r = malloc(sizeof *r);
+    cudaError_t code = emulated_outside_of_captures();
+
     (void)flags;
-    return cudaMalloc(ret, bytes);
+    if (code != cudaSuccess || !r || posix_memalign(ret, 256, bytes)) {
+        free(r);
+        return emulated_result(code == cudaSuccess ? cudaErrorMemoryAllocation : code);
+    }
+    memset(*ret, 0xff, bytes);
+    pthread_mutex_lock(&lock);
+    *r = (struct range) { *ret, bytes, pinned };
+    pinned = r;
+    pthread_mutex_unlock(&lock);
+    return cudaSuccess;
 }
 
 cudaError_t cudaFreeHost(void *ptr)
 {
-    return cudaFree(ptr);
-}
+    cudaError_t code = emulated_outside_of_captures();
+    struct range *found = NULL;
 
-struct fill {
-    void *to;
-    size_t bytes;
-    int byte;
-};
-
-static void run_fill(const void *arg)
-{
-    const struct fill *f = arg;
-
-    memset(f->to, f->byte, f->bytes);
-}
-
-cudaError_t cudaMemsetAsync(void *to, int byte, size_t bytes, cudaStream_t stream)
-{
-    struct fill f = { to, bytes, byte };
-
-    queue(run_fill, &f, sizeof f, stream);
+    if (code != cudaSuccess || !ptr)
+        return code;
+    pthread_mutex_lock(&lock);
+    for (struct range **r = &pinned; *r && !found; r = &(*r)->next)
+        if ((*r)->at == ptr) {
+            found = *r;
+            *r = found->next;
+            break;
+        }
+    pthread_mutex_unlock(&lock);
+    if (!found)
+        return emulated_result(cudaErrorInvalidValue);
+    free(found);
+    free(ptr);
     return cudaSuccess;
 }
 
-cudaError_t cudaMemset(void *to, int byte, size_t bytes)
+int emulated_is_pinned(const void *at)
 {
-    cudaError_t code = outside_of_captures();
+    int is_pinned = 0;
 
-    if (code == cudaSuccess)
-        memset(to, byte, bytes);
-    return code;
+    pthread_mutex_lock(&lock);
+    for (const struct range *r = pinned; r; r = r->next)
+        is_pinned |= (const char *)at >= r->at && (const char *)at < r->at + r->bytes;
+    pthread_mutex_unlock(&lock);
+    return is_pinned;
 }
 
 /* ---- virtual memory of the driver: pages without access until they are mapped --------------- */
@@ -430,7 +480,7 @@ static CUresult CUDAAPI map(CUdeviceptr at, size_t bytes, size_t offset,
     (void)flags;
     if (at % GRANULE % 4096 || offset || live_handles[handle - 1] != (int64_t)bytes)
         return CUDA_ERROR_INVALID_VALUE;
-    fake_gpu_bytes += (int64_t)bytes;
+    use_bytes((int64_t)bytes);
     return CUDA_SUCCESS;
 }
 
@@ -439,7 +489,7 @@ static CUresult CUDAAPI unmap(CUdeviceptr at, size_t bytes)
     if (mmap((void *)at, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
              -1, 0) == MAP_FAILED)
         return CUDA_ERROR_INVALID_VALUE;
-    fake_gpu_bytes -= (int64_t)bytes;
+    use_bytes(-(int64_t)bytes);
     return CUDA_SUCCESS;
 }
 

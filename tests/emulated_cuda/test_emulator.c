@@ -7,16 +7,6 @@
 #include <unistd.h>
 
 #include "cases.h"
-#include "plugins/fake_gpu.h"
-
-static cg_gpu *gpu(void)
-{
-    cg_error err = CG_ERROR_INIT;
-    cg_gpu *g = NULL;
-
-    ck_assert(cg_gpu_open(0, &g, &err) == CG_OK);
-    return g;
-}
 
 /* Each case in a process of its own, which its fault ends with a text. */
 START_TEST(faults_end_the_process)
@@ -123,27 +113,86 @@ START_TEST(launches_beyond_the_limits_fail)
 }
 END_TEST
 
+static void CUDART_CB set_to_two(void *at)
+{
+    *(int *)at = 2;
+}
+
 START_TEST(launches_wait_for_their_stream)
 {
     float x[96] = { 1 }, sum = 0, other = 0;
-    cg_error err = CG_ERROR_INIT;
-    cg_gpu_graph *graph = NULL;
-    cg_gpu *g = gpu();
+    cudaGraphExec_t exec = NULL;
+    cudaGraph_t graph = NULL;
+    cudaStream_t stream;
+    int number = 1;
 
-    ck_assert(cg_gpu_hold(g, 1, &err) == CG_OK);
-    launch_sum(x, 96, &sum, 0, cg_gpu_stream(g));
+    ck_assert(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking) == cudaSuccess);
+    ck_assert(cudaLaunchHostFunc(stream, set_to_two, &number) == cudaSuccess);
+    launch_sum(x, 96, &sum, 0, stream);
     launch_sum(x, 96, &other, 0, NULL);
-    ck_assert(sum == 0 && other == 1);
-    ck_assert(cg_gpu_release(g) && sum == 1);
-    ck_assert(cg_gpu_capture_begin(g, &err) == CG_OK);
-    launch_sum(x, 96, &sum, 0, cg_gpu_stream(g));
+    ck_assert(number == 1 && sum == 0 && other == 1);
+    ck_assert(cudaStreamSynchronize(stream) == cudaSuccess);
+    ck_assert(number == 2 && sum == 1);
+    ck_assert(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal) == cudaSuccess);
+    launch_sum(x, 96, &sum, 0, stream);
     launch_sum(x, 96, &other, 0, NULL); /* another stream: an error */
     ck_assert(cudaGetLastError() != cudaSuccess);
-    ck_assert(cg_gpu_capture_end(g, &graph, &err) == CG_OK && sum == 1 && other == 1);
+    ck_assert(cudaStreamSynchronize(stream) != cudaSuccess);
+    ck_assert(cudaGetLastError() != cudaSuccess);
+    ck_assert(cudaStreamEndCapture(stream, &graph) == cudaSuccess && sum == 1 && other == 1);
+    ck_assert(cudaGraphInstantiate(&exec, graph, 0) == cudaSuccess);
+    cudaGraphDestroy(graph);
     for (int i = 0; i < 2; i++)
-        ck_assert(cg_gpu_replay(g, graph, &err) == CG_OK);
-    ck_assert(sum == 3);
-    cg_gpu_graph_destroy(graph);
+        ck_assert(cudaGraphLaunch(exec, stream) == cudaSuccess);
+    cudaGraphExecDestroy(exec); /* launches in flight go on */
+    ck_assert(cudaStreamDestroy(stream) == cudaSuccess && sum == 3);
+}
+END_TEST
+
+/* A copy from pinned memory reads it when its turn comes, one from other memory at the call. */
+START_TEST(copies_read_pinned_memory_late)
+{
+    int pageable = 1, device[3] = { 0 }, *pinned, hold = 0;
+    cudaStream_t stream;
+
+    ck_assert(cudaHostAlloc((void **)&pinned, 2 * sizeof *pinned, cudaHostAllocDefault) ==
+              cudaSuccess);
+    ck_assert(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking) == cudaSuccess);
+    ck_assert(cudaLaunchHostFunc(stream, set_to_two, &hold) == cudaSuccess);
+    pinned[0] = 1;
+    cudaMemcpyAsync(&device[0], &pageable, sizeof(int), cudaMemcpyHostToDevice, stream);
+    cudaMemcpyAsync(&device[1], &pinned[0], sizeof(int), cudaMemcpyHostToDevice, stream);
+    cudaMemcpyAsync(&pinned[1], &device[0], sizeof(int), cudaMemcpyDeviceToHost, stream);
+    pageable = pinned[0] = 5;
+    ck_assert(device[0] == 0 && pinned[1] == -1);
+    cudaMemcpyAsync(&pageable, &device[1], sizeof(int), cudaMemcpyDeviceToHost, stream); /* waits */
+    ck_assert(device[0] == 1 && device[1] == 5 && pinned[1] == 1 && pageable == 5);
+    cudaStreamDestroy(stream);
+    cudaFreeHost(pinned);
+}
+END_TEST
+
+START_TEST(events_are_reached_in_order)
+{
+    cudaEvent_t begin, end;
+    cudaStream_t stream;
+    int number = 1;
+    float ms = -1;
+
+    ck_assert(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking) == cudaSuccess);
+    ck_assert(cudaEventCreate(&begin) == cudaSuccess && cudaEventCreate(&end) == cudaSuccess);
+    ck_assert(cudaEventElapsedTime(&ms, begin, end) == cudaErrorInvalidResourceHandle);
+    cudaLaunchHostFunc(stream, set_to_two, &number);
+    cudaEventRecord(begin, stream);
+    cudaEventRecord(end, stream);
+    ck_assert(cudaEventElapsedTime(&ms, begin, end) == cudaErrorNotReady);
+    ck_assert(cudaEventSynchronize(begin) == cudaSuccess && number == 2);
+    ck_assert(cudaEventElapsedTime(&ms, begin, end) == cudaErrorNotReady);
+    ck_assert(cudaEventSynchronize(end) == cudaSuccess);
+    ck_assert(cudaEventElapsedTime(&ms, begin, end) == cudaSuccess && ms >= 0);
+    cudaEventDestroy(begin);
+    cudaEventDestroy(end);
+    cudaStreamDestroy(stream);
 }
 END_TEST
 
@@ -162,6 +211,8 @@ int main(void)
     tcase_add_test(tc, dynamic_shared_memory);
     tcase_add_test(tc, launches_beyond_the_limits_fail);
     tcase_add_test(tc, launches_wait_for_their_stream);
+    tcase_add_test(tc, copies_read_pinned_memory_late);
+    tcase_add_test(tc, events_are_reached_in_order);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);

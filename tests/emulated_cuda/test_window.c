@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Pages behind a window are given back on the emulated GPU, whose appends run after their calls. */
 #include <check.h>
+#include <confgen/gpu.h>
 #include <cuda_runtime_api.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "paged.h"
 #include "plugin/host.h"
-#include "plugins/fake_gpu.h"
 
 enum { N_SLOTS = 3, LEN = 800, DIM = 8, WINDOW = 40, ROWS = 64 };
 
@@ -168,6 +169,7 @@ int main(void)
     SRunner *sr;
     int failed;
 
+    setenv("CONFGEN_CUDA_MODULE", EMULATED_MODULE, 0);
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, decoding_holds_the_pages_of_the_window);
     tcase_add_test(tc, a_prompt_keeps_what_its_first_token_reads);

@@ -52,13 +52,7 @@ struct target {
     int32_t head_dim; /* of the model */
 };
 static const struct target cpus[] = { { 0, "eager", CG_F32, 16 }, { 0, "flash", CG_F32, 16 } };
-#ifdef CG_TEST_EMULATED /* tests/emulated_cuda */
-static const struct target gpus[] = { { 1, "eager", CG_F32, 16 }, { 1, "eager", CG_F32, 16 } };
-enum { IS_EMULATED = 1 };
-#else
 static const struct target gpus[] = { { 1, "eager", CG_F32, 16 }, { 1, "flash", CG_BF16, 64 } };
-enum { IS_EMULATED = 0 };
-#endif
 static const struct target *targets = cpus; /* [2]; many tests use only the second */
 static const char *const caches[] = { "dynamic", "static", "paged" };
 
@@ -1066,18 +1060,6 @@ static void add_tests(TCase *tc, int mode)
     tcase_add_test(tc, a_plugin_without_memory_keeps_its_status);
 }
 
-/* Few, since kernels run on the CPU; over the cache `static`. */
-static void add_emulated_tests(TCase *tc)
-{
-    tcase_add_test(tc, a_sequence_ends_at_the_context_length);
-    tcase_add_loop_test(tc, prompts_are_computed_together_with_a_plan_of_their_own, 1, 2);
-    tcase_add_test(tc, long_prompts_are_divided);
-    tcase_add_test(tc, prompts_wait_for_each_other);
-    tcase_add_test(tc, attention_may_refuse_prompt_steps);
-    tcase_add_test(tc, pages_that_are_given_back_change_no_text);
-    tcase_add_test(tc, pages_behind_the_window_are_given_back);
-}
-
 int main(void)
 {
     Suite *s = suite_create("executor");
@@ -1089,10 +1071,7 @@ int main(void)
         targets = gpus;
     tcase_set_timeout(tc, 120);
     tcase_add_checked_fixture(tc, setup, teardown);
-    if (IS_EMULATED)
-        add_emulated_tests(tc);
-    else
-        add_tests(tc, mode);
+    add_tests(tc, mode);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     if (mode != GPU_MISSING)

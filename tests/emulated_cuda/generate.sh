@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# The program with --device cuda on the emulated GPU: the CUDA module, attention and cache plugins.
+. "$(dirname "$0")/../e2e/lib.sh"
+
+tiny_model model --like llama # heads of 64, as flash and hopper want
+write_molecules in.smi
+common=(--model model --input in.smi --overwrite --tune never)
+gpu=("${common[@]}" --device cuda --geometry off)
+
+say 'a plain run'
+check 0 '8 molecules' "${gpu[@]}" --limit 8 --gens 2 --output a.sdf --report a.json
+for pair in conformers:16 wrong_molecule:0 parse_failure:0 unfinished:0; do
+  verdict "report: $pair" test "$(json_number a.json "${pair%:*}")" = "${pair#*:}"
+done
+verdict 'report: the device' grep -q '"device": "cuda:0"' a.json
+verdict 'report: bf16' grep -q '"dtype": "bf16"' a.json
+
+# pair ATTENTION CACHE DTYPE KV_DTYPE: three conformers in a batch of two
+pair() {
+  if run 0 "${gpu[@]}" --limit 1 --gens 3 --batch-size 2 --attention "$1" --kv-cache "$2" --dtype "$3" --kv-dtype "$4" \
+    --output pair.sdf --report pair.json; then
+    verdict "$1 over $2, $3 over $4: 3 conformers, none unfinished" \
+      test "$(json_number pair.json conformers) $(json_number pair.json unfinished)" = '3 0'
+  fi
+}
+say 'pairs of attention and cache plugins, types of weights and of the KV cache'
+for attention in eager efficient flash hopper; do
+  for cache in dynamic static paged; do pair $attention $cache bf16 auto; done
+  pair $attention paged f16 auto
+done
+for attention in eager efficient; do
+  for cache in dynamic static paged; do
+    pair $attention $cache bf16 fp8
+    pair $attention $cache f16 int8
+  done
+  pair $attention static f32 int8
+done
+
+say '--deterministic: output bytes depend neither on the batch nor on the order of threads'
+shape=("${gpu[@]}" --limit 2 --gens 2 --deterministic --seed 5)
+run 0 "${shape[@]}" --output want.sdf || true
+EMULATED_GPU_SEED=2 run 0 "${shape[@]}" --batch-size 1 --kv-cache static --output got.sdf || true
+same want.sdf got.sdf 'one slot, another cache'
+EMULATED_GPU_SEED=3 run 0 "${shape[@]}" --batch-size 3 --step-tokens 40 --output got.sdf || true
+same want.sdf got.sdf 'three slots, steps of few tokens'
+
+say 'geometry tests and repair'
+shape=("${common[@]}" --device cuda --limit 1 --gens 2 --geometry repair --deterministic)
+check 0 'repaired' "${shape[@]}" --output want.sdf --report want.json
+verdict 'atoms were moved' test "$(json_number want.json atoms_moved)" -gt 0
+EMULATED_GPU_SEED=4 run 0 "${shape[@]}" --batch-size 1 --output got.sdf || true
+same want.sdf got.sdf 'the same conformers for another batch size'
+
+say 'f32: the records of the CPU, except where two tokens are almost equally likely'
+for sampling in '--greedy' '--top-k 40 --top-p 0.9 --min-p 0.01'; do
+  for device in cpu cuda; do
+    # shellcheck disable=SC2086
+    run 0 "${common[@]}" --device $device --dtype f32 --attention eager --geometry off --limit 6 --gens 1 --seed 3 $sampling \
+      --output $device.smiles3d || true
+  done
+  equal=$(comm -12 <(sort cpu.smiles3d) <(sort cuda.smiles3d) | wc -l)
+  verdict "$sampling: $equal of 6 conformers equal those of the CPU, wanted 5" test "$equal" -ge 5
+done
+
+say 'invalid devices'
+check 3 'a GPU that does not exist' "${gpu[@]}" --device cuda:1 --output x.sdf
+finish
