@@ -329,7 +329,7 @@ static void fill_features(test_recorder *rec, attention_case *ac)
         fill_bias(rec, ac, rows);
     if (case_uses(p, CG_ATTENTION_VALUE_SIZE))
         ac->values_in_keys = case_v_dim(p) <= p->head_dim &&
-                             random_in(rec, 0, 2) < (p->head_dim == CASE_LATENT_DIM ? 2 : 1);
+                             random_in(rec, 0, p->head_dim == CASE_LATENT_DIM ? 1 : 2) == 0;
     if (case_uses(p, CG_ATTENTION_KV_SCALES)) {
         ac->scale_axes = random_in(rec, 0, 7);
         for (int32_t values = 0; values < 2; values++)

@@ -193,8 +193,9 @@ typedef struct cg_attention_ops {
      * Computes (CPU) or enqueues (CUDA) one call. Does not allocate, synchronise or change device,
      * and keeps nothing from one call to the next: addresses, tables and lengths may all change,
      * and an address may have other tokens, or a table other pages, than before. Writes only the
-     * rows of `out` and the workspace. On failure `out` is unspecified. Thread: one call at a time
-     * per plan.
+     * rows of `out`, the workspace and memory of the plan. On failure `out` is unspecified. Thread:
+     * one call at a time per plan. CUDA: nor is the work of one call of a plan run beside that of
+     * another.
      */
     cg_status (*run)(void *plan, const cg_attention_args *args, cg_error *err);
     /** Accepts NULL. */

@@ -62,6 +62,24 @@ static inline cg_status attention_check_capability(const cg_host *host,
                       least % 10);
 }
 
+/** Refuses scales of keys or values that are no aligned floats. */
+static inline cg_status attention_check_scales(const cg_host *host, const cg_kv_view *kv,
+                                               cg_error *err)
+{
+    const int64_t word = sizeof(float);
+
+    if ((uintptr_t)kv->k_scale % sizeof(float) || (uintptr_t)kv->v_scale % sizeof(float) ||
+        kv->scale_block_stride % word || kv->scale_head_stride % word ||
+        kv->scale_token_stride % word)
+        return host->fail(err, CG_ERR_MISMATCH,
+                          "scales of keys at %p, of values at %p, strides of %lld, %lld and %lld "
+                          "bytes: wanted multiples of %d",
+                          (const void *)kv->k_scale, (const void *)kv->v_scale,
+                          (long long)kv->scale_block_stride, (long long)kv->scale_head_stride,
+                          (long long)kv->scale_token_stride, (int)word);
+    return CG_OK;
+}
+
 /** Counts the multiprocessors of the current device. */
 static inline cg_status attention_count_multiprocessors(const cg_host *host, const char *name,
                                                         int *ret_n, cg_error *err)

@@ -271,23 +271,6 @@ static int is_aligned(const void *p)
     return (uintptr_t)p % ALIGNMENT == 0;
 }
 
-/* The kernel copies scales as words of 4 bytes. `kv`: of at least ABI 1.2. */
-static cg_status check_scales(const cg_host *host, const cg_kv_view *kv, cg_error *err)
-{
-    const int64_t word = sizeof(float);
-
-    if ((uintptr_t)kv->k_scale % sizeof(float) || (uintptr_t)kv->v_scale % sizeof(float) ||
-        kv->scale_block_stride % word || kv->scale_head_stride % word ||
-        kv->scale_token_stride % word)
-        return host->fail(err, CG_ERR_MISMATCH,
-                          "scales of keys at %p, of values at %p, strides of %lld, %lld and %lld "
-                          "bytes: wanted multiples of %d",
-                          (const void *)kv->k_scale, (const void *)kv->v_scale,
-                          (long long)kv->scale_block_stride, (long long)kv->scale_head_stride,
-                          (long long)kv->scale_token_stride, (int)word);
-    return CG_OK;
-}
-
 /* Checks a call without reading device memory. */
 static cg_status check_args(const cuda_plan *plan, const cg_attention_args *a, cg_error *err)
 {
@@ -319,7 +302,7 @@ static cg_status check_args(const cuda_plan *plan, const cg_attention_args *a, c
                           "multiples of %d",
                           a->kv->k, a->kv->v, (long long)a->kv->block_stride,
                           (long long)a->kv->head_stride, (long long)a->kv->token_stride, ALIGNMENT);
-    return is_of_8_bits(p) ? check_scales(host, a->kv, err) : CG_OK;
+    return is_of_8_bits(p) ? attention_check_scales(host, a->kv, err) : CG_OK;
 }
 
 static cg_status run(void *self, const cg_attention_args *a, cg_error *err)

@@ -66,6 +66,7 @@ static int32_t min_of(int32_t a, int32_t b)
 static cg_status create_plan(const cg_host *host, const cg_attention_problem *p, void **ret_plan,
                              cg_error *err)
 {
+    struct cudaFuncAttributes merge;
     int multiprocessors = 0;
     latent_plan *plan;
     cg_status st;
@@ -95,6 +96,12 @@ static cg_status create_plan(const cg_host *host, const cg_attention_problem *p,
     }
     CG_TRY_GOTO(st, hopper_configure_kernel(host, plan->kernel, LATENT_THREADS, latent_smem(), err),
                 out);
+    /* loads the kernel, which a capture may not */
+    CG_TRY_GOTO(
+        st,
+        CUDA_CHECK(host, cudaFuncGetAttributes(&merge, latent_get_merge_kernel(p->dtype == CG_F16)),
+                   err),
+        out);
     CG_TRY_GOTO(st, hopper_find_encode(host, &plan->encode, err), out);
     *ret_plan = plan;
     return CG_OK;

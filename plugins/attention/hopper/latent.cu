@@ -643,7 +643,7 @@ DEVICE_INLINE void consume(const latent_call *c, const latent_layout &m,
             if (j > first)
                 release(empty_at(m, before.values(), warpgroup), lane);
             if (j % 2 == warpgroup) {
-                if (j == first)
+                if (j == first || c->is_separate)
                     queue_panels<0, AHEAD, Element>(p, m, ring);
                 queue_panels<AHEAD, LATENT_PANELS, Element>(p, m, ring);
                 wgmma_wait<0>();
@@ -682,8 +682,9 @@ DEVICE_INLINE void consume(const latent_call *c, const latent_layout &m,
                     soft[h].sum = __fmaf_rn(soft[h].sum, factor[h], sum[h]);
                 share_weights(m, weights, soft, factor, warpgroup, row, lane);
             } else {
-                if (j + 1 < end)
-                    queue_panels<0, AHEAD, Element>(p, m, { ring.is_separate, ring.n + 1 });
+                /* keys of their own have one stage, which still holds those of this tile */
+                if (j + 1 < end && !c->is_separate)
+                    queue_panels<0, AHEAD, Element>(p, m, { 0, ring.n + 1 });
                 barrier_wait(WEIGHTS_BARRIER + 1 - warpgroup, 256);
 #pragma unroll
                 for (int h = 0; h < 2; h++) {

@@ -60,7 +60,8 @@ cg_status hopper_check_args(const cg_host *host, const cg_attention_problem *p,
                           "attention arguments: q, out, keys, values or a stride of them is no "
                           "multiple of %d bytes",
                           ALIGNMENT);
-    return CG_OK;
+    return cg_attention_uses(p, CG_ATTENTION_KV_SCALES) ? attention_check_scales(host, a->kv, err)
+                                                        : CG_OK;
 }
 
 cg_status hopper_configure_kernel(const cg_host *host, const void *kernel, int threads, int smem,

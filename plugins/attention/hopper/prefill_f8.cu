@@ -154,6 +154,7 @@ DEVICE_INLINE void transpose(const f8_layout<S> &m, const volatile hopper_tile *
 
         if (rows < 0)
             return;
+        __syncwarp();
         release(m.tile_empty + tiles.stage() * 8, lane);
         tiles.n++;
         for (; j >= first; j--) {
@@ -243,6 +244,7 @@ DEVICE_INLINE void provide_scales(const hopper_call *c, const f8_layout<S> &m,
 
         if (rows < 0)
             return;
+        __syncwarp();
         release(m.tile_empty + tiles.stage() * 8, lane);
         tiles.n++;
         s = load_scales(c, head, slot, lo, kv_len, j, lane);
@@ -589,6 +591,7 @@ DEVICE_INLINE void consume_f8(const hopper_call *c, const f8_layout<S> &m,
         scale_scores<S>(p, rows, older, offset, &w, scales + k.stage(), j * KEYS,
                         is_masked(&w, j * KEYS, KEYS), t);
         weigh_scores<0, NN>(p, rows, offset, scales + k.stage(), t);
+        __syncwarp();
         release(m.scale_empty + k.stage() * 8, lane);
         k.n++;
         pack_f8_tile<S>(weights, p);
@@ -630,6 +633,7 @@ DEVICE_INLINE void consume_f8(const hopper_call *c, const f8_layout<S> &m,
             release(m.t_empty + v.stage() * 8, lane);
             add_part(sums + 8 * (S::PARTS - 1), acc, older);
             weigh_scores<S::WAIT, NN>(p, rows, offset, scales + k.stage(), t);
+            __syncwarp();
             release(m.scale_empty + k.stage() * 8, lane);
             older[0] = factor[0];
             older[1] = factor[1];
