@@ -100,7 +100,9 @@ typedef struct cg_cache_ops {
     /**
      * Reserves room for tokens [0, len) of `slot`, len <= max_len, and keeps stored tokens.
      * CG_ERR_NOMEM / CG_ERR_DEVICE_NOMEM when out of memory, that is beyond max_bytes or when an
-     * allocation fails; the slot is then unchanged.
+     * allocation fails; the slot is then unchanged. With a window on CUDA, reserve(),
+     * share_prefix() and gather() may wait for the work queued on config->stream, whose end gives
+     * memory back.
      */
     cg_status (*reserve)(void *self, int32_t slot, int32_t len, cg_error *err);
     /** Stores new keys and values of a layer. Does not allocate. CUDA: may be captured. */

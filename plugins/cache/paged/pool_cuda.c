@@ -305,7 +305,8 @@ static void destroy(cg_page_pool *pool)
     cudaFree(pool->view_table);
     cudaFree(s->progress.epoch);
     cudaFree(s->progress.least);
-    cudaFreeHost(s->progress.progress);
+    if (s->progress.progress)
+        cudaFreeHost(s->progress.progress);
     pool->host->free(pool->host->ctx, s->slab_end);
     pool->host->free(pool->host->ctx, s);
 }

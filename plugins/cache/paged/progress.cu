@@ -26,7 +26,8 @@ static __device__ __forceinline__ int32_t slot_of(const struct call &c, int32_t 
 static __global__ void __launch_bounds__(THREADS)
     progress_kernel(const __grid_constant__ struct call c)
 {
-    volatile int32_t *least = c.p.least; /* other threads' results: not from the L1 cache */
+    volatile int32_t *least = c.p.least;        /* other threads' results: not from the L1 cache */
+    volatile uint64_t *progress = c.p.progress; /* the host reads it: one store */
 
     for (int32_t i = (int32_t)threadIdx.x; i < c.n_tokens; i += THREADS) {
         int32_t slot = slot_of(c, i);
@@ -39,7 +40,7 @@ static __global__ void __launch_bounds__(THREADS)
         int32_t slot = slot_of(c, i);
 
         if (slot >= 0 && c.pos[i] == least[slot])
-            c.p.progress[slot] = (uint64_t)(uint32_t)c.p.epoch[slot] << 32 | (uint32_t)c.pos[i];
+            progress[slot] = (uint64_t)(uint32_t)c.p.epoch[slot] << 32 | (uint32_t)c.pos[i];
     }
     __syncthreads();
     for (int32_t i = (int32_t)threadIdx.x; i < c.n_tokens; i += THREADS) {
