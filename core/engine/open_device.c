@@ -45,6 +45,7 @@ static void fill_prototype(cg_engine *e, const cg_engine_options *o,
                            int32_t deterministic)
 {
     cg_dtype kv_dtype = request->kv_dtype == CG_DTYPE_AUTO ? dtype : request->kv_dtype;
+    cg_geometry_mode geometry = e->codes ? CG_GEOMETRY_OFF : e->builder.geometry;
 
     e->info.dtype = cg_dtype_name(dtype);
     e->info.kv_dtype = cg_kv_dtype_name(kv_dtype);
@@ -54,13 +55,13 @@ static void fill_prototype(cg_engine *e, const cg_engine_options *o,
         .config = { .model = e->model.weights,
                     .automaton = cg_checked_constraint_automaton(e->constraint.checked),
                     .sampling = e->sampling,
-                    .geometry = e->codes ? CG_GEOMETRY_OFF : e->builder.geometry,
+                    .geometry = geometry,
                     .token_numbers = e->token_numbers,
                     .number_format = &e->model.weights->format.conformer.number,
                     .max_len = e->info.max_length,
                     .step_tokens = o->step_tokens,
                     .prompt_step_tokens = o->prompt_step_tokens,
-                    .kept_tokens = cg_kept_tokens(device, e->builder.geometry, e->info.max_length),
+                    .kept_tokens = cg_kept_tokens(device, geometry, e->info.max_length),
                     .kv_dtype = kv_dtype,
                     .dtype = dtype,
                     .deterministic = deterministic },
@@ -153,7 +154,7 @@ static cg_status check_window_alias(const cg_engine *e, cg_error *err)
 {
     const cg_plugin_alias *alias = e->kv_cache_alias;
 
-    if (!alias || !alias->is_window || e->builder.geometry != CG_GEOMETRY_REPAIR)
+    if (!alias || !alias->is_window || e->device.prototype.config.geometry != CG_GEOMETRY_REPAIR)
         return CG_OK;
     return cg_fail(err, CG_ERR_UNSUPPORTED,
                    "kv-cache %s: on a GPU a repair may go back to any token, so all are kept; "

@@ -308,7 +308,6 @@ static void make_key(const struct selector *s, struct key *k)
     const cg_gpu_info *gpu = &s->worker->gpu_info;
 
     k->n = 0;
-    add_item(k, "measured", "jobs"); /* since tunings of other quantities were stored */
     snprintf(k->memory, sizeof k->memory, "%.0f GiB", (double)gpu->memory_bytes / (1 << 30));
     snprintf(k->driver, sizeof k->driver, "%d", gpu->driver_version);
     snprintf(k->model, sizeof k->model,

@@ -141,7 +141,7 @@ struct tuning_search {
     int32_t pair_of[CG_TUNING_ATTEMPTS]; /* index of an attempt's pair */
     double start;
     double sequence_tokens; /* mean of a completed job; 0: none */
-    int has_success;
+    int has_batch;          /* step 1 is over */
 };
 
 void cg_tuning_set_refused(cg_tuning_attempt *a, const char *why)
@@ -166,7 +166,7 @@ static cg_status measure_job(struct tuning_search *s, cg_executor *ex, cg_tuning
     if (best > 0 && tokens > 0 && tokens / (hopeless_share * best) < limit)
         limit = tokens / (hopeless_share * best);
     CG_TRY(cg_tuning_job(s->tuner, ex, a->batch_size, limit, &r, err));
-    if (!r.n_conformers && s->sequence_tokens > 0)
+    if (!r.n_conformers && (s->sequence_tokens > 0 || r.tokens < 1))
         return cg_fail(err, CG_ERR_LIMIT, LEFT_OUT ": its job takes more than %.1f s", limit);
     a->n_conformers = r.n_conformers;
     a->tokens_per_second = (double)r.tokens / r.seconds;
@@ -208,15 +208,12 @@ static cg_status try_pair(struct tuning_search *s, enum attempt_kind kind, int32
     *a = (cg_tuning_attempt) { CG_SIZED(cg_tuning_attempt), .batch_size = batch_size };
     snprintf(a->attention, sizeof a->attention, "%s", t->pairs[pair].attention);
     snprintf(a->kv_cache, sizeof a->kv_cache, "%s", t->pairs[pair].kv_cache);
-    if (s->has_success &&
-        seconds >= (kind == SHORT_TIME && t->has_jobs ? t->budget / 2 : t->budget))
+    if (s->has_batch && seconds >= (kind == SHORT_TIME && t->has_jobs ? t->budget / 2 : t->budget))
         st = cg_fail(&why, CG_ERR_LIMIT, LEFT_OUT ": tuning has taken %.0f s", seconds);
     else
         st = measure_kind(s, kind, pair, a, best, &why);
-    if (st == CG_OK) {
-        s->has_success = 1;
+    if (st == CG_OK)
         return CG_OK;
-    }
     a->tokens_per_second = 0;
     cg_tuning_set_refused(a, why.msg[0] ? why.msg : cg_status_name(st));
     return cg_fail(err, st, "%s", a->refused);
@@ -307,6 +304,7 @@ static cg_status try_short_times(struct tuning_search *s, int32_t *ret_batch, cg
     }
     if (best < 0)
         return cg_fail(err, CG_ERR_UNSUPPORTED, "%s", first.msg);
+    s->has_batch = 1;
     *ret_batch = s->tuning.attempts[best].batch_size;
     rate = s->tuning.attempts[best].tokens_per_second;
     for (; pair < t->n_pairs; pair++)

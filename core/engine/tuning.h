@@ -59,9 +59,11 @@ typedef struct cg_tuner {
     cg_work works[CG_TUNING_WORKS];
     int32_t n_works;
     cg_device device;
-    double seconds;   /* of a short time, without the creation of the executor; a job may take 16 of
-                         them */
-    double budget;    /* seconds after which no attempt is started, if one has succeeded */
+    double seconds; /* of a short time, without the creation of the executor; a job may take 16 of
+                       them */
+    /* seconds after which no attempt is started, with jobs half of it for a short time; step 1 is
+     * not cut, so that lack of time does not select a small batch */
+    double budget;
     int32_t has_jobs; /* 0: only steps 1 and 2 */
     void *ctx;
     /** Creates an executor for pairs[pair] with batch_size slots; the caller destroys it. */

@@ -110,7 +110,7 @@ cg_status cg_tuning_job(const cg_tuner *t, cg_executor *ex, int32_t batch_size, 
     r.n_conformers = st == CG_OK ? j.n_completed : 0;
     r.tokens = st == CG_OK ? j.tokens : evaluated(&j) - j.evaluated_before;
     r.seconds = seconds_of(&j);
-    if (r.tokens < 1 || !(r.seconds > 0))
+    if (st == CG_OK && (r.tokens < 1 || !(r.seconds > 0)))
         return cg_fail(err, CG_ERR_INTERNAL, "no tokens in a job of %d sequences",
                        CG_TUNING_JOB_BATCHES * batch_size);
     *ret_result = r;

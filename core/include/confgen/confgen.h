@@ -114,7 +114,8 @@ typedef struct cg_tuning_attempt {
     char attention[32];       /* plugin's name */
     char kv_cache[32];        /* plugin's name */
     char refused[192];        /* why it was not measured, else "" */
-    int32_t n_conformers;     /* of the whole job; 0: a short time */
+    int32_t n_conformers;     /* of the whole job; 0: a short time, or a job
+                             that was stopped */
     int32_t reserved;
 } cg_tuning_attempt;
 
