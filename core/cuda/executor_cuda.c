@@ -789,7 +789,8 @@ static cg_status cuda_roll_back(cg_executor *ex, int32_t slot, int32_t atom, cg_
     return c->cache_has_window ? evaluate_again(c, slot, err) : CG_OK;
 }
 
-/* The host's sums, the kernels' counters as of the last completed launch, and present memory. */
+/* The host's sums, the kernels' counters as of the last completed launch or a later one, and
+ * present memory. */
 static void cuda_stats(const cg_executor *ex, cg_executor_stats *ret_stats)
 {
     const struct cuda_executor *c = (const struct cuda_executor *)ex;

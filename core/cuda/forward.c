@@ -222,7 +222,9 @@ static cg_status make_prompt_plans(cg_forward *f, size_t *ret_workspace, cg_erro
         f->has_prompts = 1;
         return CG_OK;
     }
-    if (st != CG_ERR_UNSUPPORTED || !f->config.prompts_optional)
+    if (st != CG_ERR_UNSUPPORTED)
+        return cg_fail(err, st, "%s", why.msg);
+    if (!f->config.prompts_optional)
         return cg_fail(err, st, "prompt steps: %s", why.msg);
     log_refused_prompts(f, &why);
     destroy_pass(f, &f->prompts);
@@ -230,13 +232,15 @@ static cg_status make_prompt_plans(cg_forward *f, size_t *ret_workspace, cg_erro
     return CG_OK;
 }
 
-/* Plans attention for all steps and allocates the workspace. */
+/* Plans attention for all steps and allocates the workspace. Where prompts have steps of their own,
+ * the others have sequences alone. */
 static cg_status make_attention(cg_forward *f, cg_error *err)
 {
     size_t workspace, for_prompts;
 
-    CG_TRY(make_plans(f, &f->steps, f->state->n_kv_slots, &workspace, err));
     CG_TRY(make_prompt_plans(f, &for_prompts, err));
+    CG_TRY(make_plans(f, &f->steps, f->has_prompts ? f->state->n_slots : f->state->n_kv_slots,
+                      &workspace, err));
     workspace = for_prompts > workspace ? for_prompts : workspace;
     return workspace ? cg_device_alloc(&f->memory, workspace, &f->workspace, err) : CG_OK;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "logits.h"
 
+#include <confgen/limits.h>
 #include <stdlib.h>
 
 #include "base/error.h"
@@ -111,16 +112,18 @@ cg_status cg_cuda_logits(const cg_executor_config *config, const int32_t *tokens
                          const int32_t *positions, int32_t n_positions, float *ret_logits,
                          cg_error *err)
 {
+    cg_executor_config without_prompts = *config; /* whose steps are not run */
     int32_t vocab = config->model->config.vocab;
     cg_executor *ex = NULL;
     cg_cuda_executor_parts parts;
     cg_status st;
 
+    without_prompts.prompt_step_tokens = CG_PROMPT_STEPS_OFF;
     if (n_positions > config->n_slots || n_positions > MAX_POSITIONS)
         return cg_fail(err, CG_ERR_USAGE, "logits of %d positions with %d slots, wanted at most %d",
                        n_positions, config->n_slots,
                        config->n_slots < MAX_POSITIONS ? config->n_slots : MAX_POSITIONS);
-    CG_TRY(cg_cuda_executor_create(config, &ex, err));
+    CG_TRY(cg_cuda_executor_create(&without_prompts, &ex, err));
     parts = cg_cuda_executor_get_parts(ex);
     CG_TRY_GOTO(st, set_all_head_rows(&parts, vocab, err), out);
     CG_TRY_GOTO(st, cg_cuda_executor_reserve(ex, 0, n_tokens, err), out);

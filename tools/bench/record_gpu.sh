@@ -89,7 +89,7 @@ record attention_head_sizes bench attention --device cuda --batch 256 --heads 16
 record attention_windows bench attention --device cuda --batch 256 --heads 16 --kv-heads 8 --kv-len 4096 \
   --window 0,128,512,2048 --json "$out/attention_windows.json"
 record attention_layouts bench attention --device cuda --set decode --layout hnd,nhd --json "$out/attention_layouts.json"
-record attention_latent bench attention --device cuda --batch 128 --heads 128 --kv-heads 1 --head-dim 576 \
+record attention_latent bench attention --device cuda --batch 1,16,128,512 --heads 16,64,128 --kv-heads 1 --head-dim 576 \
   --v-head-dim 512 --latent --kv-len 512..8192 --json "$out/attention_latent.json"
 if [ -n "${TORCH:-}" ]; then
   for set in prefill decode "${sets[@]}"; do

@@ -233,6 +233,9 @@ int32_t parse_prompt_step_tokens(const char *text)
         return CG_PROMPT_STEPS_AUTO;
     if (!strcmp(text, "off"))
         return CG_PROMPT_STEPS_OFF;
+    if (*text < '0' || *text > '9')
+        usage_error("--prompt-step-tokens '%s': wanted 1 to %d, auto or off", text,
+                    CG_MAX_STEP_TOKENS);
     return parse_int("--prompt-step-tokens", text, 1, CG_MAX_STEP_TOKENS);
 }
 

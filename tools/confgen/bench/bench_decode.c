@@ -15,7 +15,6 @@
 enum {
     MIN_ROUNDS = 3,
     BATCHES = 4,       /* that a cell generates */
-    GPU_WARM_UP = 64,  /* sequences */
     FREE_TOKENS = 256, /* limit of unconstrained sequences of random weights, which do not stop */
 };
 
@@ -340,11 +339,10 @@ static cg_status run_cell(const struct decode_bench *b, const struct decode_cell
     return st;
 }
 
-/* A short run, which makes all that is made lazily; on a GPU that does not depend on the number of
- * sequences. */
+/* A short run; on a GPU of a batch, enough to allocate and capture what is made lazily. */
 static cg_status warm_up(const struct decode_bench *b, const struct decode_cell *c, cg_error *err)
 {
-    int64_t wanted = c->batch < GPU_WARM_UP ? c->batch : GPU_WARM_UP, n = c->n_molecules;
+    int64_t wanted = c->batch, n = c->n_molecules;
     cg_report r = { CG_SIZED(cg_report) };
 
     if (b->on_gpu && wanted < n)

@@ -54,7 +54,7 @@ static struct step average_step(const struct decode_bench *b, const struct decod
         .used = used,
         .context = per((double)r->attended, (double)r->sampled),
         .device_time = per(on_device + r->idle_seconds, n),
-        .idle = per(r->idle_seconds, r->device_seconds + r->idle_seconds),
+        .idle = per(r->idle_seconds, on_device + r->idle_seconds),
         .layers = { element * (double)b->info.layer_parameters,
                     2 * (double)b->info.layer_parameters * used },
         /* attended tokens are read, new ones written */
