@@ -346,7 +346,9 @@ static float random_stored(test_recorder *rec, cg_dtype t)
     return element_round(random_normal(rec) * (t == CG_I8 ? 32.0f : 1.0f), t);
 }
 
-void attention_case_refill(test_recorder *rec, attention_case *ac)
+/* Fills keys and values with the numbers of draw(). */
+static void fill_stored(test_recorder *rec, attention_case *ac,
+                        float (*draw)(test_recorder *rec, cg_dtype t))
 {
     for (int32_t s = 0; s < ac->n_seqs; s++)
         for (int32_t values = 0; values < 2; values++) {
@@ -354,8 +356,13 @@ void attention_case_refill(test_recorder *rec, attention_case *ac)
             size_t n = kv_index(ac, values, 0, ac->kv_len[s], 0);
 
             for (size_t i = 0; i < n; i++)
-                x[i] = random_stored(rec, ac->problem.kv_dtype);
+                x[i] = draw(rec, ac->problem.kv_dtype);
         }
+}
+
+void attention_case_refill(test_recorder *rec, attention_case *ac)
+{
+    fill_stored(rec, ac, random_stored);
 }
 
 /* A finite number of a type of 8 bits. */
@@ -373,14 +380,7 @@ static float random_code(test_recorder *rec, cg_dtype t)
 
 void attention_case_fill_codes(test_recorder *rec, attention_case *ac)
 {
-    for (int32_t s = 0; s < ac->n_seqs; s++)
-        for (int32_t values = 0; values < 2; values++) {
-            float *x = attention_case_kv(ac, values, s, 0, 0);
-            size_t n = kv_index(ac, values, 0, ac->kv_len[s], 0);
-
-            for (size_t i = 0; i < n; i++)
-                x[i] = random_code(rec, ac->problem.kv_dtype);
-        }
+    fill_stored(rec, ac, random_code);
     ac->has_wide_scales = ac->is_scaled[0] = ac->is_scaled[1] = 1;
     ac->scale_axes = CASE_SCALE_BLOCK | CASE_SCALE_HEAD | CASE_SCALE_TOKEN;
 }

@@ -77,7 +77,7 @@ void guarded_free(void *ptr); /* accepts NULL */
 
 /**
  * Records whether each of several calls of once(ctx) leaves bytes of malloc() behind, where that is
- * known. The first calls may leave some: what the process keeps.
+ * known. The first calls may leave memory that the process keeps.
  *
  * @param what  is made and destroyed by once(), e.g. "plan"
  */

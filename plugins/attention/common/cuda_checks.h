@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file cuda_checks.h  What the host code of attention plugins asks of the CUDA run time.
+ * @file cuda_checks.h  CUDA calls of the host code of attention plugins: status, checks, memory.
  *
  * Every function clears the error that it reports, so that the next call does not report it again.
  */

@@ -39,6 +39,18 @@ DEVICE_INLINE void queue_values(float (*acc)[4], const uint32_t (*weights)[4], u
         wgmma_values<S::PANELS * 64, Element>(acc, weights[n], v_descriptor + (n * 2048 >> 4));
 }
 
+/* Sets the scores of row h outside of columns first to last, relative to p[0][2 h], to -infinity.
+ * n: C fragments in p. */
+DEVICE_INLINE void mask_columns(float (*p)[4], int n, int h, int first, int last)
+{
+#pragma unroll
+    for (int i = 0; i < n; i++)
+#pragma unroll
+        for (int e = 0; e < 2; e++)
+            if (8 * i + e > last || 8 * i + e < first)
+                p[i][2 * h + e] = -CUDART_INF_F;
+}
+
 /*
  * Sets to -infinity the scores of row g + 8 h that its position or window hides.
  *
@@ -49,16 +61,9 @@ DEVICE_INLINE void queue_values(float (*acc)[4], const uint32_t (*weights)[4], u
  */
 DEVICE_INLINE void mask_scores(float (*p)[4], int n, int h, int token, int pos, int window)
 {
-    /* columns relative to `token` */
-    const int last_column = pos - token;
-    const int first_column = window ? last_column - window + 1 : INT32_MIN;
+    const int last = pos - token; /* column */
 
-#pragma unroll
-    for (int i = 0; i < n; i++)
-#pragma unroll
-        for (int e = 0; e < 2; e++)
-            if (8 * i + e > last_column || 8 * i + e < first_column)
-                p[i][2 * h + e] = -CUDART_INF_F;
+    mask_columns(p, n, h, window ? last - window + 1 : INT32_MIN, last);
 }
 
 /* Returns a stage to the producer, once per warp. */

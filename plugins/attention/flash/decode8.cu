@@ -10,7 +10,7 @@
  * time for half as many instructions as one of that cache.
  *
  * Numbers. Keys and values become f16, which holds all numbers of the three types. So both products
- * are exact but for the f32 sums; what is rounded are these operands:
+ * are exact but for the f32 sums. These operands are rounded:
  *   - Queries times a power of two, by which the largest element of a row is in [2^14, 2^15). So a
  *     query of f16 loses nothing, one of bf16 at most 2^-39 of its largest element.
  *   - Weights times scales of values, times a power of two: with the largest scale that the row has
@@ -134,7 +134,8 @@ template <int WIDTH> DEVICE_INLINE uint32_t fragment(uint32_t tile, uint32_t off
  * contiguous view is one page.
  */
 typedef struct kv8_stream {
-    /* What the lane copies first of a KV block: K, and the scale of a token's K or V. */
+    /* Addresses of the lane's first copies from a KV block: K, and the scale of a token's K or V.
+     */
     const char *k;
     const char *scale; /* NULL: has none */
     uint32_t to;       /* in a stage */

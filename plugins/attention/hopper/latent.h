@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file latent.h  What the host code of latent attention and its kernels share.
+ * @file latent.h  Sizes and arguments of the kernels of latent attention, for host code and
+ * kernels.
  *
  * Latent attention (MLA, absorbed): one key/value head, keys of 576 elements whose first 512 are
  * the value.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file launch.h  What the host code of all kernels of hopper shares: checks of problems and calls,
+ * @file launch.h  Host code that all kernels of hopper share: checks of problems and calls,
  * descriptions of tensors for the copy engine.
  *
  * A plan begins with a pointer to its table of operations.

@@ -274,16 +274,8 @@ DEVICE_INLINE bool is_masked(const warp_rows *w, int token, int n)
 template <int NN> DEVICE_INLINE void mask_tile(float (*p)[4], const warp_rows *w, int token)
 {
 #pragma unroll
-    for (int h = 0; h < 2; h++) {
-        const int first = w->first[h] - token, last = w->last[h] - token; /* columns */
-
-#pragma unroll
-        for (int i = 0; i < NN; i++)
-#pragma unroll
-            for (int e = 0; e < 2; e++)
-                if (8 * i + e > last || 8 * i + e < first)
-                    p[i][2 * h + e] = -CUDART_INF_F;
-    }
+    for (int h = 0; h < 2; h++)
+        mask_columns(p, NN, h, w->first[h] - token, w->last[h] - token);
 }
 
 /* Copies the warp's rows of out from `staging`, where vector n of row r of a panel of 64 elements
