@@ -133,12 +133,14 @@ static void check_16_bits(cache_suite *s)
 static void check_scales(cache_suite *s)
 {
     static const cg_dtype types[] = { CG_I8, CG_F8_E4M3, CG_F8_E5M2 };
+    const cache_shape basic = cache_shape_basic(64);
     cg_dtype dtype = s->dtype;
     int32_t supported = 0;
 
     if (!test_begin(&s->rec, "scaled types of 8 bits"))
         return;
     s->features = CG_CACHE_SCALES;
+    cache_set_shape(s, &basic);
     for (int i = 0; i < 3 && cache_goes_on(s); i++) {
         s->dtype = types[i];
         if (!cache_is_supported(s))

@@ -561,15 +561,14 @@ cg_status sdpa_device_create(const cudnn_library *lib, const cg_host *host, int3
     return CG_OK;
 }
 
-cg_status sdpa_graph_create(const cudnn_library *lib, const cg_host *host,
-                            cudnnBackendDescriptor_t device, const sdpa_shape *shape, int finish,
-                            sdpa_graph **ret_graph, cg_error *err)
+/* Describes a shape in *g and queries engines. The caller destroys the descriptors of *g, also of
+ * one that failed. */
+static cg_status build(sdpa_graph *g, const cudnn_library *lib, const cg_host *host,
+                       cudnnBackendDescriptor_t device, const sdpa_shape *shape, int finish,
+                       cg_error *err)
 {
-    sdpa_graph *g = host->alloc(host->ctx, sizeof *g);
     builder b = { .g = g, .s = shape, .next_uid = FIRST_VIRTUAL, .st = CG_OK, .err = err };
 
-    if (!g)
-        return host->fail(err, CG_ERR_NOMEM, "cudnn: out of host memory for a plan");
     *g = (sdpa_graph) {
         .lib = lib,
         .host = host,
@@ -583,9 +582,38 @@ cg_status sdpa_graph_create(const cudnn_library *lib, const cg_host *host,
     else
         describe_composite(&b);
     select_engine(&b, device, finish);
-    if (b.st != CG_OK) {
+    return b.st;
+}
+
+static void destroy_descriptors(sdpa_graph *g)
+{
+    while (g->n_descs)
+        g->lib->destroy_descriptor(g->descs[--g->n_descs]);
+}
+
+cg_status sdpa_graph_check(const cudnn_library *lib, const cg_host *host,
+                           cudnnBackendDescriptor_t device, const sdpa_shape *shape, cg_error *err)
+{
+    sdpa_graph g;
+    cg_status st = build(&g, lib, host, device, shape, 0, err);
+
+    destroy_descriptors(&g);
+    return st;
+}
+
+cg_status sdpa_graph_create(const cudnn_library *lib, const cg_host *host,
+                            cudnnBackendDescriptor_t device, const sdpa_shape *shape,
+                            sdpa_graph **ret_graph, cg_error *err)
+{
+    sdpa_graph *g = host->alloc(host->ctx, sizeof *g);
+    cg_status st;
+
+    if (!g)
+        return host->fail(err, CG_ERR_NOMEM, "cudnn: out of host memory for a plan");
+    st = build(g, lib, host, device, shape, 1, err);
+    if (st != CG_OK) {
         sdpa_graph_destroy(g);
-        return b.st;
+        return st;
     }
     *ret_graph = g;
     return CG_OK;
@@ -595,8 +623,7 @@ void sdpa_graph_destroy(sdpa_graph *g)
 {
     if (!g)
         return;
-    while (g->n_descs)
-        g->lib->destroy_descriptor(g->descs[--g->n_descs]);
+    destroy_descriptors(g);
     g->host->free(g->host->ctx, g);
 }
 

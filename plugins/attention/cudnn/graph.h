@@ -64,22 +64,28 @@ cg_status sdpa_device_create(const cudnn_library *lib, const cg_host *host, int3
                              const char *json, cudnnBackendDescriptor_t *ret_device, cg_error *err);
 
 /**
- * Builds the graph of a shape and queries cuDNN's heuristics for engines. Touches no device memory.
+ * Builds the graph of a shape and queries cuDNN's heuristics for engines, then frees both. Touches
+ * no device memory, and takes none of cg_host.
  *
- * @param finish  also create the execution plan of the first engine that accepts; may compile
- * @return CG_OK; CG_ERR_UNSUPPORTED with the step that cuDNN refused and its reason. The caller
- *         owns *ret_graph.
+ * @return CG_OK; CG_ERR_UNSUPPORTED with the step that cuDNN refused and its reason
+ */
+cg_status sdpa_graph_check(const cudnn_library *lib, const cg_host *host,
+                           cudnnBackendDescriptor_t device, const sdpa_shape *shape, cg_error *err);
+
+/**
+ * The same, and creates the execution plan of the first engine that accepts; may compile. The
+ * caller owns *ret_graph.
  */
 cg_status sdpa_graph_create(const cudnn_library *lib, const cg_host *host,
-                            cudnnBackendDescriptor_t device, const sdpa_shape *shape, int finish,
+                            cudnnBackendDescriptor_t device, const sdpa_shape *shape,
                             sdpa_graph **ret_graph, cg_error *err);
 void sdpa_graph_destroy(sdpa_graph *graph); /* accepts NULL */
 
-/** Bytes of workspace of a finished graph. */
+/** Bytes of workspace. */
 size_t sdpa_graph_workspace(const sdpa_graph *graph);
 
 /**
- * Enqueues a finished graph on the stream of `handle`.
+ * Enqueues a graph on the stream of `handle`.
  *
  * @param pointers  [SDPA_N_POINTERS] by SDPA_*; those that the shape does not use are ignored
  */

@@ -109,9 +109,8 @@ static sdpa_shape make_shape(const cg_attention_problem *p, int64_t len)
         .scale = p->scale,
     };
 
-    /* For single query tokens over contiguous tokens the window only moves the first token's
-     * offset. */
-    if (!is_by_row(p) || (p->paged && p->window)) {
+    /* For single query tokens the window only moves the first token's offset. */
+    if (!is_by_row(p)) {
         s.causal = 1;
         s.window = p->window;
     }
@@ -137,14 +136,22 @@ static sdpa_shape make_shape(const cg_attention_problem *p, int64_t len)
     return s;
 }
 
+static cg_status check_or_create(const cudnn_library *lib, const cg_host *host,
+                                 cudnnBackendDescriptor_t device, const sdpa_shape *shape,
+                                 sdpa_graph **ret_graph, cg_error *err)
+{
+    return ret_graph ? sdpa_graph_create(lib, host, device, shape, ret_graph, err)
+                     : sdpa_graph_check(lib, host, device, shape, err);
+}
+
 /*
  * Makes the graph of a problem for sequences of up to `len` cached tokens: the unified form where
  * it can express the problem, else the composite form. CONFGEN_CUDNN_PARTS=1 selects the composite
- * form everywhere.
+ * form everywhere. ret_graph: NULL only checks that cuDNN accepts it.
  */
 static cg_status make_graph(const cudnn_library *lib, const cg_host *host,
-                            const cg_attention_problem *p, int64_t len, int finish,
-                            sdpa_graph **ret_graph, cg_error *err)
+                            const cg_attention_problem *p, int64_t len, sdpa_graph **ret_graph,
+                            cg_error *err)
 {
     const char *composite = getenv("CONFGEN_CUDNN_PARTS");
     cudnnBackendDescriptor_t device = NULL;
@@ -159,11 +166,11 @@ static cg_status make_graph(const cudnn_library *lib, const cg_host *host,
     if (!shape.causal && lib->version >= UNIFIED_COUNTS &&
         !(composite && strcmp(composite, "1") == 0)) {
         shape.form = SDPA_UNIFIED;
-        st = sdpa_graph_create(lib, host, device, &shape, finish, ret_graph, err);
+        st = check_or_create(lib, host, device, &shape, ret_graph, err);
     }
     if (st == CG_ERR_UNSUPPORTED) {
         shape.form = SDPA_COMPOSITE;
-        st = sdpa_graph_create(lib, host, device, &shape, finish, ret_graph, err);
+        st = check_or_create(lib, host, device, &shape, ret_graph, err);
     }
     lib->destroy_descriptor(device);
     return st;
@@ -194,6 +201,11 @@ static cg_status check_problem(const cg_host *host, const cg_attention_problem *
             "up to %d query tokens of %d sequences over pages: cuDNN lets NaN of unused page "
             "memory spread, wanted a contiguous cache or flash",
             p->max_tokens, p->max_seqs);
+    if (p->paged && p->window)
+        return host->fail(err, CG_ERR_UNSUPPORTED,
+                          "a window of %d tokens over pages: cuDNN lets NaN of tokens behind the "
+                          "window spread, wanted a contiguous cache or flash",
+                          p->window);
     if (p->flags & ~(uint32_t)CAPS)
         return host->fail(
             err, CG_ERR_UNSUPPORTED,
@@ -205,13 +217,10 @@ static cg_status check_problem(const cg_host *host, const cg_attention_problem *
 static cg_status supports(const cg_host *host, const cg_attention_problem *p, cg_error *err)
 {
     const cudnn_library *lib;
-    sdpa_graph *graph;
 
     CG_TRY(check_problem(host, p, err));
     CG_TRY(cudnn_library_load(host, &lib, err));
-    CG_TRY(make_graph(lib, host, p, longest_in(p, p->block_tokens), 0, &graph, err));
-    sdpa_graph_destroy(graph);
-    return CG_OK;
+    return make_graph(lib, host, p, longest_in(p, p->block_tokens), NULL, err);
 }
 
 /* ---- plans --------------------------------------------------------------------------------- */
@@ -285,10 +294,9 @@ static cg_status make_graphs(cudnn_plan *c, cg_error *err)
     const int64_t longest = longest_in(p, p->block_tokens);
     const int32_t last = bucket_of(longest, longest);
 
-    CG_TRY(make_graph(c->lib, c->host, p, longest, 1, &c->graphs[last], err));
+    CG_TRY(make_graph(c->lib, c->host, p, longest, &c->graphs[last], err));
     for (int32_t i = 0; i < last && has_buckets(p); i++) {
-        cg_status st =
-            make_graph(c->lib, c->host, p, bucket_len(longest, i), 1, &c->graphs[i], err);
+        cg_status st = make_graph(c->lib, c->host, p, bucket_len(longest, i), &c->graphs[i], err);
 
         if (st != CG_OK && st != CG_ERR_UNSUPPORTED)
             return st;

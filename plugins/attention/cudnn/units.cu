@@ -51,7 +51,7 @@ static __global__ void __launch_bounds__(THREADS) units_kernel(const __grid_cons
     const struct unit r = find_unit(&c, u);
     int32_t first = 0; /* first token of an entry */
 
-    if (!c.page_table && c.by_row && c.window && r.len > c.window)
+    if (c.by_row && c.window && r.len > c.window)
         first = r.len - c.window;
     for (int32_t h = thread; h < c.entries; h += THREADS) {
         int64_t e = (int64_t)u * c.entries + h;
@@ -74,14 +74,11 @@ static __global__ void __launch_bounds__(THREADS) units_kernel(const __grid_cons
     }
     if (c.page_table) {
         const int32_t last = r.len > 0 ? (r.len - 1) / c.block_tokens : -1;
-        const int32_t oldest = c.window && r.len > c.window ? r.len - c.window : 0;
-        const int32_t first_page = oldest / c.block_tokens;
         const int32_t *row = c.page_table + (int64_t)r.slot * c.table_stride;
 
-        /* repeat the first page of the window and the last page: entries before the former, which a
-         * cache may have given back, and those after the latter are undefined */
+        /* repeat the last page: entries after it are undefined */
         for (int32_t p = thread; p < c.n_pages; p += THREADS)
-            c.pages[(int64_t)u * c.n_pages + p] = last < 0 ? 0 : row[max(first_page, min(p, last))];
+            c.pages[(int64_t)u * c.n_pages + p] = last < 0 ? 0 : row[min(p, last)];
     }
 }
 

@@ -31,7 +31,7 @@ typedef struct units_call {
     int32_t entry_width;  /* elements of a row of q per entry */
     int32_t block_tokens; /* if paged */
     int32_t n_pages;      /* per unit, if paged */
-    int32_t window;       /* contiguous rows: tokens before the window are skipped; 0: all count */
+    int32_t window;       /* rows: tokens before the window are skipped; 0: all count */
     /* results */
     int32_t *row_count, *token_count; /* [n_units * entries] */
     int32_t *pages;                   /* [n_units, n_pages], if paged */

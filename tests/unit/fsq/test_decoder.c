@@ -236,7 +236,8 @@ START_TEST(published_shape_on_a_gpu_equals_the_cpu)
     close_decoder(d);
     for (int kind = F32; kind <= BF16; kind++) {
         static const char *const names[] = { "f32", "f32, deterministic", "tf32", "bf16" };
-        static const double limits[] = { 1e-4, 1e-4, 0.05, 0.5 }; /* Å */
+        /* Å; f32: sums of up to 4,096 products in another order */
+        static const double limits[] = { 5e-4, 5e-4, 0.05, 0.5 };
         size_t n = (size_t)batch.start[batch.b.n] * 3;
         double worst, seconds;
 
