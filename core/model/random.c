@@ -4,12 +4,14 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
+#include "base/cpu.h"
 #include "base/error.h"
+#include "base/pool.h"
 #include "base/size.h"
 #include "model/model_store.h"
 #include "model/tensor_specs.h"
 
-enum { TABLE = 1 << 16, ALIGN = 64 };
+enum { TABLE = 1 << 16, ALIGN = 64, MAX_THREADS = 16 };
 
 /* Of the weights: initializer_range of Llama and Qwen, so activations have the usual size. */
 static const double init_sigma = 0.02;
@@ -73,6 +75,40 @@ static cg_status assign_offsets(const cg_tensor_spec *specs, size_t n, size_t *o
     return CG_OK;
 }
 
+/* Weights of a model that are filled in parallel. */
+struct filling {
+    const cg_model *model;
+    uint64_t seed;
+    cg_tensor_spec *specs;
+    const size_t *offsets;
+    const uint16_t *table;
+};
+
+/* Fills tensor i with values that depend only on the seed and i. */
+static void fill_tensor(void *ctx, int64_t i, int worker)
+{
+    const struct filling *f = ctx;
+    cg_tensor_spec *s = &f->specs[i];
+    uint16_t *dst = (uint16_t *)((char *)f->model->store->heap + f->offsets[i]);
+    size_t elems = (size_t)(s->rows * s->cols);
+
+    (void)worker;
+    if (s->is_norm)
+        for (size_t j = 0; j < elems; j++)
+            dst[j] = 0x3f80u; /* 1.0 */
+    else
+        fill(dst, elems, mix(f->seed + 1) + mix((uint64_t)i + 1), f->table);
+    s->whole = (cg_tensor_ref) { dst, s->rows, s->cols, CG_BF16 };
+}
+
+static void hash_tensor(void *ctx, int64_t i, int worker)
+{
+    cg_tensor_spec *s = &((const struct filling *)ctx)->specs[i];
+
+    (void)worker;
+    s->hash = XXH3_64bits(s->whole.data, (size_t)cg_weight_bytes(&s->whole));
+}
+
 /*
  * Allocates the weights in one block owned by m->store, fills them and points the model at them. A
  * failure is cleaned up by cg_model_close().
@@ -80,8 +116,9 @@ static cg_status assign_offsets(const cg_tensor_spec *specs, size_t n, size_t *o
  * `offsets`: [n], `table`: [TABLE], scratch of the caller.
  */
 static cg_status fill_model(cg_model *m, uint64_t seed, cg_tensor_spec *specs, size_t n,
-                            size_t *offsets, uint16_t *table, cg_error *err)
+                            size_t *offsets, uint16_t *table, cg_team *team, cg_error *err)
 {
+    struct filling f = { m, seed, specs, offsets, table };
     size_t bytes = 0;
 
     CG_TRY(assign_offsets(specs, n, offsets, &bytes, err));
@@ -89,19 +126,10 @@ static cg_status fill_model(cg_model *m, uint64_t seed, cg_tensor_spec *specs, s
     if (!m->store->heap)
         return cg_fail(err, CG_ERR_NOMEM, "random model: no memory for %zu bytes", bytes);
     fill_quantiles(init_sigma, table);
-    for (size_t i = 0; i < n; i++) {
-        uint16_t *dst = (uint16_t *)((char *)m->store->heap + offsets[i]);
-        size_t elems = (size_t)(specs[i].rows * specs[i].cols);
-
-        if (specs[i].is_norm)
-            for (size_t j = 0; j < elems; j++)
-                dst[j] = 0x3f80u; /* 1.0 */
-        else
-            fill(dst, elems, mix(seed + 1) + mix(i + 1), table);
-        specs[i].whole = (cg_tensor_ref) { dst, specs[i].rows, specs[i].cols, CG_BF16 };
+    cg_team_loop(team, (int64_t)n, fill_tensor, &f);
+    for (size_t i = 0; i < n; i++)
         CG_TRY(cg_tensor_spec_reorder(&specs[i], &m->config, err));
-        specs[i].hash = XXH3_64bits(dst, elems * sizeof *dst);
-    }
+    cg_team_loop(team, (int64_t)n, hash_tensor, &f);
     cg_model_complete(m, specs, n);
     return CG_OK;
 }
@@ -113,6 +141,8 @@ cg_status cg_model_random(const cg_model_config *config, uint64_t seed, cg_model
     cg_tensor_spec *specs = NULL;
     size_t *offsets = NULL, n = 0;
     uint16_t *table = NULL;
+    cg_team *team = NULL;
+    int n_threads = cg_cpu_count();
     cg_status st;
 
     if (!m || !(m->store = calloc(1, sizeof *m->store))) {
@@ -130,10 +160,13 @@ cg_status cg_model_random(const cg_model_config *config, uint64_t seed, cg_model
         st = cg_fail_nomem(err, "random model");
         goto out;
     }
-    CG_TRY_GOTO(st, fill_model(m, seed, specs, n, offsets, table, err), out);
+    CG_TRY_GOTO(st, cg_team_create(n_threads < MAX_THREADS ? n_threads : MAX_THREADS, &team, err),
+                out);
+    CG_TRY_GOTO(st, fill_model(m, seed, specs, n, offsets, table, team, err), out);
     *ret_model = m;
     m = NULL;
 out:
+    cg_team_destroy(team);
     free(table);
     free(offsets);
     free(specs);
