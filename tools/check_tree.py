@@ -48,6 +48,7 @@ MODULES = {
     "template": "base chem constraint format sequence tokenizer",
     "io": "base",
     "check": "base chem",
+    "forcefield": "base chem",
     "eval": "base chem check io",
     "engine": ENGINE,
     "api": ENGINE + " engine",

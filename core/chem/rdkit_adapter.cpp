@@ -11,6 +11,7 @@
 #include <GraphMol/DistGeomHelpers/BoundsMatrixBuilder.h>
 #include <GraphMol/DistGeomHelpers/Embedder.h>
 #include <GraphMol/FileParsers/FileParsers.h>
+#include <GraphMol/ForceFieldHelpers/MMFF/AtomTyper.h>
 #include <GraphMol/MolDraw2D/MolDraw2DSVG.h>
 #include <GraphMol/MolDraw2D/MolDraw2DUtils.h>
 #include <GraphMol/MolOps.h>
@@ -113,6 +114,20 @@ char *to_c(const std::string &s, size_t *ret_size = nullptr)
     p[s.size()] = '\0';
     if (ret_size)
         *ret_size = s.size();
+    return p;
+}
+
+/* Malloc'ed copy of the elements. */
+template <typename T> char *to_c(const std::vector<T> &elements, size_t *ret_n)
+{
+    const size_t size = elements.size() * sizeof(T);
+    char *p = static_cast<char *>(malloc(size + 1));
+
+    if (!p)
+        throw std::bad_alloc();
+    if (size)
+        memcpy(p, elements.data(), size);
+    *ret_n = elements.size();
     return p;
 }
 
@@ -788,6 +803,191 @@ void replace_angles(const RDKit::ROMol &mol, const cgrd_angle *angles, size_t n_
     }
 }
 
+/* The terms of the MMFF94 energy of a molecule; see cgrd_mmff_terms(). */
+class MmffTerms
+{
+  public:
+    /* MMFF94 has an aromaticity of its own, which RDKit stores in `mol`. */
+    MmffTerms(RDKit::RWMol &mol, const char *variant) : mol_(mol), properties_(mol, variant)
+    {
+    }
+
+    const std::vector<cgrd_mmff_term> &find()
+    {
+        check_atoms();
+        find_bonds();
+        for_each_angle([this](unsigned i, unsigned j, unsigned k) { find_angle(i, j, k); });
+        for_each_angle([this](unsigned i, unsigned j, unsigned k) { find_stretch_bend(i, j, k); });
+        find_planes();
+        find_torsions();
+        find_pairs();
+        return terms_;
+    }
+
+  private:
+    void add(int kind, std::initializer_list<unsigned> atoms,
+             std::initializer_list<double> parameters)
+    {
+        cgrd_mmff_term term = {};
+
+        term.kind = kind;
+        std::copy(atoms.begin(), atoms.end(), term.atoms);
+        std::copy(parameters.begin(), parameters.end(), term.parameters);
+        terms_.push_back(term);
+    }
+
+    std::string name(unsigned atom) const
+    {
+        return mol_.getAtomWithIdx(atom)->getSymbol() + " (atom " + std::to_string(atom) + ")";
+    }
+
+    bool is_linear(unsigned atom)
+    {
+        return (*RDKit::MMFF::DefaultParameters::getMMFFProp())(properties_.getMMFFAtomType(atom))
+            ->linh;
+    }
+
+    std::vector<unsigned> neighbours(unsigned atom) const
+    {
+        std::vector<unsigned> found;
+
+        for (const RDKit::Atom *other : mol_.atomNeighbors(mol_.getAtomWithIdx(atom)))
+            found.push_back(other->getIdx());
+        return found;
+    }
+
+    void check_atoms()
+    {
+        for (const RDKit::Atom *atom : mol_.atoms())
+            if (atom->getTotalNumHs())
+                throw std::invalid_argument("hydrogens of " + name(atom->getIdx()) +
+                                            " are no atoms");
+        /* Hydrogens have no type because of their heavy atom, which is named. */
+        for (bool heavy : { true, false })
+            for (const RDKit::Atom *atom : mol_.atoms())
+                if ((atom->getAtomicNum() > 1) == heavy &&
+                    !properties_.getMMFFAtomType(atom->getIdx()))
+                    throw std::invalid_argument("MMFF94 has no type for " + name(atom->getIdx()));
+        if (!properties_.isValid())
+            throw std::invalid_argument("MMFF94 has no parameters");
+    }
+
+    void find_bonds()
+    {
+        for (const RDKit::Bond *bond : mol_.bonds()) {
+            unsigned type, i = bond->getBeginAtomIdx(), j = bond->getEndAtomIdx();
+            ForceFields::MMFF::MMFFBond p;
+
+            if (!properties_.getMMFFBondStretchParams(mol_, i, j, type, p))
+                throw std::invalid_argument("MMFF94 has no parameters for the bond of " + name(i) +
+                                            " and " + name(j));
+            add(CGRD_MMFF_BOND, { i, j }, { p.kb, p.r0 });
+        }
+    }
+
+    template <typename F> void for_each_angle(F f)
+    {
+        for (unsigned j = 0; j < mol_.getNumAtoms(); j++) {
+            std::vector<unsigned> ends = neighbours(j);
+
+            for (size_t b = 0; b < ends.size(); b++)
+                for (size_t a = 0; a < b; a++)
+                    f(ends[a], j, ends[b]);
+        }
+    }
+
+    void find_angle(unsigned i, unsigned j, unsigned k)
+    {
+        unsigned type;
+        ForceFields::MMFF::MMFFAngle p;
+
+        if (properties_.getMMFFAngleBendParams(mol_, i, j, k, type, p))
+            add(CGRD_MMFF_ANGLE, { i, j, k }, { p.ka, p.theta0, is_linear(j) ? 1.0 : 0.0 });
+    }
+
+    void find_stretch_bend(unsigned i, unsigned j, unsigned k)
+    {
+        unsigned type;
+        ForceFields::MMFF::MMFFStbn p;
+        ForceFields::MMFF::MMFFBond bonds[2];
+        ForceFields::MMFF::MMFFAngle angle;
+
+        if (!is_linear(j) &&
+            properties_.getMMFFStretchBendParams(mol_, i, j, k, type, p, bonds, angle))
+            add(CGRD_MMFF_STRETCH_BEND, { i, j, k },
+                { p.kbaIJK, p.kbaKJI, bonds[0].r0, bonds[1].r0 });
+    }
+
+    void find_planes()
+    {
+        for (unsigned j = 0; j < mol_.getNumAtoms(); j++) {
+            std::vector<unsigned> n = neighbours(j);
+            ForceFields::MMFF::MMFFOop p;
+
+            if (n.size() != 3 || !properties_.getMMFFOopBendParams(mol_, n[0], j, n[1], n[2], p))
+                continue;
+            add(CGRD_MMFF_PLANE, { n[0], j, n[1], n[2] }, { p.koop });
+            add(CGRD_MMFF_PLANE, { n[0], j, n[2], n[1] }, { p.koop });
+            add(CGRD_MMFF_PLANE, { n[1], j, n[2], n[0] }, { p.koop });
+        }
+    }
+
+    /* May there be torsions about the bonds of an atom? */
+    bool is_axis(unsigned atom) const
+    {
+        const RDKit::Atom *a = mol_.getAtomWithIdx(atom);
+
+        for (const RDKit::Bond *bond : mol_.atomBonds(a))
+            if (bond->getBondType() == RDKit::Bond::TRIPLE)
+                return false;
+        return a->getDegree() > 1 && (a->getHybridization() == RDKit::Atom::SP2 ||
+                                      a->getHybridization() == RDKit::Atom::SP3);
+    }
+
+    void find_torsions()
+    {
+        for (const RDKit::Bond *bond : mol_.bonds()) {
+            unsigned type, j = bond->getBeginAtomIdx(), k = bond->getEndAtomIdx();
+            ForceFields::MMFF::MMFFTor p;
+
+            if (!is_axis(j) || !is_axis(k))
+                continue;
+            for (unsigned i : neighbours(j))
+                for (unsigned l : neighbours(k))
+                    if (i != k && l != j && i != l &&
+                        properties_.getMMFFTorsionParams(mol_, i, j, k, l, type, p))
+                        add(CGRD_MMFF_TORSION, { i, j, k, l }, { p.V1, p.V2, p.V3 });
+        }
+    }
+
+    void find_pairs()
+    {
+        const unsigned n = mol_.getNumAtoms();
+        const double *bonds = RDKit::MolOps::getDistanceMat(mol_); /* owned by mol_ */
+        const double unconnected = 1e6;                            /* RDKit sets 1e8 */
+
+        for (unsigned i = 0; i < n; i++)
+            for (unsigned j = i + 1; j < n; j++) {
+                const double apart = bonds[i * static_cast<size_t>(n) + j];
+                ForceFields::MMFF::MMFFVdWRijstarEps p = {};
+
+                if (apart < 2.5 || apart > unconnected)
+                    continue;
+                if (!properties_.getMMFFVdWParams(i, j, p))
+                    throw std::invalid_argument("MMFF94 has no parameters for the pair of " +
+                                                name(i) + " and " + name(j));
+                add(CGRD_MMFF_PAIR, { i, j },
+                    { p.R_ij_star, p.epsilon,
+                      properties_.getMMFFPartialCharge(i) * properties_.getMMFFPartialCharge(j) *
+                          (apart < 3.5 ? 0.75 : 1.0) });
+            }
+    }
+
+    RDKit::RWMol &mol_;
+    RDKit::MMFF::MMFFMolProperties properties_;
+    std::vector<cgrd_mmff_term> terms_;
+};
+
 } // namespace
 
 char *get_mol(const char *input, size_t *mol_sz, const char *details_json)
@@ -1125,16 +1325,8 @@ cgrd_stereo *cgrd_find_stereo(const char *smiles, size_t *ret_n, size_t *ret_n_a
             for (const RDKit::Bond *bond : mol->bonds())
                 if (bond->getStereo() > RDKit::Bond::STEREOANY)
                     found.push_back(stereo_of(bond));
-            const size_t size = found.size() * sizeof(cgrd_stereo);
-            std::unique_ptr<char, decltype(&free)> copy(static_cast<char *>(malloc(size + 1)),
-                                                        free);
-            if (!copy)
-                throw std::bad_alloc();
-            if (size)
-                memcpy(copy.get(), found.data(), size);
-            *ret_n = found.size();
             *ret_n_atoms = mol->getNumAtoms();
-            return copy.release();
+            return to_c(found, ret_n);
         },
         reason, reason_cap);
 
@@ -1176,4 +1368,21 @@ char *cgrd_invert_stereo(const char *smiles, const cgrd_stereo *inverted, size_t
             return to_c(RDKit::MolToSmiles(*mol));
         },
         reason, reason_cap);
+}
+
+cgrd_mmff_term *cgrd_mmff_terms(const char *smiles, const char *variant, size_t *ret_n,
+                                size_t *ret_n_atoms, char *reason, size_t reason_cap)
+{
+    char *bytes = guarded<char *>(
+        nullptr,
+        [&] {
+            std::unique_ptr<RDKit::RWMol> mol = parse_smiles(smiles, true, false);
+            MmffTerms terms(*mol, variant);
+
+            *ret_n_atoms = mol->getNumAtoms();
+            return to_c(terms.find(), ret_n);
+        },
+        reason, reason_cap);
+
+    return reinterpret_cast<cgrd_mmff_term *>(bytes); /* malloc'ed: aligned */
 }

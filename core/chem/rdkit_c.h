@@ -193,6 +193,36 @@ int cgrd_count_lost_stereo(const char *smiles, char *reason, size_t reason_cap);
 char *cgrd_invert_stereo(const char *smiles, const cgrd_stereo *inverted, size_t n, char *reason,
                          size_t reason_cap);
 
+/** cgrd_mmff_term.kind; atoms and parameters of each, in MMFF94's units (Å, degrees, mdyn). */
+enum {
+    CGRD_MMFF_BOND = 0,         /* i, j: force constant, length */
+    CGRD_MMFF_ANGLE = 1,        /* i, j (centre), k: force constant, angle, 1 if linear */
+    CGRD_MMFF_STRETCH_BEND = 2, /* i, j (centre), k: constants of i-j and k-j, their lengths */
+    CGRD_MMFF_PLANE = 3,        /* i, j (centre), k, l (out of the plane of i, j, k): constant */
+    CGRD_MMFF_TORSION = 4,      /* i, j, k, l: V1, V2, V3, kcal/mol */
+    CGRD_MMFF_PAIR = 5,         /* i, j: R*, epsilon in kcal/mol, product of charges in e^2 */
+};
+
+/** One term of the MMFF94 energy of a molecule. */
+typedef struct cgrd_mmff_term {
+    int kind;
+    unsigned atoms[4];
+    double parameters[4];
+} cgrd_mmff_term;
+
+/**
+ * The terms of the MMFF94 energy that RDKit has for a molecule, in the order of their kinds. Pairs
+ * are those three or more bonds apart in one fragment; the product of charges includes the factor
+ * 0.75 of pairs three bonds apart.
+ *
+ * @param smiles   all hydrogens are atoms of the text
+ * @param variant  "MMFF94" or "MMFF94s"
+ * @return [*ret_n], freed by free_ptr() as char *; NULL on failure with `reason` as above: an atom
+ *         or bond without parameters is named. Always NULL with a system librdkitcffi.
+ */
+cgrd_mmff_term *cgrd_mmff_terms(const char *smiles, const char *variant, size_t *ret_n,
+                                size_t *ret_n_atoms, char *reason, size_t reason_cap);
+
 #ifdef __cplusplus
 }
 #endif

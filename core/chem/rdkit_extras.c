@@ -4,7 +4,7 @@
  * molecule passes through a pickle, which loses ring stereo that RDKit's canonical ranking needs,
  * and 4 of 1000 drug-like molecules get a different, equally stable text for the same stereo; the
  * reason of a refusal is unknown; hydrogens cannot be placed (add_hs leaves them at the origin);
- * there are no distance bounds and no stereo elements.
+ * there are no distance bounds, no stereo elements and no force field.
  */
 #include "rdkit_c.h"
 
@@ -122,5 +122,18 @@ char *cgrd_invert_stereo(const char *smiles, const cgrd_stereo *inverted, size_t
     (void)inverted;
     (void)n;
     set_reason(reason, reason_cap, no_stereo);
+    return NULL;
+}
+
+cgrd_mmff_term *cgrd_mmff_terms(const char *smiles, const char *variant, size_t *ret_n,
+                                size_t *ret_n_atoms, char *reason, size_t reason_cap)
+{
+    (void)smiles;
+    (void)variant;
+    (void)ret_n;
+    (void)ret_n_atoms;
+    set_reason(reason, reason_cap,
+               "this confgen was built on the system's librdkitcffi, which gives no force field; "
+               "build it with -Drdkit=adapter");
     return NULL;
 }
