@@ -66,7 +66,7 @@ HEADERS = {"cuda": {"cuda_loader"}}
 CLIENTS = {"bench", "conformance", "text", "tools"}
 
 PLUGIN_ENTRY = "cg_plugin_entry_v1"  # every plugin defines it
-ALTERNATIVES = {"ivec", "vec"}  # types that each instruction set defines
+ALTERNATIVES = {"ivec", "lane_mask", "real", "scalar", "vec"}  # types that each instruction set or kind of number defines
 AVOIDED = r"\b(mend(ed|ing)?|looked at|anew|begun|what is asked|told|hears?)\b"
 MAX_AVOIDED = 20
 WRITERS = {"core/base/append_file.c", "core/base/whole_file.c"}
