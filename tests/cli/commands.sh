@@ -353,13 +353,28 @@ expect 0 '^eager +dynamic +[0-9.]+ ' bench attention --case wide --attention eag
 # the tables of both
 python3 "$root/tools/bench/bench_tables.py" "$work/attention.json" "$work/refused.json" "$work/bench.json" >"$work/tables"
 for line in '| shape | eager, static | flash, static | eager, paged | flash, paged |' '| b2_h4k2_s32_d16 | ' \
-    '| b1_h3k2_l512_d128 | (1) | (1) |' '- (1) the number of heads' '| attention / cache | 2 |' '| eager / paged | ' \
+    '| b1_h3k2_l512_d128 | (1) | (2) | (1) | (2) |' '- (1) the number of heads' '| attention / cache | 2 |' '| eager / paged | ' \
     '| batch | fastest | tokens/s |'; do
   if ! grep -Fq -- "$line" "$work/tables"; then
     echo "FAILED: bench_tables.py: no line $line"
     failures=$((failures + 1))
   fi
 done
+# a folder of record_gpu.sh, and the same in its shorter form
+mkdir "$work/recording"
+cp "$work/attention.json" "$work/recording/attention_windows.json"
+cp "$work/bench.json" "$work/recording/table_default.json"
+for name in attention_windows table_default; do
+  printf '# commit 0123456\n# a machine\n# confgen bench\n' >"$work/recording/$name.txt"
+done
+python3 "$root/tools/bench/bench_tables.py" --page "$work/recording" >"$work/page" 2>"$work/err"
+python3 "$root/tools/bench/bench_tables.py" --compact "$work/recording"
+python3 "$root/tools/bench/bench_tables.py" --page "$work/recording" >"$work/page_of_compact" 2>"$work/err"
+if ! grep -q '^## Windows$' "$work/page" || ! grep -q '^### The default model$' "$work/page" ||
+   [ "$(grep -c . "$work/page")" != "$(grep -c . "$work/page_of_compact")" ]; then
+  echo 'FAILED: bench_tables.py --page: a section is missing, or differs after --compact'
+  failures=$((failures + 1))
+fi
 expect 2 'wanted one of them' bench decode --shape default --model "$root/data/confgen-default"
 expect 0 '^flash +paged +[0-9.]+ ' bench attention --case prefill512 --seconds 0
 expect 2 'no such plugin' bench attention --attention warp --case wide

@@ -5,8 +5,9 @@ PyTorch's attention back ends with confgen's plugins (development only; needs to
 
     tools/bench/compare_hf.py [--shape llama380m|qwen3-0.6b] [--budget S] [--out FILE.jsonl] ...
     tools/bench/compare_hf.py --attention [--budget S] [--out FILE.jsonl] ... [-- --set NAME,... | --batch N ...]
+    tools/bench/compare_hf.py --attention --figures FILE.json... [--budget S] [--out FILE.jsonl]
 
-What follows `--` goes to `confgen bench`: with --attention the shapes and types of `confgen bench attention`, on which
+--figures measures PyTorch's back ends alone, on the shapes of files of `confgen bench attention --json`. What follows `--` goes to `confgen bench`: with --attention the shapes and types of `confgen bench attention`, on which
 PyTorch's back ends are measured too. Each figure is written to --out at once, as a JSON line. generate() runs start with the best known
 configuration and continue while the budget lasts; --reserve seconds of it are kept for confgen.
 """
@@ -70,7 +71,8 @@ SIZES = {"llama380m": ("512,1024", 1280), "qwen3-0.6b": ("256,512", 1920), "tiny
 
 
 class Log:
-    def __init__(self, path, budget):
+    def __init__(self, path, budget, verbose=True):
+        self.verbose = verbose
         self.file = open(path, "w") if path else None
         self.start = time.monotonic()
         self.budget = budget
@@ -81,7 +83,8 @@ class Log:
     def line(self, **what):
         what["t"] = round(time.monotonic() - self.start, 1)
         text = json.dumps(what)
-        print(text, file=sys.stderr, flush=True)
+        if self.verbose:
+            print(text, file=sys.stderr, flush=True)
         if self.file:
             self.file.write(text + "\n")
             self.file.flush()
@@ -313,6 +316,22 @@ def print_decode(theirs, ours):
 # ---- attention ----------------------------------------------------------------------------------
 
 
+def cells_by_shape(found):
+    shapes = {}
+    for cell in found["cells"]:
+        shapes.setdefault((cell["set"], bench_tables.shape_of(cell), cell["dtype"]), []).append(cell)
+    return shapes.values()
+
+
+def torch_rows(args, log, cell, device):
+    """Rows of PyTorch's back ends for the shape of a cell; none if no time is left."""
+    if log.left() < 5:  # seconds that a shape needs
+        return []
+    rows = torch_attention.rows_of(cell, device, args.max_call)
+    free_memory()
+    return rows
+
+
 def run_attention(args, log, device):
     """Writes a line for each cell of confgen and of PyTorch's back ends; prints the tables of bench_tables.py."""
     command = ["attention", "--device", args.device, "--kv-cache", args.kv_cache, "--max-call",
@@ -322,21 +341,30 @@ def run_attention(args, log, device):
             command += [flag, value]
     found = run_confgen(args, log, command)
     log.line(what="ceilings", **{k: v for k, v in found.items() if k != "cells"})
-    shapes = {}
-    for cell in found["cells"]:
-        shapes.setdefault((cell["set"], bench_tables.shape_of(cell), cell["dtype"]), []).append(cell)
     lines = []
-    for cells in shapes.values():
-        rows = list(cells)
-        if log.left() > 15:  # seconds that a shape needs
-            rows += torch_attention.rows_of(cells[0], device, args.max_call)
-            free_memory()
+    for cells in cells_by_shape(found):
+        rows = cells + torch_rows(args, log, cells[0], device)
         for row in rows:
             log.line(what="attention", **row)
         lines += rows
-    bench_tables.attention_tables(lines, found)
+    bench_tables.attention_tables(bench_tables.with_machine(lines, found))
     print("`PyTorch NAME, lengths`: its function of variable lengths in device memory, as our plugins have them; the "
           "others have one length. A cell without a figure or a number: no time left.")
+
+
+def run_figures(args, log, device):
+    """Writes a line for each of PyTorch's back ends on the shapes of confgen's figures."""
+    for path in args.figures:
+        with open(path) as f:
+            found = json.load(f)
+        log.line(what="ceilings", **{k: v for k, v in found.items() if k != "cells"})
+        for cells in cells_by_shape(found):
+            rows = torch_rows(args, log, cells[0], device)
+            for row in rows:
+                log.line(what="attention", **row)
+            times = ", ".join(f"{r['attention'][8:]} {r['ms']:.4g} ms" for r in rows if "ms" in r)
+            print(f"{log.budget - log.left():.1f} s: {cells[0]['set']}, {cells[0]['shape']}: "
+                  f"{times if rows else 'no time left'}", flush=True)
 
 
 def main():
@@ -350,6 +378,7 @@ def main():
     p.add_argument("--out", help="write the figures as JSON lines")
     p.add_argument("--dtype", help="confgen's --dtype")
     p.add_argument("--attention", action="store_true", help="compare attention instead")
+    p.add_argument("--figures", nargs="+", metavar="FILE", help="with --attention: of `confgen bench attention --json`")
     p.add_argument("--max-call", type=float, default=20, help="seconds: slower attention is left out")
     p.add_argument("--shape", default="llama380m", choices=PLANS)
     p.add_argument("--tokenizer", help="directory (default: the default model's; llama380m: the "
@@ -371,12 +400,12 @@ def main():
     batch, max_length = SIZES[args.shape]
     args.batch = args.batch or batch
     args.max_length = args.max_length or max_length
-    log = Log(args.out, args.budget)
+    log = Log(args.out, args.budget, verbose=not args.figures)
     device = "cuda" if torch.cuda.is_available() and args.device != "cpu" else "cpu"
     log.line(what="machine", torch=torch.__version__, cudnn=torch.backends.cudnn.version(),
              gpu=torch.cuda.get_device_name() if device == "cuda" else "none")
     if args.attention:
-        run_attention(args, log, device)
+        (run_figures if args.figures else run_attention)(args, log, device)
         return
     theirs, ours = [], []
     if args.only == "generate":

@@ -3,6 +3,7 @@
 
 program=${CONFGEN:-$root/build/confgen}
 only=" $* "
+group=
 failed=0
 
 # prepare: makes the folders; wants machine, a line that names the processor or GPUs.
@@ -13,22 +14,37 @@ prepare() {
   trap 'rm -rf "$work"' EXIT
 }
 
-# record NAME ARGUMENT...: runs one command of confgen, or of another $program, output to OUT/NAME.txt.
+# wanted NAME...: whether one of the names, or its group, was asked for.
+wanted() {
+  local name
+  [ "$only" != '  ' ] || return 0
+  for name in "$@" "$group"; do
+    [[ $only != *" $name "* ]] || return 0
+  done
+  return 1
+}
+
+# record NAME ARGUMENT...: runs one command of confgen, or of another $program, output to OUT/NAME.txt; for at most
+# $limit seconds, and not at all once this script has run for $BUDGET seconds.
 record() {
   local name=$1 status=0 start=$EPOCHREALTIME shown
   shift
-  [ "$only" = '  ' ] || [[ $only == *" $name "* ]] || return 0
+  wanted "$name" || return 0
+  if ((SECONDS >= ${BUDGET:-1000000})); then
+    echo "$name: not run: $SECONDS s have passed, wanted less than $BUDGET"
+    return 0
+  fi
   shown="${program##*/} $*"
   shown=${shown//"$work/"/}
   shown=${shown//"$out/"/}
   shown=${shown//"$root/"/}
   {
     printf '# commit %s\n# %s\n# %s\n' "$commit" "$machine" "$shown"
-    "$program" "$@" 2>&1 || status=$?
+    timeout -k 5 "${limit:-3600}" "$program" "$@" 2>&1 || status=$?
     printf '# exit status %s, %.1f s of wall clock\n' $status \
       "$(awk "BEGIN { print $EPOCHREALTIME - $start }")"
   } >"$out/$name.txt"
   sed -i "s#$work/##g; s#$out/##g; s#$root/##g" "$out"/"$name".*
-  tail -n 1 "$out/$name.txt" | sed "s/^#/$name:/"
+  tail -n 1 "$out/$name.txt" | sed "s/^#/$name:/; s/\$/, $SECONDS s in all/"
   ((status <= 1)) || failed=1
 }

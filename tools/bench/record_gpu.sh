@@ -1,138 +1,261 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Records the GPU figures of tools/bench/NOTES.md: runs each command and writes its output, headed by
-# commit, GPU and command, to one log.
+# Records the GPU figures of tools/bench: runs each command and writes its output, headed by commit, GPU and command, to
+# one log; bench_tables.py --page makes TABLES.md of them.
 #
-#   tools/bench/record_gpu.sh OUT [NAME...]      NAME: the figures to record (default: all)
+#   tools/bench/record_gpu.sh OUT [NAME...]
+#
+# OUT: a new folder. NAME: a record or a group of records (default: all), in this order:
+#   tables     full models: attention x cache x batch size
+#   attention  every table of attention
+#   torch      PyTorch's back ends on the shapes of `attention`, which must be of this call
+#   prompts    1,000 prompts by rows of a prompt step, and the kernels that compute them
+#   quality    types of the KV cache, repair and constraints against references
+#   tune       the pair that --tune selects
+#   runs       the main job, and the runs of NOTES.md#decode
+#   formats    text formats
 #
 # CONFGEN names the program (build/confgen), COMMIT the commit (default: asked of git), QWEN3 a folder with
 # Qwen3's vocab.json and merges.txt (its figures are skipped without it), REF and MOLECULES the references and
 # molecules of tools/study/make_references.py (the quality figures are skipped without them), TORCH a Python with
-# PyTorch (its back ends are skipped without it).
+# PyTorch (its back ends are skipped without it), BUDGET the seconds after which no record is begun. DEVICE=cpu runs the
+# same commands with tiny sizes, to test this script.
 set -uo pipefail
 export LC_ALL=C
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
-(($# >= 1)) || { sed -n '3,12s/^# \{0,1\}//p' "$0" >&2; exit 2; }
-out=$1
+(($# >= 1)) || { sed -n '3,25s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+mkdir -p "$1" && out=$(cd "$1" && pwd) || exit 2
 shift
 . "$root/tools/bench/record.sh"
-machine="GPU $(nvidia-smi --query-gpu=name,driver_version --format=csv,noheader | sort | uniq -c | sed 's/^ *//')"
+device=${DEVICE:-cuda}
+if [ "$device" = cpu ]; then
+  machine="CPU, a test of the script with tiny sizes"
+else
+  machine="GPU $(nvidia-smi --query-gpu=name,driver_version --format=csv,noheader | sort | uniq -c | sed 's/^ *//')"
+fi
 prepare
 
 list=$root/data/geom_drugs_test.smi
-llama=(--shape llama380m --tokenizer "$work/llama3" --max-length 1280 --molecules "$list" --temperature 1)
 python3 "$root/tools/bench/pad_tokenizer.py" "$root/tests/data/tokenizers/llama3_test" "$work/llama3" || exit 2
+llama_tokenizer=(--tokenizer "$work/llama3" --max-length 1280)
 
-record doctor doctor
-record default_full --input "$list" --gens 2k --device cuda --tune never --attention flash --kv-cache paged \
-  --batch-size 1000 --output "$work/full.sdf.zst" --report "$out/default_full.json" --quiet
-for mode in off count repair; do
-  record "default_64_$mode" --input "$list" --gens 64 --device cuda --tune never --attention flash \
-    --kv-cache paged --batch-size 1000 --geometry $mode --output "$work/$mode.sdf.zst" \
-    --report "$out/default_64_$mode.json" --quiet
-done
-record llama_512 bench decode --device cuda "${llama[@]}" --gens 8 --batch 512 --kv-cache static,paged \
-  --attention flash --constraint none,grammar --json "$out/llama_512.json"
-record llama_1024 bench decode --device cuda "${llama[@]}" --gens 8 --batch 1024 --kv-cache paged \
-  --attention flash --constraint grammar --json "$out/llama_1024.json"
-record llama_16 bench decode --device cuda "${llama[@]}" --gens 1 --limit 100 --batch 16 --kv-cache paged \
-  --attention flash --constraint grammar --json "$out/llama_16.json"
-record llama_caches bench decode --device cuda "${llama[@]}" --gens 4 --limit 400 --batch 64,256 \
-  --kv-cache dynamic,static,paged --attention flash --constraint grammar --json "$out/llama_caches.json"
-record llama_deterministic bench decode --device cuda "${llama[@]}" --gens 4 --limit 500 --batch 512 \
-  --kv-cache paged --attention flash --constraint grammar --deterministic --json "$out/llama_deterministic.json"
-if [ -n "${QWEN3:-}" ]; then
-  record qwen3_512 bench decode --device cuda --shape qwen3-0.6b --tokenizer "$QWEN3" --max-length 1920 \
-    --molecules "$list" --temperature 1 --gens 4 --limit 600 --batch 512 --kv-cache paged --attention flash \
-    --constraint none,grammar --free-tokens 650 --json "$out/qwen3_512.json"
+tiny_model=() tiny_list=() tiny_shape=()
+if [ "$device" = cpu ]; then # later options win
+  tiny_list=(--limit 3 --batch 2 --seconds 0 --rounds 1)
+  tiny_shape=(--shape default)
+  tiny_model=("${tiny_list[@]}" "${tiny_shape[@]}" --attention flash --kv-cache paged --batch 1,2)
 fi
-if [ -n "${QWEN3:-}" ]; then # text formats, with all work of a run but geometry tests
-  python3 "$root/tools/bench/make_format_models.py" "$QWEN3" "$list" "$work/formats" || exit 2
-  head -n 300 "$list" >"$work/list300.smi"
-  for round in 1 2; do
-    for format in decimals bins codes; do
-      record "format_${format}_$round" --model "$work/formats/$format" --input "$work/list300.smi" --gens 8 --seed $round \
-        --geometry off --device cuda --tune never --attention flash --kv-cache paged --batch-size 512 \
-        --output "$work/$format.sdf.zst" --overwrite --report "$out/format_${format}_$round.json"
-    done
+
+group=doctor
+limit=60 record doctor doctor
+
+# ---- full models --------------------------------------------------------------------------------
+#
+# Molecules of 16 and 17 heavy atoms, about as many of each as a batch needs, once, after a warm-up of a batch: short
+# sequences of nearly one length, so that a cell takes seconds. The plugins that no size favours (efficient, eager) and
+# the cache that differs from static in its growth alone (dynamic) are measured on a part of the grid.
+group=tables
+python3 - "$list" >"$work/mid.smi" <<'PYTHON' || exit 2
+import re, sys
+for line in open(sys.argv[1]):
+    atoms = re.findall(r"\[[^\]]*\]|Br|Cl|[BCNOPSFIbcnops]", line.split()[0])
+    if 16 <= len(atoms) <= 17:
+        print(line, end="")
+PYTHON
+cp "$work/mid.smi" "$out/table_molecules.smi"
+# table NAME ATTENTION CACHES BATCHES LIMIT OPTION...: cells of the table of a model
+table() {
+  local name=$1 attention=$2 caches=$3 batches=$4
+  local limit=$5
+  shift 5
+  record "table_$name" bench decode --device "$device" --molecules "$work/mid.smi" --temperature 1 --constraint grammar \
+    --batches 1 --attention "$attention" --kv-cache "$caches" --batch "$batches" "$@" ${tiny_model[@]+"${tiny_model[@]}"} \
+    --json "$out/table_$name.json"
+}
+all_batches=1,16,128,512,1024
+llama() { table "$1" "$2" "$3" "$4" "$5" --shape llama380m "${llama_tokenizer[@]}"; }
+qwen3() {
+  [ -z "${QWEN3:-}" ] || table "$1" "$2" "$3" "$4" "$5" --shape qwen3-0.6b --tokenizer "$QWEN3" --max-length 1920
+}
+llama llama380m flash,hopper,cudnn static,paged $all_batches 90
+qwen3 qwen3-0.6b flash,hopper,cudnn static,paged $all_batches 120
+table default flash,hopper,cudnn,efficient,eager static,paged,dynamic $all_batches 80
+llama llama380m_slow efficient,eager static $all_batches 40
+llama llama380m_dynamic flash dynamic $all_batches 20
+qwen3 qwen3-0.6b_slow efficient,eager static 16,512 40
+qwen3 qwen3-0.6b_dynamic flash dynamic 16,512 20
+table llama1b flash,hopper,cudnn static,paged 16,512 60 --shape llama1b "${llama_tokenizer[@]}"
+table gpt2 flash,hopper,cudnn,efficient,eager static,paged 16,512 40 --shape gpt2 --max-length 1024
+table llama1b_slow efficient,eager static 128 20 --shape llama1b "${llama_tokenizer[@]}"
+table llama7b flash,hopper,cudnn static,paged 16,128 60 --shape llama7b --max-length 512
+
+# ---- attention ----------------------------------------------------------------------------------
+#
+# A cell takes at least five rounds of 4 ms, but no more than 0.1 s of them. On prompts efficient and eager, which use no
+# matrix units, are measured over a contiguous cache on the shapes of which a call takes less than about 0.15 s.
+group=attention
+limit=60
+# cases SETS GFLOP: the shapes of sets that need at most so many operations, less than 0: the first of them
+cases() {
+  "$program" bench attention --list --set "$1" | awk -v most="$2" '
+    NR > 1 { pairs = $10 == "none" ? $4 * $5 : $4 * ($5 - $4 + ($4 + 1) / 2)
+             if (2 * $3 * pairs * $6 * ($8 + $9) * 1e-9 <= most) printf "%s%s", n++ ? "," : "", $2 }'
+}
+# attention NAME OPTION...: cells of tables of attention; of sets if --set is the first option
+attention() {
+  local name=$1
+  shift
+  wanted "attention_$name" || return 0
+  if [ "$device" = cpu ]; then
+    [ "$1" = --set ] && set -- "$@" --case "$(cases "$2" 130 | cut -d, -f1)" || set -- "$@" --batch 2 --kv-len 64
+    set -- "$@" --attention flash
+  fi
+  record "attention_$name" bench attention --device "$device" "$@" --seconds 0.02 --max-call 1 \
+    --json "$out/attention_$name.json"
+}
+# slow NAME SETS: cells of efficient and eager
+slow() {
+  attention "$1_efficient" --set "$2" --case "$(cases "$2" 1200)" --attention efficient --kv-cache static
+  attention "$1_eager" --set "$2" --case "$(cases "$2" 300)" --attention eager --kv-cache static
+}
+fast=(--attention flash,hopper,cudnn)
+wide=(--batch 256 --heads 16 --kv-heads 8)
+latent=(--kv-heads 1 --head-dim 576 --v-head-dim 512 --latent --kv-len 512,2048,8192)
+attention prefill --set prefill
+attention decode --set decode
+attention main --set main,b16_s512,b4_s2048,main_b4 "${fast[@]}"
+attention layers --set deepseek_v3,llama_70b,llama_405b "${fast[@]}"
+attention generator --set generator,generator_batch,token
+attention prompt --set prompt,prompt_batch "${fast[@]}"
+slow main main,b16_s512,b4_s2048,main_b4
+slow layers deepseek_v3,llama_70b,llama_405b
+slow prompt prompt,prompt_batch
+attention kv_types --set decode --kv-dtype fp8,int8
+attention kv_types_prefill --set prefill --kv-dtype fp8 "${fast[@]}"
+attention layouts --set decode --layout nhd
+attention head_sizes "${wide[@]}" --head-dim 56,64,80,96,128,192,256 --kv-len 128,512
+attention windows "${wide[@]}" --kv-len 4096 --window 0,128,512,2048
+attention latent --batch 1,16,128,512 --heads 16,128 "${latent[@]}" "${fast[@]}"
+attention latent_slow --batch 16 --heads 16,128 "${latent[@]}" --attention efficient,eager --kv-cache static
+
+# ---- PyTorch ------------------------------------------------------------------------------------
+group=torch
+if [ -n "${TORCH:-}" ] && wanted torch; then
+  figures=()
+  for name in main layers prefill decode generator prompt; do
+    [ ! -s "$out/attention_$name.json" ] || figures+=("$out/attention_$name.json")
   done
+  limit=150 program=$TORCH record torch "$root/tools/bench/compare_hf.py" --attention --device "$device" --max-call 0.5 \
+    --budget "${TORCH_BUDGET:-100}" --figures ${figures[@]+"${figures[@]}"} --out "$out/torch.jsonl"
 fi
-# prompts: 1,000 of them with one token after each, then with one conformer of each, by rows of a prompt step
-for rows in off auto 256 512 1024 2048 4096; do
-  prompts=(--gens 1 --batch 512 --kv-cache paged --attention flash --prompt-step-tokens $rows)
-  record "prompts_default_$rows" bench decode --device cuda --molecules "$list" "${prompts[@]}" --constraint none \
-    --max-new-tokens 1 --rounds 3 --json "$out/prompts_default_$rows.json"
-  record "prompts_llama_$rows" bench decode --device cuda "${llama[@]}" "${prompts[@]}" --constraint none \
-    --max-new-tokens 1 --rounds 3 --json "$out/prompts_llama_$rows.json"
-  record "prompts_run_$rows" bench decode --device cuda --molecules "$list" "${prompts[@]}" --constraint grammar \
-    --rounds 3 --json "$out/prompts_run_$rows.json"
+
+# ---- prompts ------------------------------------------------------------------------------------
+#
+# 1,000 of them with one token after each, then with one conformer of each, by rows of a prompt step.
+group=prompts
+limit=40
+for rows in off auto ${PROMPT_ROWS:-}; do
+  prompts=(--gens 1 --rounds 3 --batch 512 --kv-cache paged --attention flash --prompt-step-tokens $rows --molecules "$list"
+    ${tiny_list[@]+"${tiny_list[@]}"})
+  record "prompts_default_$rows" bench decode --device "$device" "${prompts[@]}" --constraint none --max-new-tokens 1 \
+    --json "$out/prompts_default_$rows.json"
+  record "prompts_llama_$rows" bench decode --device "$device" "${prompts[@]}" --shape llama380m "${llama_tokenizer[@]}" \
+    --temperature 1 --constraint none --max-new-tokens 1 ${tiny_shape[@]+"${tiny_shape[@]}"} \
+    --json "$out/prompts_llama_$rows.json"
+  record "prompts_run_$rows" bench decode --device "$device" "${prompts[@]}" --constraint grammar \
+    --json "$out/prompts_run_$rows.json"
 done
 if command -v ncu >/dev/null; then # kernels from one gather_prompts_kernel to the next are those of a prompt step
   for rows in off auto; do
     program=ncu record "prompts_profile_$rows" --kernel-name 'regex:gather_kernel|gather_prompts|flash_' \
       --launch-count 64 --graph-profiling node --metrics gpu__time_duration.sum --kill yes \
-      "${CONFGEN:-$root/build/confgen}" bench decode --device cuda --molecules "$list" --limit 64 --gens 1 --batch 512 \
-      --kv-cache paged --attention flash --prompt-step-tokens $rows --constraint none --max-new-tokens 1
+      "${CONFGEN:-$root/build/confgen}" bench decode --device "$device" --molecules "$list" --limit 64 --gens 1 \
+      --batch 512 --kv-cache paged --attention flash --prompt-step-tokens $rows --constraint none --max-new-tokens 1
   done
 fi
-record attention_prefill bench attention --device cuda --set prefill --json "$out/attention_prefill.json"
-record attention_decode bench attention --device cuda --set decode --json "$out/attention_decode.json"
-sets=(main main_b4 b16_s512 b4_s2048 prompt prompt_batch generator generator_batch token deepseek_v3 llama_70b llama_405b)
-for set in "${sets[@]}"; do
-  record "attention_$set" bench attention --device cuda --set "$set" --json "$out/attention_$set.json"
-done
-record attention_kv_types bench attention --device cuda --set decode --kv-dtype bf16,fp8,int8 \
-  --json "$out/attention_kv_types.json"
-record attention_head_sizes bench attention --device cuda --batch 256 --heads 16 --kv-heads 8 \
-  --head-dim 56,64,80,96,128,192,256 --kv-len 128,512 --json "$out/attention_head_sizes.json"
-record attention_windows bench attention --device cuda --batch 256 --heads 16 --kv-heads 8 --kv-len 4096 \
-  --window 0,128,512,2048 --json "$out/attention_windows.json"
-record attention_layouts bench attention --device cuda --set decode --layout hnd,nhd --json "$out/attention_layouts.json"
-record attention_latent bench attention --device cuda --batch 1,16,128,512 --heads 16,64,128 --kv-heads 1 --head-dim 576 \
-  --v-head-dim 512 --latent --kv-len 512..8192 --json "$out/attention_latent.json"
-if [ -n "${TORCH:-}" ]; then
-  for set in prefill decode "${sets[@]}"; do
-    program=$TORCH record "torch_$set" "$root/tools/bench/compare_hf.py" --attention --confgen "${CONFGEN:-$root/build/confgen}" \
-      --out "$out/torch_$set.jsonl" -- --set "$set"
-  done
-fi
-# every attention over every cache by batch size; the fastest pair of each
-table=(--device cuda --molecules "$list" --temperature 1 --attention all --kv-cache all --batch 1,16,128,512,1024
-  --batches 2 --constraint grammar)
-llama3=(--tokenizer "$work/llama3" --max-length 1280)
-record table_default bench decode "${table[@]}" --shape default --json "$out/table_default.json"
-record table_llama380m bench decode "${table[@]}" --shape llama380m "${llama3[@]}" --json "$out/table_llama380m.json"
-record table_llama1b bench decode "${table[@]}" --shape llama1b "${llama3[@]}" --json "$out/table_llama1b.json"
-record table_llama7b bench decode "${table[@]}" --shape llama7b --max-length 1280 --json "$out/table_llama7b.json"
-record table_gpt2 bench decode "${table[@]}" --shape gpt2 --max-length 1024 --json "$out/table_gpt2.json"
-if [ -n "${QWEN3:-}" ]; then
-  record table_qwen3-0.6b bench decode "${table[@]}" --shape qwen3-0.6b --tokenizer "$QWEN3" --max-length 1920 \
-    --free-tokens 650 --json "$out/table_qwen3-0.6b.json"
-fi
+
+# ---- quality ------------------------------------------------------------------------------------
+group=quality
+limit=60
 if [ -n "${REF:-}" ] && [ -n "${MOLECULES:-}" ]; then
-  quality=(--input "$MOLECULES" --gens 2k --seed 1 --device cuda --tune never --attention flash
-    --kv-cache paged --batch-size 512 --check)
-  for mode in off repair; do
-    record "quality_run_$mode" "${quality[@]}" --geometry $mode --output "$work/q_$mode.sdf.zst" \
-      --report "$out/quality_run_$mode.json" --quiet
-    record "quality_$mode" eval --ref "$REF" --gen "$work/q_$mode.sdf.zst" --json "$work/q_$mode.json"
-  done
-  record quality_compare eval --compare "$work/q_off.json" "$work/q_repair.json"
+  if [ "$device" = cpu ]; then
+    head -n 2 "$MOLECULES" >"$work/few.smi"
+    MOLECULES=$work/few.smi
+  fi
+  quality=(--input "$MOLECULES" --gens 2k --device "$device" --tune never --attention flash --kv-cache paged
+    --batch-size 512)
   for kv in bf16 fp8 int8; do
-    record "kv_run_$kv" "${quality[@]}" --kv-dtype $kv --output "$work/kv_$kv.sdf.zst" --report "$out/kv_run_$kv.json" --quiet
+    record "kv_run_$kv" "${quality[@]}" --seed 1 --check --kv-dtype $kv --output "$work/kv_$kv.sdf.zst" \
+      --report "$out/kv_run_$kv.json" --quiet
     record "kv_$kv" eval --ref "$REF" --gen "$work/kv_$kv.sdf.zst" --json "$work/kv_$kv.json"
   done
   for kv in fp8 int8; do
     record "kv_compare_$kv" eval --compare "$work/kv_bf16.json" "$work/kv_$kv.json"
   done
+  for mode in off repair; do
+    record "quality_run_$mode" "${quality[@]}" --seed 1 --check --geometry $mode --output "$work/q_$mode.sdf.zst" \
+      --report "$out/quality_run_$mode.json" --quiet
+    record "quality_$mode" eval --ref "$REF" --gen "$work/q_$mode.sdf.zst" --json "$work/q_$mode.json"
+  done
+  record quality_compare eval --compare "$work/q_off.json" "$work/q_repair.json"
   for constraint in none template grammar; do
-    record "constraint_run_$constraint" --input "$MOLECULES" --gens 2k --seed 0 --temperature 1.0 --device cuda \
-      --tune never --attention flash --kv-cache paged --batch-size 512 --geometry off --constraint $constraint \
-      --output "$work/c_$constraint.sdf.zst" --report "$out/constraint_run_$constraint.json" --quiet
+    record "constraint_run_$constraint" "${quality[@]}" --seed 0 --temperature 1.0 --geometry off \
+      --constraint $constraint --output "$work/c_$constraint.sdf.zst" --report "$out/constraint_run_$constraint.json" \
+      --quiet
     record "constraint_$constraint" eval --ref "$REF" --gen "$work/c_$constraint.sdf.zst" \
       --json "$work/c_$constraint.json"
   done
   record constraint_compare eval --compare "$work/c_none.json" "$work/c_grammar.json"
+fi
+
+# ---- what --tune selects, beside the table of the default model ----------------------------------
+group=tune
+limit=100
+head -n 3 "$work/mid.smi" >"$work/three.smi"
+record tune --input "$work/three.smi" --gens 1 --device "$device" --tune always --output "$work/tune.sdf.zst" \
+  --report "$out/tune.json" --quiet
+
+# ---- runs ---------------------------------------------------------------------------------------
+group=runs
+limit=300
+full=(--input "$list" --device "$device" --tune never --attention flash --kv-cache paged --batch-size 1000 --quiet)
+[ "$device" != cpu ] || full=(--input "$work/three.smi" --device cpu --quiet)
+record default_full "${full[@]}" --gens 2k --output "$work/full.sdf.zst" --report "$out/default_full.json"
+for mode in off count repair; do
+  record "default_64_$mode" "${full[@]}" --gens 64 --geometry $mode --output "$work/$mode.sdf.zst" \
+    --report "$out/default_64_$mode.json"
+done
+llama=(--shape llama380m "${llama_tokenizer[@]}" --molecules "$list" --temperature 1)
+# decode NAME OPTION...
+decode() {
+  local name=$1
+  shift
+  record "$name" bench decode --device "$device" --attention flash "$@" ${tiny_list[@]+"${tiny_list[@]}"} \
+    ${tiny_shape[@]+"${tiny_shape[@]}"} --json "$out/$name.json"
+}
+decode llama_512 "${llama[@]}" --gens 8 --batch 512 --kv-cache static,paged --constraint none,grammar
+decode llama_1024 "${llama[@]}" --gens 8 --batch 1024 --kv-cache paged --constraint grammar
+decode llama_16 "${llama[@]}" --gens 1 --limit 100 --batch 16 --kv-cache paged --constraint grammar
+decode llama_caches "${llama[@]}" --gens 4 --limit 400 --batch 64,256 --kv-cache dynamic,static,paged --constraint grammar
+decode llama_deterministic "${llama[@]}" --gens 4 --limit 500 --batch 512 --kv-cache paged --constraint grammar \
+  --deterministic
+if [ -n "${QWEN3:-}" ]; then
+  decode qwen3_512 --shape qwen3-0.6b --tokenizer "$QWEN3" --max-length 1920 --molecules "$list" --temperature 1 --gens 4 \
+    --limit 600 --batch 512 --kv-cache paged --constraint none,grammar --free-tokens 650
+fi
+
+# ---- text formats, with all work of a run but geometry tests -------------------------------------
+group=formats
+if [ -n "${QWEN3:-}" ] && [ "$device" != cpu ] && wanted formats; then
+  python3 "$root/tools/bench/make_format_models.py" "$QWEN3" "$list" "$work/formats" || exit 2
+  head -n 300 "$list" >"$work/list300.smi"
+  for round in 1 2; do
+    for format in decimals bins codes; do
+      record "format_${format}_$round" --model "$work/formats/$format" --input "$work/list300.smi" --gens 8 --seed $round \
+        --geometry off --device "$device" --tune never --attention flash --kv-cache paged --batch-size 512 \
+        --output "$work/$format.sdf.zst" --overwrite --report "$out/format_${format}_$round.json"
+    done
+  done
 fi
 exit $failed
