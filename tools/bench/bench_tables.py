@@ -504,14 +504,14 @@ def decode_page(folder):
 
 `bench decode`: tokens/s of whole generations under the grammar by attention, cache and batch size; random weights of these
 shapes but for the default model. Each cell opens the model, generates a batch to warm up, and then about one more batch, of
-molecules of 16 and 17 heavy atoms of `data/geom_drugs_test.smi` (""" + f"[{folder.link}/table_molecules.smi]"
+molecules of 12 to 14 heavy atoms of `data/geom_drugs_test.smi` (""" + f"[{folder.link}/table_molecules.smi]"
           f"({folder.link}/table_molecules.smi)" + """): sequences of nearly
-one length, two thirds of the list's mean, so that a cell takes seconds. Contexts are shorter than in a run over the list,
-and the share of attention smaller. `-`: not measured, to save time: efficient, eager and the dynamic cache have a part of the
-grid. One measurement each: differences of 2 % show nothing.
+one length, about half of the list's mean, so that a cell takes seconds. Contexts are shorter than in a run over the list,
+and the share of attention smaller. `-`: not measured, to save time: efficient, eager, the dynamic cache and the larger models
+have a part of the grid. One measurement each: differences of 2 % show nothing.
 """)
     for title, name in DECODE:
-        files = {n: f for n, f in folder.decode.items() if n in (f"table_{name}", f"table_{name}_slow", f"table_{name}_dynamic")}
+        files = {n: f for n, f in folder.decode.items() if n == f"table_{name}" or n.startswith(f"table_{name}_")}
         if not files:
             missing.append(title)
             continue
@@ -581,17 +581,19 @@ def quality_page(folder):
         for name in names:
             report = folder.json(name) if "_run_" in name else None
             if report:
-                c = report["conformers"]
-                counts.append([name] + [str(c.get(k, "-")) for k in COUNTS])
+                c, checks = report["counts"], report.get("checks") or {}
+                failures = c["failures"]
+                counts.append([name, str(c["requested"]), str(c["conformers"])] + [str(failures[k]) for k in FAILURES] +
+                              [str(checks.get("passed_all", "-"))])
         if counts:
-            table(["run"] + [k.replace("_", " ") for k in COUNTS], counts)
+            table(["run", "requested", "delivered"] + [k.replace("_", " ") for k in FAILURES] + ["passed `--check`"], counts)
         for name in names:
             if "compare" in name:
                 print(f"`{name}`:\n\n```\n{folder.body(name).strip()}\n```\n")
     return missing
 
 
-COUNTS = ("requested", "written", "wrong_molecules", "parse_failures", "unfinished")
+FAILURES = ("wrong_molecule", "parse_failure", "unfinished", "invalid_geometry")
 
 
 def page(path):

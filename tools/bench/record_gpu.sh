@@ -6,11 +6,11 @@
 #   tools/bench/record_gpu.sh OUT [NAME...]
 #
 # OUT: a new folder. NAME: a record or a group of records (default: all), in this order:
-#   tables     full models: attention x cache x batch size
 #   attention  every table of attention
 #   torch      PyTorch's back ends on the shapes of `attention`, which must be of this call
 #   prompts    1,000 prompts by rows of a prompt step, and the kernels that compute them
-#   quality    types of the KV cache, repair and constraints against references
+#   quality    types of the KV cache against references; study: repair and constraints
+#   tables     full models: attention x cache x batch size
 #   tune       the pair that --tune selects
 #   runs       the main job, and the runs of NOTES.md#decode
 #   formats    text formats
@@ -50,53 +50,13 @@ fi
 group=doctor
 limit=60 record doctor doctor
 
-# ---- full models --------------------------------------------------------------------------------
-#
-# Molecules of 16 and 17 heavy atoms, about as many of each as a batch needs, once, after a warm-up of a batch: short
-# sequences of nearly one length, so that a cell takes seconds. The plugins that no size favours (efficient, eager) and
-# the cache that differs from static in its growth alone (dynamic) are measured on a part of the grid.
-group=tables
-python3 - "$list" >"$work/mid.smi" <<'PYTHON' || exit 2
-import re, sys
-for line in open(sys.argv[1]):
-    atoms = re.findall(r"\[[^\]]*\]|Br|Cl|[BCNOPSFIbcnops]", line.split()[0])
-    if 16 <= len(atoms) <= 17:
-        print(line, end="")
-PYTHON
-cp "$work/mid.smi" "$out/table_molecules.smi"
-# table NAME ATTENTION CACHES BATCHES LIMIT OPTION...: cells of the table of a model
-table() {
-  local name=$1 attention=$2 caches=$3 batches=$4
-  local limit=$5
-  shift 5
-  record "table_$name" bench decode --device "$device" --molecules "$work/mid.smi" --temperature 1 --constraint grammar \
-    --batches 1 --attention "$attention" --kv-cache "$caches" --batch "$batches" "$@" ${tiny_model[@]+"${tiny_model[@]}"} \
-    --json "$out/table_$name.json"
-}
-all_batches=1,16,128,512,1024
-llama() { table "$1" "$2" "$3" "$4" "$5" --shape llama380m "${llama_tokenizer[@]}"; }
-qwen3() {
-  [ -z "${QWEN3:-}" ] || table "$1" "$2" "$3" "$4" "$5" --shape qwen3-0.6b --tokenizer "$QWEN3" --max-length 1920
-}
-llama llama380m flash,hopper,cudnn static,paged $all_batches 90
-qwen3 qwen3-0.6b flash,hopper,cudnn static,paged $all_batches 120
-table default flash,hopper,cudnn,efficient,eager static,paged,dynamic $all_batches 80
-llama llama380m_slow efficient,eager static $all_batches 40
-llama llama380m_dynamic flash dynamic $all_batches 20
-qwen3 qwen3-0.6b_slow efficient,eager static 16,512 40
-qwen3 qwen3-0.6b_dynamic flash dynamic 16,512 20
-table llama1b flash,hopper,cudnn static,paged 16,512 60 --shape llama1b "${llama_tokenizer[@]}"
-table gpt2 flash,hopper,cudnn,efficient,eager static,paged 16,512 40 --shape gpt2 --max-length 1024
-table llama1b_slow efficient,eager static 128 20 --shape llama1b "${llama_tokenizer[@]}"
-table llama7b flash,hopper,cudnn static,paged 16,128 60 --shape llama7b --max-length 512
-
 # ---- attention ----------------------------------------------------------------------------------
 #
 # A cell takes at least five rounds of 4 ms, but no more than 0.1 s of them. On prompts efficient and eager, which use no
 # matrix units, are measured over a contiguous cache on the shapes of which a call takes less than about 0.15 s.
 group=attention
 limit=60
-# cases SETS GFLOP: the shapes of sets that need at most so many operations, less than 0: the first of them
+# cases SETS GFLOP: the shapes of sets that need at most so many operations
 cases() {
   "$program" bench attention --list --set "$1" | awk -v most="$2" '
     NR > 1 { pairs = $10 == "none" ? $4 * $5 : $4 * ($5 - $4 + ($4 + 1) / 2)
@@ -193,6 +153,7 @@ if [ -n "${REF:-}" ] && [ -n "${MOLECULES:-}" ]; then
   for kv in fp8 int8; do
     record "kv_compare_$kv" eval --compare "$work/kv_bf16.json" "$work/kv_$kv.json"
   done
+  group=study
   for mode in off repair; do
     record "quality_run_$mode" "${quality[@]}" --seed 1 --check --geometry $mode --output "$work/q_$mode.sdf.zst" \
       --report "$out/quality_run_$mode.json" --quiet
@@ -208,6 +169,49 @@ if [ -n "${REF:-}" ] && [ -n "${MOLECULES:-}" ]; then
   done
   record constraint_compare eval --compare "$work/c_none.json" "$work/c_grammar.json"
 fi
+
+# ---- full models --------------------------------------------------------------------------------
+#
+# Molecules of 12 to 14 heavy atoms, as many generations as a batch needs, once, after a warm-up of a batch: short
+# sequences of nearly one length, so that a cell takes seconds. The slow plugins (efficient, eager) and the cache that
+# differs from static in its growth alone (dynamic) are measured on a part of the grid; the larger models too.
+group=tables
+python3 - "$list" >"$work/mid.smi" <<'PYTHON' || exit 2
+import re, sys
+for line in open(sys.argv[1]):
+    atoms = re.findall(r"\[[^\]]*\]|Br|Cl|[BCNOPSFIbcnops]", line.split()[0])
+    if 12 <= len(atoms) <= 14:
+        print(line, end="")
+PYTHON
+cp "$work/mid.smi" "$out/table_molecules.smi"
+# table NAME ATTENTION CACHES BATCHES LIMIT OPTION...: cells of the table of a model
+table() {
+  local name=$1 attention=$2 caches=$3 batches=$4
+  local limit=$5
+  shift 5
+  record "table_$name" bench decode --device "$device" --molecules "$work/mid.smi" --temperature 1 --constraint grammar \
+    --batches 1 --attention "$attention" --kv-cache "$caches" --batch "$batches" "$@" ${tiny_model[@]+"${tiny_model[@]}"} \
+    --json "$out/table_$name.json"
+}
+all_batches=1,16,128,512,1024
+llama() { table "$1" "$2" "$3" "$4" "$5" --shape llama380m "${llama_tokenizer[@]}" --max-length 512; }
+qwen3() {
+  [ -z "${QWEN3:-}" ] || table "$1" "$2" "$3" "$4" "$5" --shape qwen3-0.6b --tokenizer "$QWEN3" --max-length 768
+}
+llama llama380m flash,hopper,cudnn static,paged $all_batches 90
+qwen3 qwen3-0.6b flash static,paged $all_batches 60
+qwen3 qwen3-0.6b_others hopper,cudnn static $all_batches 70
+table default flash,hopper,cudnn,efficient,eager static,paged $all_batches 80
+llama llama380m_slow efficient,eager static 16,128,512 40
+llama llama380m_dynamic flash dynamic $all_batches 20
+table default_dynamic flash dynamic $all_batches 20
+table gpt2 flash,hopper,cudnn,efficient,eager static,paged 16,512 40 --shape gpt2 --max-length 512
+table llama1b flash,hopper,cudnn static,paged 16,512 60 --shape llama1b "${llama_tokenizer[@]}" --max-length 512
+qwen3 qwen3-0.6b_slow efficient,eager static 16,128 30
+table llama7b flash,hopper,cudnn static 16,128 60 --shape llama7b --max-length 512
+table llama1b_slow efficient,eager static 128 20 --shape llama1b "${llama_tokenizer[@]}" --max-length 512
+qwen3 qwen3-0.6b_paged hopper,cudnn paged 512 30
+table llama7b_paged flash paged 16,128 30 --shape llama7b --max-length 512
 
 # ---- what --tune selects, beside the table of the default model ----------------------------------
 group=tune
