@@ -320,6 +320,8 @@ static cg_status run_to_output(struct run *run, cg_error *err)
     cg_pipeline_io io = {
         .ctx = run,
         .add_hs = run->options->add_hs,
+        .minimize = run->options->minimize,
+        .energies = run->options->energies || run->options->minimize,
         .next = run_next,
         .prepare = run_prepare,
         .finish = run_finish,
@@ -362,6 +364,8 @@ cg_status cg_engine_run_in_frames(cg_engine *engine, const cg_run_options *optio
     cg_status st;
 
     CG_TRY(CG_SIZED_READ(cg_run_options, &o, options, err));
+    run.writer.add_hs = o.add_hs;
+    run.writer.minimize = o.minimize;
     if (ret_report)
         CG_TRY(cg_sized_struct_check(ret_report, "cg_report", err));
     st = run_to_output(&run, err);

@@ -12,6 +12,9 @@ cg_status cg_run_check_options(const cg_run_options *o, cg_error *err)
 {
     if (!o->input)
         return cg_fail(err, CG_ERR_USAGE, "no input: give --input FILE, or - for standard input");
+    if (o->minimize < CG_MINIMIZE_NONE || o->minimize > CG_MINIMIZE_MMFF94S)
+        return cg_fail(err, CG_ERR_USAGE, "cg_run_options.minimize is %d: wanted a CG_MINIMIZE_*",
+                       o->minimize);
     if (o->gens < 1)
         return cg_fail(err, CG_ERR_USAGE, "--gens %d: wanted at least 1", o->gens);
     if (o->shards > 1 && (o->shard < 0 || o->shard >= o->shards))

@@ -104,6 +104,9 @@ cg_status cg_run_find_formats(const cg_run_options *o, const char *path,
                      : find_record_format(path, &f.record, err));
     if (o->add_hs && f.record != CG_RECORD_SDF)
         return cg_fail(err, CG_ERR_USAGE, "--add-hs: only the sdf format has hydrogens");
+    if (o->minimize && f.record == CG_RECORD_SMILES3D)
+        return cg_fail(err, CG_ERR_USAGE,
+                       "--minimize: the smiles3d format has the coordinates as they are generated");
     *ret_formats = f;
     return CG_OK;
 }
@@ -250,6 +253,7 @@ cg_status cg_run_open_output(const cg_engine *engine, const cg_run_options *o, c
                              cg_output_state *ret_state, cg_error *err)
 {
     static const char *const headers[] = { "auto", "yes", "no" };
+    static const char *const minima[] = { "none", "hydrogens", "mmff94", "mmff94s" };
     const cg_engine_info *info = &engine->info;
     const cg_sampling *s = &engine->sampling;
     char hash[32], model[32], tokenizer[32], seed[32], gens[32], sampling[128], molecules[64],
@@ -276,6 +280,8 @@ cg_status cg_run_open_output(const cg_engine *engine, const cg_run_options *o, c
         { "constraint plugin", constraint, constraint_at },
         { "record", cg_record_format_name(formats.record), NULL },
         { "add_hs", o->add_hs ? "yes" : "no", NULL },
+        { "minimize", minima[o->minimize], NULL },
+        { "energies", o->energies ? "yes" : "no", NULL },
         { "check", info->check ? "yes" : "no", NULL },
         { "retry", retry, NULL },
         { "geometry", info->geometry, NULL },

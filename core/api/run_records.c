@@ -42,8 +42,7 @@ void cg_run_records_prepare(const cg_run_writer *w, cg_pipeline_molecule *m)
         return;
     }
     if (w->formats.record == CG_RECORD_SDF) {
-        cg_molblock_create(m->built.hydrogens ? cg_hydrogen_placement_molecule(m->built.hydrogens)
-                                              : mol,
+        cg_molblock_create(w->add_hs ? cg_hydrogen_placement_molecule(m->built.hydrogens) : mol,
                            &r->block, &m->failure);
         return;
     }
@@ -82,7 +81,8 @@ out:
  */
 struct data_items {
     char checks[CG_CHECK_NAMES_MAX], retry[16], repair[CG_REPAIR_COUNTS_TEXT];
-    cg_tag items[3];
+    char energy[32], released[32], gradient[32];
+    cg_tag items[7];
     size_t n;
 };
 
@@ -92,11 +92,16 @@ struct data_items {
  *   cause, "none", or "not tested" for a molecule without geometry tables;
  * - with checks, "checks": the names of the failed ones, else "unchecked" if one that applies could
  *   not be done, else "pass";
+ * - with --minimize, "minimized": "yes", or "no" for a molecule without parameters;
+ * - with an energy, "energy", and if it was minimised "energy_released" (both kcal/mol) and
+ *   "gradient" (greatest component, kcal/mol/Å);
  * - with retries, "retry": the retry round it was sampled in, 0 for the first.
  */
-static void make_data_items(const cg_engine *e, const cg_pipeline_molecule *m,
+static void make_data_items(const cg_run_writer *w, const cg_pipeline_molecule *m,
                             const cg_parsed_conformer *c, struct data_items *t)
 {
+    const cg_engine *e = w->engine;
+
     t->n = 0;
     if (e->builder.geometry != CG_GEOMETRY_OFF) {
         if (m->built.template.geometry)
@@ -110,6 +115,18 @@ static void make_data_items(const cg_engine *e, const cg_pipeline_molecule *m,
     if (m->built.checker) {
         cg_check_outcome(c->checks_failed, c->checks_unchecked, t->checks, sizeof t->checks);
         t->items[t->n++] = (cg_tag) { "checks", t->checks };
+    }
+    if (w->minimize)
+        t->items[t->n++] = (cg_tag) { "minimized", c->is_minimized ? "yes" : "no" };
+    if (c->has_energy) {
+        snprintf(t->energy, sizeof t->energy, "%.4f", c->energy);
+        t->items[t->n++] = (cg_tag) { "energy", t->energy };
+    }
+    if (c->is_minimized) {
+        snprintf(t->released, sizeof t->released, "%.4f", c->released);
+        snprintf(t->gradient, sizeof t->gradient, "%.4f", c->gradient);
+        t->items[t->n++] = (cg_tag) { "energy_released", t->released };
+        t->items[t->n++] = (cg_tag) { "gradient", t->gradient };
     }
     if (e->info.retry) {
         snprintf(t->retry, sizeof t->retry, "%" PRIu32, c->retry);
@@ -137,7 +154,7 @@ static cg_status write_record(const cg_run_writer *w, const cg_pipeline_molecule
     };
     cg_status st = CG_OK;
 
-    make_data_items(w->engine, m, c, &items);
+    make_data_items(w, m, c, &items);
     record.n_tags = items.n;
     if (w->formats.record == CG_RECORD_SDF) {
         CG_TRY_GOTO(st, write_molblock(r, m->input.name, record.xyz, &molblock, err), out);

@@ -27,7 +27,8 @@ typedef struct cg_run_records {
 typedef struct cg_run_writer {
     const cg_engine *engine;
     cg_run_formats formats;
-    size_t frame_bytes; /* a frame ends with the record that gives it so many bytes */
+    int add_hs, minimize; /* as in cg_run_options */
+    size_t frame_bytes;   /* a frame ends with the record that gives it so many bytes */
 } cg_run_writer;
 
 /** For cg_pipeline_io.prepare(): allocates m->user. Sets m->failure on failure. Thread: any. */

@@ -28,6 +28,8 @@ typedef struct cg_parsed_conformer {
     int32_t *codes;    /* [groups] of a format with codes, until they are decoded; OK only */
     double (*xyz)[3];  /* [atoms] Å, those of the text, then added hydrogens; OK only */
     int32_t hydrogens; /* cg_hydrogen_outcome of the added ones */
+    int32_t has_energy, is_minimized;  /* what minimization.h has done */
+    double energy, released, gradient; /* kcal/mol, kcal/mol, greatest component in kcal/mol/Å */
     uint32_t checks_done, checks_failed, checks_unchecked; /* bits of cg_verdict; 0: no --check */
     uint32_t retry; /* retry round it was sampled in; 0: the first */
     cg_repair_counts repair;

@@ -101,6 +101,10 @@ static const cg_report_counter counters[] = {
     COUNT(hydrogens_moved, "geometry.hydrogens_moved"),
     COUNT(hydrogens_failed, "geometry.hydrogens_failed"),
 
+    COUNT(minimized, "energy.minimized"),
+    COUNT(minimized_rejected, "energy.rejected"),
+    COUNT(energy_refused, "energy.refused_molecules"),
+
     TIME(seconds, "seconds.total"),
     TIME(decode_seconds, "seconds.decode"),
     TIME(matmul_seconds, "seconds.matmul"),
@@ -110,6 +114,7 @@ static const cg_report_counter counters[] = {
     TIME(chemistry_seconds, "seconds.chemistry"),
     TIME(template_seconds, "seconds.template"),
     TIME(record_seconds, "seconds.record"),
+    TIME(minimize_seconds, "seconds.minimize"),
     TIME(device_seconds, NULL),
     TIME(idle_seconds, NULL),
 

@@ -16,6 +16,7 @@
 
 #include "engine/conformer.h"
 #include "engine/engine.h"
+#include "engine/minimization.h"
 
 /** One conformer to generate: its last sequence until that is parsed, and the best result so far.
  */
@@ -48,6 +49,7 @@ struct cg_pipeline_molecule {
     struct {
         cg_molecule_template template;
         cg_hydrogen_placement *hydrogens; /* NULL: none are added */
+        cg_minimization *minimization;    /* NULL: no energies */
         cg_checker *checker;              /* NULL: the geometry is not checked */
         int32_t *tokens;            /* [groups] of the FSQ decoder; NULL in formats without codes */
         cg_generation *generations; /* [input.n_generations] each written by its decoder */
@@ -63,7 +65,7 @@ struct cg_pipeline_molecule {
     /** Set by the finish job. */
     struct {
         double seconds;
-        cg_report counts; /* checks, retries and hydrogens */
+        cg_report counts; /* checks, retries, hydrogens, energies */
     } finished;
 
     /** Guarded by the pipeline's lock. */
@@ -93,7 +95,9 @@ typedef struct cg_pipeline_io {
     void (*forget)(void *ctx, cg_pipeline_molecule *m);
     /** Polled; nonzero ends the run with CG_ERR_INTERRUPTED. Calling thread. */
     int (*stop)(void *ctx);
-    int add_hs; /* conformers get hydrogens before they are checked */
+    int add_hs;       /* hydrogens are checked and written */
+    int32_t minimize; /* CG_MINIMIZE_* */
+    int energies;     /* conformers get energies */
 } cg_pipeline_io;
 
 /**

@@ -12,11 +12,11 @@
 
 /* ---- build -------------------------------------------------------------------------------- */
 
-/* The molecule whose atoms finished conformers have. */
+/* The molecule whose atoms are checked and written: the first ones of finished conformers. */
 static const cg_molecule *finished_molecule(const cg_pipeline_molecule *m)
 {
-    return m->built.hydrogens ? cg_hydrogen_placement_molecule(m->built.hydrogens)
-                              : m->built.template.molecule;
+    return m->pipeline->io->add_hs ? cg_hydrogen_placement_molecule(m->built.hydrogens)
+                                   : m->built.template.molecule;
 }
 
 /* Tests that cannot be done for the molecule are unchecked; its conformers are still delivered. */
@@ -35,16 +35,37 @@ static cg_status make_checker(cg_pipeline_molecule *m, cg_error *err)
     return CG_OK;
 }
 
+/* A molecule without parameters is delivered as it is generated. */
+static cg_status make_minimization(cg_pipeline_molecule *m, cg_error *err)
+{
+    const struct cg_pipeline *p = m->pipeline;
+    cg_error why = CG_ERROR_INIT;
+    cg_status st = cg_minimization_create(p->io->minimize, m->built.template.molecule,
+                                          cg_hydrogen_placement_molecule(m->built.hydrogens),
+                                          &m->built.minimization, &why);
+
+    if (st == CG_ERR_UNSUPPORTED) {
+        cg_host_log(&p->engine->host.host, CG_LOG_WARNING, "%s: %s", m->input.name, why.msg);
+        return CG_OK;
+    }
+    if (st != CG_OK)
+        *err = why;
+    return st;
+}
+
 static cg_status build(cg_pipeline_molecule *m, cg_error *err)
 {
     const cg_engine *e = m->pipeline->engine;
+    const cg_pipeline_io *io = m->pipeline->io;
 
     CG_TRY(cg_molecule_template_build(&e->builder, m->input.smiles, strlen(m->input.smiles),
                                       &m->built.template, err));
     if (e->codes)
         CG_TRY(cg_code_decoder_tokens(e->codes, &m->built.template.split, &m->built.tokens, err));
-    if (m->pipeline->io->add_hs)
+    if (io->add_hs || io->minimize || io->energies)
         CG_TRY(cg_hydrogen_placement_create(m->built.template.molecule, &m->built.hydrogens, err));
+    if (io->minimize || io->energies)
+        CG_TRY(make_minimization(m, err));
     if (e->info.check)
         CG_TRY(make_checker(m, err));
     m->built.generations = calloc((size_t)m->input.n_generations, sizeof *m->built.generations);
@@ -108,18 +129,29 @@ static int is_given_up_again(const cg_pipeline_molecule *m, const cg_parsed_conf
            c->verdict == CG_CONFORMER_INVALID_GEOMETRY;
 }
 
+/* Adds hydrogens to the conformers of the round, and minimises them. */
+static cg_status complete_conformers(cg_pipeline_molecule *m, cg_parsed_conformer *c, cg_error *err)
+{
+    const int move_all = m->pipeline->engine->builder.geometry == CG_GEOMETRY_REPAIR;
+    double start;
+
+    for (int32_t i = 0; m->built.hydrogens && i < m->round.n; i++)
+        CG_TRY(cg_conformer_add_hydrogens(m->built.hydrogens, move_all, &c[i], err));
+    if (!m->built.minimization)
+        return CG_OK;
+    start = cg_now();
+    CG_TRY(cg_minimization_run(m->built.minimization, c, m->round.n, err));
+    m->finished.counts.minimize_seconds += cg_now() - start;
+    return CG_OK;
+}
+
 /*
- * Adds hydrogens to a conformer of a generation and checks it; keeps the best attempt, of equal
- * ones the first. The conformer is moved to the generation, or *c is the worse one.
+ * Checks a conformer of a generation; keeps the best attempt, of equal ones the first. The
+ * conformer is moved to the generation, or *c is the worse one.
  */
 static cg_status keep_better(const cg_pipeline_molecule *m, cg_generation *g,
                              cg_parsed_conformer *c, cg_error *err)
 {
-    const cg_engine *e = m->pipeline->engine;
-
-    if (m->built.hydrogens)
-        CG_TRY(cg_conformer_add_hydrogens(m->built.hydrogens,
-                                          e->builder.geometry == CG_GEOMETRY_REPAIR, c, err));
     if (m->built.checker)
         CG_TRY(cg_conformer_check_geometry(m->built.checker, finished_molecule(m), c, err));
     if (!g->is_parsed || is_given_up_again(m, &g->parsed, c) ||
@@ -162,6 +194,7 @@ static cg_status parse_round(cg_pipeline_molecule *m, int32_t *ret_n, cg_error *
         goto out;
     }
     CG_TRY_GOTO(st, parse_sequences(m, c, err), out);
+    CG_TRY_GOTO(st, complete_conformers(m, c, err), out);
     for (int32_t i = 0; i < m->round.n; i++) {
         cg_generation *g = &m->built.generations[generation_of(m, i)];
 
@@ -201,8 +234,10 @@ static void start_retry_round(cg_pipeline_molecule *m, int32_t n)
 
 static void count_results(cg_pipeline_molecule *m)
 {
+    const cg_pipeline_io *io = m->pipeline->io;
     cg_report *r = &m->finished.counts;
 
+    r->energy_refused += (io->minimize || io->energies) && !m->built.minimization;
     for (int32_t i = 0; i < m->input.n_generations; i++) {
         const cg_parsed_conformer *c = &m->built.generations[i].parsed;
 
@@ -211,6 +246,8 @@ static void count_results(cg_pipeline_molecule *m)
         r->hydrogens_moved +=
             c->hydrogens == CG_HYDROGENS_MOVED || c->hydrogens == CG_HYDROGENS_MOVED_ALL;
         r->hydrogens_failed += c->hydrogens == CG_HYDROGENS_FAILED;
+        r->minimized += c->is_minimized && c->verdict == CG_CONFORMER_OK;
+        r->minimized_rejected += c->is_minimized && c->verdict != CG_CONFORMER_OK;
         r->fixed_by_retry += c->retry && !cg_parsed_conformer_n_failures(c);
         if (!c->checks_done)
             continue;

@@ -35,6 +35,7 @@ void cg_pipeline_free_molecule(cg_pipeline_molecule *m)
     free(m->built.tokens);
     free(m->round.generations);
     cg_checker_destroy(m->built.checker);
+    cg_minimization_destroy(m->built.minimization);
     cg_hydrogen_placement_destroy(m->built.hydrogens);
     if (m->built.template.builder)
         cg_molecule_template_finish(&m->built.template);

@@ -9,7 +9,7 @@
 #include "base/size.h"
 #include "forcefield/minimizer_kernel.h"
 
-const cg_minimizer_options cg_minimizer_defaults = { 1000, 0.01, NULL };
+const cg_minimizer_options cg_minimizer_defaults = { 2000, 0.01, NULL };
 
 static const struct {
     const cg_minimizer_kernel *kernel;

@@ -13,7 +13,7 @@ typedef struct cg_minimizer_options {
     const uint8_t *fixed; /* [n_atoms] 1: the atom stays in place; NULL: all move */
 } cg_minimizer_options;
 
-/** 1000 rounds, 0.01 kcal/mol/Å, all atoms. */
+/** 2000 rounds, 0.01 kcal/mol/Å, all atoms. */
 extern const cg_minimizer_options cg_minimizer_defaults;
 
 /** What became of a conformer. */

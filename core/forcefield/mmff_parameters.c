@@ -128,8 +128,7 @@ cg_status cg_mmff_tables_create(const char *smiles, cg_mmff_variant variant,
     terms = cgrd_mmff_terms(smiles, variant == CG_MMFF94S ? "MMFF94s" : "MMFF94", &n, &n_atoms,
                             reason, sizeof reason);
     if (!terms) {
-        st = cg_rdkit_fail(err, CG_ERR_UNSUPPORTED, "'%.60s' has no MMFF94 energy: %s", smiles,
-                           reason);
+        st = cg_rdkit_fail(err, CG_ERR_UNSUPPORTED, "no MMFF94 energy: %s", reason);
         goto out;
     }
     t->n_atoms = (int32_t)n_atoms;

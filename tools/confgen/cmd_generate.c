@@ -32,6 +32,10 @@ static const char help[] =
     "  --gens N|Nk           conformers per molecule; Nk: N for each of its k references\n"
     "                        (default 1)\n"
     "  --add-hs              write hydrogens (sdf)\n"
+    "  --minimize none|hydrogens|mmff94|mmff94s\n"
+    "                        move hydrogens, or all atoms, to a minimum of the MMFF94 energy\n"
+    "                        (none); it is written to the record\n"
+    "  --energies            write the MMFF94 energy to the record\n"
     "  --failed FILE         list failures with their reasons and raw text; standard error shows\n"
     "                        the first 100\n"
     "  --header auto|yes|no  whether the first line of a .smi is a header (auto)\n"
@@ -230,6 +234,8 @@ enum {
     O_FORMAT,
     O_GENS,
     O_ADD_HS,
+    O_MINIMIZE,
+    O_ENERGIES,
     O_FAILED,
     O_HEADER,
     O_LIMIT,
@@ -278,6 +284,8 @@ static const struct option options[] = {
     { "format", required_argument, NULL, O_FORMAT },
     { "gens", required_argument, NULL, O_GENS },
     { "add-hs", no_argument, NULL, O_ADD_HS },
+    { "minimize", required_argument, NULL, O_MINIMIZE },
+    { "energies", no_argument, NULL, O_ENERGIES },
     { "failed", required_argument, NULL, O_FAILED },
     { "header", required_argument, NULL, O_HEADER },
     { "limit", required_argument, NULL, O_LIMIT },
@@ -371,6 +379,7 @@ static void set_option(struct generate *s, int option, const char *arg)
 {
     static const char *const headers[] = { "auto", "yes", "no" };
     static const char *const progresses[] = { "auto", "never", "json" };
+    static const char *const minima[] = { "none", "hydrogens", "mmff94", "mmff94s" };
     static const char *const tunings[] = { "auto", "never", "always" };
     cg_sampling preset = { CG_SIZED(cg_sampling) };
     cg_error err = CG_ERROR_INIT;
@@ -390,6 +399,12 @@ static void set_option(struct generate *s, int option, const char *arg)
         break;
     case O_ADD_HS:
         s->run.add_hs = 1;
+        break;
+    case O_MINIMIZE:
+        s->run.minimize = parse_keyword("--minimize", arg, minima, 4);
+        break;
+    case O_ENERGIES:
+        s->run.energies = 1;
         break;
     case O_FAILED:
         s->run.failed = arg;

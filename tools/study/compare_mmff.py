@@ -73,7 +73,7 @@ def read(path, args):
             found.append(embedded(smiles, args.conformers, args.threads))
     found = found[:args.molecules]
     found = [in_smiles_order(mol) for mol in found if mol is not None and mol.GetNumConformers()
-             and rdForceFieldHelpers.MMFFHasAllMoleculeParams(mol)]
+             and rdForceFieldHelpers.MMFFHasAllMoleculeParams(Chem.Mol(mol))]
     Chem.SetDefaultPickleProperties(Chem.PropertyPickleOptions.AllProps)
     if args.keep:
         with open(args.keep, "wb") as f:
@@ -102,8 +102,10 @@ def compare_energies(args, molecules):
     theirs = []
     for mol, _ in molecules:
         columns = []
+        mol = Chem.Mol(mol)
+        # Once a molecule: it gets MMFF94's aromaticity, after which RDKit may find other types.
+        properties = rdForceFieldHelpers.MMFFGetMoleculeProperties(mol, mmffVariant=args.variant)
         for wanted in TERMS:
-            properties = rdForceFieldHelpers.MMFFGetMoleculeProperties(mol, mmffVariant=args.variant)
             for term in TERMS:
                 getattr(properties, "SetMMFF%sTerm" % term)(term == wanted)
             field = rdForceFieldHelpers.MMFFGetMoleculeForceField(mol, properties)

@@ -25,16 +25,17 @@ TERMS = ["Bond", "Angle", "StretchBend", "Oop", "Torsion", "VdW", "Ele"]
 
 
 def energies(mol, variant):
-    properties = rdForceFieldHelpers.MMFFGetMoleculeProperties(mol, mmffVariant=variant)
+    # Each molecule is typed once: it gets MMFF94's aromaticity, after which RDKit may find other types.
+    typed = Chem.Mol(mol)
+    properties = rdForceFieldHelpers.MMFFGetMoleculeProperties(typed, mmffVariant=variant)
     parts = []
     for wanted in TERMS:
         for term in TERMS:
             getattr(properties, "SetMMFF%sTerm" % term)(term == wanted)
-        parts.append(rdForceFieldHelpers.MMFFGetMoleculeForceField(mol, properties).CalcEnergy())
+        parts.append(rdForceFieldHelpers.MMFFGetMoleculeForceField(typed, properties).CalcEnergy())
     copy = Chem.Mol(mol)
-    rdForceFieldHelpers.MMFFOptimizeMoleculeConfs(copy, maxIters=20000, mmffVariant=variant)
-    properties = rdForceFieldHelpers.MMFFGetMoleculeProperties(copy, mmffVariant=variant)
-    least = rdForceFieldHelpers.MMFFGetMoleculeForceField(copy, properties).CalcEnergy()
+    (_, least), = rdForceFieldHelpers.MMFFOptimizeMoleculeConfs(copy, maxIters=20000,
+                                                                mmffVariant=variant)
     return {"parts": [round(e, 7) for e in parts], "minimised": round(least, 5)}
 
 

@@ -348,6 +348,14 @@ enum {
     CG_HEADER_NO = 2,   /* every line is a molecule; refused for .csv */
 };
 
+/** cg_run_options.minimize: which atoms move to a minimum of which energy. */
+enum {
+    CG_MINIMIZE_NONE = 0,
+    CG_MINIMIZE_HYDROGENS = 1, /* hydrogens, of MMFF94's */
+    CG_MINIMIZE_MMFF94 = 2,    /* hydrogens, then all atoms, of MMFF94's */
+    CG_MINIMIZE_MMFF94S = 3,   /* the same of MMFF94s' */
+};
+
 /**
  * A run from file to file. Zero or NULL is the default of every member except gens and input. As in
  * cg_engine_options, words are those of the command line.
@@ -375,6 +383,8 @@ typedef struct cg_run_options {
     void *ctx;                /* first argument of the functions above */
     const volatile int *stop; /* set to nonzero by a signal handler: the run ends, resumable */
     const char *report; /* a file that the caller writes after the run, for cg_run_check_files() */
+    int32_t minimize;   /* CG_MINIMIZE_*; hydrogens take part, whether they are written or not */
+    int32_t energies;   /* records have their MMFF94 energy, hydrogens included */
 } cg_run_options;
 
 /**

@@ -90,6 +90,10 @@ typedef struct cg_report {
     int64_t prompt_steps;       /* steps over prompts alone; 0: prompts were part of `steps` */
     int64_t prompt_step_rows;   /* rows computed by them, unused ones included */
     double prompt_step_seconds; /* in them; GPU: on the device, part of device_seconds */
+    int64_t minimized;          /* conformers at a minimum of their energy, or near it */
+    int64_t minimized_rejected; /* conformers that lost a configuration in it */
+    int64_t energy_refused;     /* molecules without parameters: neither energies nor minima */
+    double minimize_seconds;    /* thread seconds of energies and minimisation */
 } cg_report;
 
 /** cg_report_counter.type */

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/minimization.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/size.h"
+#include "chem/stereo.h"
+#include "forcefield/mmff_energy.h"
+#include "forcefield/mmff_minimizer.h"
+#include "forcefield/mmff_parameters.h"
+
+/* Hydrogens alone need not be at their minimum when the other atoms begin to move. */
+static const cg_minimizer_options roughly = { 100, 1.0, NULL };
+
+struct cg_minimization {
+    int32_t mode; /* CG_MINIMIZE_* */
+    cg_mmff_tables *tables;
+    uint8_t *fixed; /* [n_atoms] 1: an atom of the text */
+    size_t n_text;
+    cg_stereo stereo; /* of the text */
+};
+
+cg_status cg_minimization_create(int32_t mode, const cg_molecule *text, const cg_molecule *all,
+                                 cg_minimization **ret, cg_error *err)
+{
+    const size_t n_atoms = cg_molecule_n_atoms(all);
+    cg_minimization *z = calloc(1, sizeof *z);
+    cg_status st;
+
+    if (!z)
+        return cg_fail_nomem(err, "minimisation");
+    z->mode = mode;
+    z->n_text = cg_molecule_n_atoms(text);
+    z->fixed = calloc(n_atoms, 1);
+    if (!z->fixed) {
+        st = cg_fail_nomem(err, "minimisation");
+        goto out;
+    }
+    memset(z->fixed, 1, z->n_text);
+    CG_TRY_GOTO(st,
+                cg_mmff_tables_create(cg_molecule_smiles(all, NULL),
+                                      mode == CG_MINIMIZE_MMFF94S ? CG_MMFF94S : CG_MMFF94,
+                                      &z->tables, err),
+                out);
+    if (mode == CG_MINIMIZE_MMFF94 || mode == CG_MINIMIZE_MMFF94S)
+        CG_TRY_GOTO(st, cg_stereo_find(text, &z->stereo, err), out);
+    *ret = z;
+    z = NULL;
+out:
+    cg_minimization_destroy(z);
+    return st;
+}
+
+void cg_minimization_destroy(cg_minimization *z)
+{
+    if (!z)
+        return;
+    cg_stereo_finish(&z->stereo);
+    cg_mmff_tables_destroy(z->tables);
+    free(z->fixed);
+    free(z);
+}
+
+/* Does a conformer have its stereo elements? Bits of ret_right [n_centres + n_bonds]. */
+static void find_stereo(const cg_minimization *z, const double (*xyz)[3], float (*scratch)[3],
+                        unsigned char *ret_right)
+{
+    const cg_stereo *s = &z->stereo;
+
+    for (size_t i = 0; i < z->n_text; i++)
+        for (int k = 0; k < 3; k++)
+            scratch[i][k] = (float)xyz[i][k];
+    for (size_t i = 0; i < s->n_centres; i++)
+        ret_right[i] =
+            cg_stereo_centre_volume(&s->centres[i], (const float(*)[3])scratch) >= CG_STEREO_FLAT;
+    for (size_t i = 0; i < s->n_bonds; i++)
+        ret_right[s->n_centres + i] =
+            cg_stereo_bond_cosine(&s->bonds[i], (const float(*)[3])scratch) > 0;
+}
+
+/* Rejects a conformer that has lost one of its stereo elements. */
+static cg_status check_stereo(const cg_minimization *z, const double (*before)[3],
+                              cg_parsed_conformer *c, cg_error *err)
+{
+    const size_t n = z->stereo.n_centres + z->stereo.n_bonds;
+    unsigned char *right = cg_alloc_array(n, 2);
+    float(*scratch)[3] = cg_alloc_array(z->n_text, sizeof *scratch);
+    cg_status st = CG_OK;
+
+    if (!right || !scratch) {
+        st = cg_fail_nomem(err, "minimisation");
+        goto out;
+    }
+    find_stereo(z, before, scratch, right);
+    find_stereo(z, (const double(*)[3])c->xyz, scratch, right + n);
+    for (size_t i = 0; i < n; i++) {
+        if (!right[i] || right[n + i])
+            continue;
+        c->verdict = CG_CONFORMER_INVALID_GEOMETRY;
+        if (i < z->stereo.n_centres)
+            snprintf(c->reason, sizeof c->reason, "minimisation inverts the stereocentre, atom %u",
+                     z->stereo.centres[i].atom);
+        else
+            snprintf(c->reason, sizeof c->reason,
+                     "minimisation inverts the double bond of atoms %u and %u",
+                     z->stereo.bonds[i - z->stereo.n_centres].ends[0],
+                     z->stereo.bonds[i - z->stereo.n_centres].ends[1]);
+        break;
+    }
+out:
+    free(right);
+    free(scratch);
+    return st;
+}
+
+/* Minimises the coordinates [n][n_atoms][3]. */
+static cg_status minimize(const cg_minimization *z, size_t n, double *xyz, cg_minimized *ret,
+                          cg_error *err)
+{
+    cg_minimizer_options options =
+        z->mode == CG_MINIMIZE_HYDROGENS ? cg_minimizer_defaults : roughly;
+    double *before;
+    cg_status st;
+
+    options.fixed = z->fixed;
+    CG_TRY(cg_mmff_minimize(z->tables, &options, n, xyz, ret, err));
+    if (z->mode == CG_MINIMIZE_HYDROGENS)
+        return CG_OK;
+    before = cg_alloc_array(n, sizeof *before);
+    if (!before)
+        return cg_fail_nomem(err, "minimisation");
+    for (size_t i = 0; i < n; i++)
+        before[i] = ret[i].before;
+    st = cg_mmff_minimize(z->tables, &cg_minimizer_defaults, n, xyz, ret, err);
+    for (size_t i = 0; i < n; i++)
+        ret[i].before = before[i];
+    free(before);
+    return st;
+}
+
+static int takes_part(const cg_parsed_conformer *c)
+{
+    return c->verdict == CG_CONFORMER_OK && c->xyz;
+}
+
+/* Energies of conformers where they are. */
+static void set_energies(const cg_minimization *z, cg_parsed_conformer *c, int32_t n)
+{
+    for (int32_t i = 0; i < n; i++)
+        if (takes_part(&c[i])) {
+            c[i].energy = cg_mmff_energy(z->tables, (const double(*)[3])c[i].xyz, NULL, NULL);
+            c[i].has_energy = 1;
+        }
+}
+
+cg_status cg_minimization_run(const cg_minimization *z, cg_parsed_conformer *c, int32_t n,
+                              cg_error *err)
+{
+    const size_t each = (size_t)z->tables->n_atoms * 3;
+    double *xyz, *from;
+    cg_minimized *minimized;
+    size_t n_part = 0, k = 0;
+    cg_status st = CG_OK;
+
+    if (z->mode == CG_MINIMIZE_NONE) {
+        set_energies(z, c, n);
+        return CG_OK;
+    }
+    for (int32_t i = 0; i < n; i++)
+        n_part += (size_t)takes_part(&c[i]);
+    xyz = cg_alloc_array(n_part, each * sizeof *xyz);
+    minimized = cg_alloc_array(n_part, sizeof *minimized);
+    from = cg_alloc_array(each, sizeof *from);
+    if (!xyz || !minimized || !from) {
+        st = cg_fail_nomem(err, "minimisation");
+        goto out;
+    }
+    for (int32_t i = 0; i < n; i++)
+        if (takes_part(&c[i]))
+            memcpy(xyz + each * k++, c[i].xyz, each * sizeof *xyz);
+    CG_TRY_GOTO(st, minimize(z, n_part, xyz, minimized, err), out);
+    k = 0;
+    for (int32_t i = 0; i < n; i++) {
+        if (!takes_part(&c[i]))
+            continue;
+        memcpy(from, c[i].xyz, each * sizeof *from);
+        memcpy(c[i].xyz, xyz + each * k, each * sizeof *xyz);
+        c[i].has_energy = 1;
+        c[i].is_minimized = 1;
+        c[i].energy = minimized[k].after;
+        c[i].released = minimized[k].before - minimized[k].after;
+        c[i].gradient = minimized[k].gradient;
+        k++;
+        CG_TRY_GOTO(st, check_stereo(z, (const double(*)[3])from, &c[i], err), out);
+    }
+out:
+    free(xyz);
+    free(minimized);
+    free(from);
+    return st;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/** @file minimization.h  Energies and minima of a molecule's finished conformers. */
+#ifndef CG_ENGINE_MINIMIZATION_H
+#define CG_ENGINE_MINIMIZATION_H
+
+#include "engine/conformer.h"
+
+/** What is computed of one molecule's conformers, and with what. Immutable. */
+typedef struct cg_minimization cg_minimization;
+
+/**
+ * @param mode  CG_MINIMIZE_*; NONE: energies by MMFF94, nothing moves
+ * @param text  the molecule of the canonical SMILES; not retained, as `all`
+ * @param all   the same with all hydrogens, after the atoms of the text
+ * @param ret   owned by the caller, cg_minimization_destroy(); unchanged on failure
+ * @return CG_OK; CG_ERR_UNSUPPORTED if MMFF94 has no parameters for it, with the reason;
+ *         CG_ERR_NOMEM
+ */
+cg_status cg_minimization_create(int32_t mode, const cg_molecule *text, const cg_molecule *all,
+                                 cg_minimization **ret, cg_error *err);
+void cg_minimization_destroy(cg_minimization *minimization); /* accepts NULL */
+
+/**
+ * Minimises the conformers whose verdict is OK and that have hydrogens, and sets their energies;
+ * leaves others unchanged. All modes but HYDROGENS move hydrogens first, then all atoms. A
+ * conformer that loses a configuration that the SMILES states gets the verdict INVALID_GEOMETRY.
+ *
+ * @param c  [n]
+ * @return CG_OK; CG_ERR_NOMEM
+ * Thread: any number of threads may use one minimisation at once.
+ */
+cg_status cg_minimization_run(const cg_minimization *minimization, cg_parsed_conformer *c,
+                              int32_t n, cg_error *err);
+
+#endif
