@@ -17,8 +17,9 @@
 #include <confgen/status.h>
 
 #include "forcefield/mmff_tables.h"
+#include "forcefield/stiffness.h"
 
-enum { CG_MINIMIZER_HISTORY = 8, CG_MINIMIZER_MAX_LANES = 8 };
+enum { CG_MINIMIZER_PERIOD = 10, CG_MINIMIZER_HISTORY = 8, CG_MINIMIZER_MAX_LANES = 8 };
 
 /** State of a lane after a round. */
 enum {
@@ -34,6 +35,7 @@ typedef int64_t cg_lane_masks[CG_MINIMIZER_MAX_LANES] __attribute__((aligned(64)
 /** Conformers in the lanes of a kernel. */
 typedef struct cg_minimizer_lanes {
     const cg_mmff_tables *tables;
+    const cg_stiffness *stiffness;
     const double *moves; /* [n_atoms] 1, or 0 for atoms that stay in place */
     double limit;        /* of the greatest component of the gradient, kcal/mol/Å */
     /* [n_atoms * 3][lanes], aligned to 64 bytes; g, y and their products are 0 for atoms that stay
@@ -42,12 +44,13 @@ typedef struct cg_minimizer_lanes {
     double *trial, *g_trial; /* position to evaluate, and its gradient */
     double *direction;       /* from x */
     double *s, *y;           /* [CG_MINIMIZER_HISTORY] steps and changes of the gradient */
+    double *blocks;          /* [stiffness->n_blocks][3][3][lanes] the factors of the stiffness */
     int32_t slot;            /* of the next step in the history */
     cg_lane_numbers rho[CG_MINIMIZER_HISTORY]; /* 1 / (s y); 0: not used */
     cg_lane_numbers energy, energy_trial;      /* at x and at the trial position, kcal/mol */
     cg_lane_numbers step;                      /* part of the direction up to the trial position */
     cg_lane_numbers slope;                     /* g direction */
-    cg_lane_numbers scale;                     /* of the inverse Hessian, Å^2 mol/kcal */
+    cg_lane_numbers least;                     /* stiffness without terms, kcal/mol/Å^2 */
     cg_lane_numbers gradient;                  /* greatest component at x */
     cg_lane_masks fresh;                       /* -1: the trial position is the first one; else 0 */
     cg_lane_masks state;                       /* result: CG_LANE_* */
@@ -58,8 +61,13 @@ typedef struct cg_minimizer_kernel {
     int lanes;
     /** Energy and gradient at the trial positions. */
     void (*evaluate)(cg_minimizer_lanes *lanes);
-    /** Accepts or rejects the trial positions, and sets the next ones. */
-    void (*advance)(cg_minimizer_lanes *lanes);
+    /**
+     * Accepts or rejects the trial positions, and sets the next ones.
+     *
+     * @param renew  1: with the stiffness at the accepted positions. Due where a lane is fresh, and
+     *               every CG_MINIMIZER_PERIOD rounds
+     */
+    void (*advance)(cg_minimizer_lanes *lanes, int renew);
 } cg_minimizer_kernel;
 
 extern const cg_minimizer_kernel cg_minimizer_generic;

@@ -19,8 +19,8 @@ typedef double scalar;
 #define SUFFICIENT 1e-4
 /* No atom moves farther in one step, Å. */
 #define MAX_MOVE 0.3
-/* Scale of the inverse Hessian at the start, Å^2 mol/kcal: that of a stiff bond. */
-#define FIRST_SCALE 1e-3
+/* Å^2 mol/kcal, that of a stiff bond: along the gradient. */
+#define STEEPEST_SCALE 1e-3
 /* A shorter part of the direction is no step. */
 #define MIN_STEP 1e-7
 
@@ -250,6 +250,8 @@ static void evaluate(cg_minimizer_lanes *l)
     store(l->energy_trial, energy);
 }
 
+#include "forcefield/stiffness_tile.h"
+
 /* ---- step ----------------------------------------------------------------------------------- */
 
 /* The step that minimises the parabola through both energies and the slope, but a half to a tenth
@@ -288,7 +290,6 @@ static void accept_trial(cg_minimizer_lanes *l, lane_mask accept)
     for (int k = 0; k < CG_MINIMIZER_HISTORY; k++)
         store(l->rho[k], choose(fresh, splat(0), load(l->rho[k])));
     store(l->rho[l->slot], choose(usable, 1.0 / sy, splat(0)));
-    store(l->scale, choose(fresh, splat(FIRST_SCALE), choose(usable, sy / yy, load(l->scale))));
     store(l->energy, choose(accept, load(l->energy_trial), load(l->energy)));
     store(l->gradient, most);
     l->slot = (l->slot + 1) % CG_MINIMIZER_HISTORY;
@@ -298,7 +299,7 @@ static void accept_trial(cg_minimizer_lanes *l, lane_mask accept)
 static void find_direction(const cg_minimizer_lanes *l, double *q)
 {
     const size_t n = (size_t)l->tables->n_atoms * 3 * WIDTH;
-    vec alpha[CG_MINIMIZER_HISTORY], scale = load(l->scale);
+    vec alpha[CG_MINIMIZER_HISTORY];
 
     memcpy(q, l->g, n * sizeof *q);
     for (int k = 1; k <= CG_MINIMIZER_HISTORY; k++) { /* from the last step to the first */
@@ -312,8 +313,7 @@ static void find_direction(const cg_minimizer_lanes *l, double *q)
         for (size_t i = 0; i < n; i += WIDTH)
             store(q + i, load(q + i) - alpha[slot] * load(y + i));
     }
-    for (size_t i = 0; i < n; i += WIDTH)
-        store(q + i, load(q + i) * scale);
+    solve(l, q);
     for (int k = CG_MINIMIZER_HISTORY; k >= 1; k--) {
         int slot = (l->slot - k + CG_MINIMIZER_HISTORY) % CG_MINIMIZER_HISTORY;
         const double *s = l->s + slot * n, *y = l->y + slot * n;
@@ -341,12 +341,12 @@ static void turn(cg_minimizer_lanes *l, lane_mask accept, double *q)
     }
     /* Rounding may turn it upwards. */
     down = slope < 0.0;
-    slope = choose(down, slope, steepest * FIRST_SCALE);
+    slope = choose(down, slope, steepest * STEEPEST_SCALE);
     for (size_t i = 0; i < n; i += 3 * WIDTH) {
         vec far2 = splat(0);
 
         for (size_t k = i; k < i + 3 * WIDTH; k += WIDTH) {
-            vec d = choose(down, -load(q + k), load(l->g + k) * -FIRST_SCALE);
+            vec d = choose(down, -load(q + k), load(l->g + k) * -STEEPEST_SCALE);
 
             store(q + k, d);
             far2 += d * d;
@@ -359,7 +359,7 @@ static void turn(cg_minimizer_lanes *l, lane_mask accept, double *q)
     store(l->slope, choose(accept, slope * part, load(l->slope)));
 }
 
-static void advance(cg_minimizer_lanes *l)
+static void advance(cg_minimizer_lanes *l, int renew)
 {
     const size_t n = (size_t)l->tables->n_atoms * 3 * WIDTH;
     vec energy = load(l->energy), trial = load(l->energy_trial);
@@ -369,6 +369,8 @@ static void advance(cg_minimizer_lanes *l)
     lane_mask converged, stalled;
 
     accept_trial(l, accept);
+    if (renew)
+        find_stiffness(l, fresh);
     turn(l, accept, l->g_trial);
     step = choose(accept, splat(1), shorter(step, slope, energy, trial));
     for (size_t i = 0; i < n; i += WIDTH)

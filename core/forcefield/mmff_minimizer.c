@@ -39,6 +39,7 @@ struct minimization {
     size_t n, next;
     const double *from; /* [n][n_coords] */
     size_t n_coords;
+    cg_stiffness stiffness;
     size_t conformer[CG_MINIMIZER_MAX_LANES]; /* in each lane; n: none */
 };
 
@@ -48,9 +49,11 @@ enum { N_ARRAYS = 5 + 2 * CG_MINIMIZER_HISTORY, ALIGNMENT = 64 };
 static cg_status make_lanes(struct minimization *w, cg_error *err)
 {
     size_t bytes, each = w->n_coords * (size_t)w->kernel->lanes;
+    size_t blocks = (size_t)w->stiffness.n_blocks * 9 * (size_t)w->kernel->lanes;
     double *block = NULL;
 
-    if (cg_mul(each * sizeof *block, N_ARRAYS, &bytes) == 0)
+    if (cg_mul(each, N_ARRAYS, &bytes) == 0 && cg_add(bytes, blocks, &bytes) == 0 &&
+        cg_mul(bytes, sizeof *block, &bytes) == 0)
         block = aligned_alloc(ALIGNMENT, (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
     if (!block)
         return cg_fail_nomem(err, "minimisation");
@@ -62,6 +65,7 @@ static cg_status make_lanes(struct minimization *w, cg_error *err)
     w->lanes.direction = block + 4 * each;
     w->lanes.s = block + 5 * each;
     w->lanes.y = w->lanes.s + CG_MINIMIZER_HISTORY * each;
+    w->lanes.blocks = w->lanes.y + CG_MINIMIZER_HISTORY * each;
     return CG_OK;
 }
 
@@ -91,15 +95,22 @@ static void empty_lane(const struct minimization *w, int lane, double *to, cg_mi
     minimized->converged = w->lanes.state[lane] == CG_LANE_CONVERGED;
 }
 
+/* A lane is filled only when the stiffness is renewed, so all of its conformers' renewals are in
+ * the same rounds of theirs. */
 static void run(struct minimization *w, int32_t max_rounds, double *to, cg_minimized *minimized)
 {
     size_t n_done = 0;
 
     for (int lane = 0; lane < w->kernel->lanes; lane++)
-        fill_lane(w, lane);
-    while (n_done < w->n) {
+        w->conformer[lane] = w->n;
+    for (int64_t round = 0; n_done < w->n; round++) {
+        const int renew = round % CG_MINIMIZER_PERIOD == 0;
+
+        for (int lane = 0; renew && lane < w->kernel->lanes; lane++)
+            if (w->conformer[lane] == w->n)
+                fill_lane(w, lane);
         w->kernel->evaluate(&w->lanes);
-        w->kernel->advance(&w->lanes);
+        w->kernel->advance(&w->lanes, renew);
         for (int lane = 0; lane < w->kernel->lanes; lane++) {
             size_t k = w->conformer[lane];
 
@@ -110,7 +121,7 @@ static void run(struct minimization *w, int32_t max_rounds, double *to, cg_minim
             if (w->lanes.state[lane] == CG_LANE_RUNS && minimized[k].rounds < max_rounds)
                 continue;
             empty_lane(w, lane, to + k * w->n_coords, &minimized[k]);
-            fill_lane(w, lane);
+            w->conformer[lane] = w->n;
             n_done++;
         }
     }
@@ -147,12 +158,16 @@ cg_status cg_mmff_minimize_by(const cg_minimizer_kernel *kernel, const cg_mmff_t
     w->n = n;
     w->from = xyz;
     w->n_coords = n_atoms * 3;
+    CG_TRY_GOTO(st, cg_stiffness_init(tables, &w->stiffness, err), out);
+    w->lanes.stiffness = &w->stiffness;
     CG_TRY_GOTO(st, make_lanes(w, err), out);
     memset(ret_minimized, 0, n * sizeof *ret_minimized);
     run(w, options->max_rounds, xyz, ret_minimized);
 out:
-    if (w)
+    if (w) {
+        cg_stiffness_finish(&w->stiffness);
         free(w->lanes.x);
+    }
     free(w);
     free(moves);
     return st;

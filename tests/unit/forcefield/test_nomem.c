@@ -41,7 +41,7 @@ START_TEST(all)
         ck_assert(st == CG_OK || st == CG_ERR_NOMEM);
         ck_assert_int_lt(k, 10);
     }
-    ck_assert_int_eq(k, 4);
+    ck_assert_int_eq(k, 7);
     ck_assert_int_eq(z.converged, 1);
     cg_mmff_tables_destroy(t);
 }
