@@ -535,6 +535,11 @@ DEVICE_INLINE void unpack_f8(float x[4], uint32_t packed)
         x[i] = emulated_f8(packed >> 8 * i & 0xff);
 }
 
+DEVICE_INLINE uint32_t convert_f8(uint32_t x)
+{
+    return pack<__half>(emulated_f8(x & 0xff), emulated_f8(x >> 8 & 0xff));
+}
+
 /* Byte `k` of row `row` behind a descriptor's address, in rows of `bytes` with as wide a swizzle.
  */
 DEVICE_INLINE float emulated_f8_operand(uint32_t descriptor, uint32_t bytes, int row, int k)

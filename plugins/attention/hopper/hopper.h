@@ -20,6 +20,7 @@ enum {
     HOPPER_KEYS_64 = 128,  /* tokens of a key tile, from positions 0, 128, 256 ...; head size 64 */
     HOPPER_KEYS_128 = 128, /* of head size 128: 128 or 160 */
     HOPPER_STAGES = 2,     /* of keys, and of values */
+    HOPPER_COPIERS = 2,    /* warps that copy keys and values: 1, 2 or 4 */
     HOPPER_SECTION =
         8, /* key/value heads whose row tiles are taken longest first; 1: head by head */
     HOPPER_PANEL = 64, /* elements that one copy takes of a row: 128 bytes, one swizzle span */
@@ -41,6 +42,15 @@ enum {
     HOPPER_F8_CONSUMER_REGISTERS = 232,
     HOPPER_F8_MAX_SHIFT = 90, /* of weights' exponents: sums of 2^31 of them are finite */
 };
+
+/* 8, or 16: products of f16, to which keys and values are converted in shared memory */
+#define HOPPER_F8_PRODUCT_BITS 16
+
+/* With 16 bits: stages of keys and of values as they are in memory. */
+#define HOPPER_F8_RAW_STAGES(head_dim) ((head_dim) == 64 ? 2 : 1)
+
+/* With 16 bits: bytes of barriers, row tiles and scales. */
+#define HOPPER_F8_SHARED 2816
 
 /* Consumer warpgroups, 64 rows each. */
 #define HOPPER_WARPGROUPS(head_dim) ((head_dim) == 64 ? 3 : 2)
@@ -104,6 +114,13 @@ static inline int hopper_threads(int head_dim, int f8)
 static inline int hopper_smem(int head_dim, int f8)
 {
     const int rows = hopper_rows(head_dim, f8);
+
+    if (f8 && HOPPER_F8_PRODUCT_BITS == 16)
+        return (2 * rows * 2 +
+                (HOPPER_F8_RAW_STAGES(head_dim) + 2 * HOPPER_F8_STAGES) * 2 * HOPPER_F8_KEYS) *
+                   head_dim +
+               HOPPER_F8_SHARED;
+
     const int stages = f8 ? HOPPER_F8_QUERY_TERMS * rows + HOPPER_F8_STAGES * 3 * HOPPER_F8_KEYS
                           : HOPPER_STAGES * 2 * HOPPER_KEYS(head_dim) * 2;
 

@@ -4,8 +4,9 @@
  * warpgroups.
  *
  * Index map. A thread block takes row tiles from a counter until there are none. The last
- * warpgroup is the producer: its first warp finds the row tile and copies queries, keys and values;
- * it is a row tile ahead of the others where they still work on the end of one. The others, the
+ * warpgroup is the producer: its first warp finds the row tile and copies queries, and shares the
+ * copies of keys and values with the next; they are a row tile ahead of the others where these
+ * still work on the end of one. The others, the
  * consumers, compute 64 rows each: warp w has rows 16 w .. of the tile.
  *
  * Keys are taken in tiles of 128 at absolute positions, descending: tiles that some row does not
@@ -29,7 +30,8 @@
 #if HAS_WGMMA
 
 template <int HEAD_DIM> struct hopper_shape {
-    static constexpr int DIM = HEAD_DIM, GROUPS = HOPPER_WARPGROUPS(DIM), OTHERS = 0;
+    static constexpr int DIM = HEAD_DIM, GROUPS = HOPPER_WARPGROUPS(DIM);
+    static constexpr int COPIERS = HOPPER_COPIERS, OTHERS = COPIERS - 1;
     static constexpr int ROWS = 64 * GROUPS, CONSUMERS = 128 * GROUPS;
     static constexpr int KEYS = HOPPER_KEYS(DIM), NN = KEYS / 8;
     static constexpr int KK = DIM / 16; /* steps of 16 elements */
@@ -196,7 +198,7 @@ __global__ void __launch_bounds__(hopper_shape<DIM>::CONSUMERS + 128, 1)
     const hopper_layout<S> m(begin, begin + 2 * S::Q + 2 * S::STAGES * S::TILE);
 
     if (threadIdx.x == 0) {
-        create_barriers(m, S::CONSUMERS / 32);
+        create_barriers(m, S::CONSUMERS / 32, S::CONSUMERS / 32);
         share_phase_barriers();
     }
     __syncthreads();
@@ -204,6 +206,8 @@ __global__ void __launch_bounds__(hopper_shape<DIM>::CONSUMERS + 128, 1)
         registers_shrink<S::PRODUCER_REGISTERS>();
         if (warp == S::CONSUMERS / 32)
             produce<S>(&c, m, tiles, lane);
+        else if (warp - S::CONSUMERS / 32 < S::COPIERS)
+            help_produce<S>(&c, m, tiles, warp - S::CONSUMERS / 32, lane);
     } else {
         registers_grow<S::CONSUMER_REGISTERS>();
         consume<DIM, Element>(&c, m, tiles, warp, lane);

@@ -36,12 +36,14 @@
  * Sources: Shah et al. 2024, "FlashAttention-3", section 3.3.
  */
 #include "producer.cuh"
+#include "weights.cuh"
 #include "wgmma_f8.cuh"
 
 #if HAS_WGMMA
 
 template <int HEAD_DIM> struct hopper_f8_shape {
-    static constexpr int DIM = HEAD_DIM, GROUPS = HOPPER_F8_WARPGROUPS, OTHERS = 3;
+    static constexpr int DIM = HEAD_DIM, GROUPS = HOPPER_F8_WARPGROUPS;
+    static constexpr int COPIERS = 1, OTHERS = 3;
     static constexpr int ROWS = 64 * GROUPS, CONSUMERS = 128 * GROUPS;
     static constexpr int KEYS = HOPPER_F8_KEYS, NN = KEYS / 8, KK = DIM / 32;
     static constexpr int PANELS = 1, ROW_ELEMENTS = DIM, ROW = DIM; /* bytes of a key */
@@ -82,7 +84,7 @@ template <typename S> struct f8_layout : hopper_layout<S> {
 
 template <typename S> DEVICE_INLINE void create_f8_barriers(const f8_layout<S> &m)
 {
-    create_barriers<S>(m, S::TRANSPOSERS);
+    create_barriers<S>(m, S::CONSUMERS / 32, S::TRANSPOSERS);
     for (int i = 0; i < S::STAGES; i++) {
         phase_barrier_create(m.t_full + i * 8, S::TRANSPOSERS);
         phase_barrier_create(m.t_empty + i * 8, S::CONSUMERS / 32);
@@ -225,8 +227,8 @@ DEVICE_INLINE lane_scales load_scales(const hopper_call *c, int head, int slot, 
     return s;
 }
 
-template <typename S>
-DEVICE_INLINE void provide_scales(const hopper_call *c, const f8_layout<S> &m,
+template <typename S, typename Layout>
+DEVICE_INLINE void provide_scales(const hopper_call *c, const Layout &m,
                                   const volatile hopper_tile *shared_tiles, tile_scales *stages,
                                   int lane)
 {
@@ -686,10 +688,370 @@ __global__ void __launch_bounds__(hopper_f8_shape<DIM>::CONSUMERS + 128, 1)
         else if (other <= S::TRANSPOSERS)
             transpose(m, tiles, other - 1, lane);
         else
-            provide_scales(&c, m, tiles, scales, lane);
+            provide_scales<S>(&c, m, tiles, scales, lane);
     } else {
         registers_grow<S::CONSUMER_REGISTERS>();
         consume_f8<S, Element>(&c, m, tiles, scales, warp, lane);
+    }
+}
+
+/* ---- products of 16 bits -------------------------------------------------------------------- */
+
+/*
+ * The same over f16 copies of keys and values: warps 1 and 2 of the last warpgroup convert keys and
+ * values, which is exact, in place of the transposition. Queries are rounded to f16 by their
+ * largest magnitude, and weights, with the exponents above, to f16.
+ */
+template <int HEAD_DIM> struct hopper_half_shape {
+    static constexpr int DIM = HEAD_DIM, GROUPS = HOPPER_F8_WARPGROUPS;
+    static constexpr int COPIERS = 1, OTHERS = 3;
+    static constexpr int ROWS = 64 * GROUPS, CONSUMERS = 128 * GROUPS;
+    static constexpr int KEYS = HOPPER_F8_KEYS, NN = KEYS / 8;
+    static constexpr int PANELS = 1, ROW_ELEMENTS = DIM, ROW = DIM; /* bytes of a key in memory */
+    static constexpr int PANEL = KEYS * ROW, TILE = PANEL;
+    static constexpr int Q_PANEL = ROWS * 128, Q = DIM / HOPPER_PANEL * Q_PANEL;
+    static constexpr int STAGES = HOPPER_F8_RAW_STAGES(DIM);
+    static constexpr int PRODUCER_REGISTERS = 56, CONSUMER_REGISTERS = 224;
+};
+
+/* Of the tiles that are multiplied; for ../common/warpgroup_tile.cuh. */
+template <typename S> struct half_tile {
+    static constexpr int NN = S::NN, KK = S::DIM / 16, PANELS = S::DIM / 64;
+    static constexpr int PANEL = S::KEYS * 128, Q_PANEL = S::Q_PANEL, TILE = PANELS * PANEL;
+    static constexpr int STAGES = HOPPER_F8_STAGES;
+};
+
+template <typename S> struct half_layout : hopper_layout<S> {
+    using H = half_tile<S>;
+    /* All is in dynamic memory: padding behind static memory would be too much. */
+    static constexpr uint32_t BARRIERS =
+        2 * S::Q + 2 * S::STAGES * S::TILE + 2 * H::STAGES * H::TILE;
+    static constexpr uint32_t SHARED_TILES = BARRIERS + 256, SCALES = SHARED_TILES + 128;
+    static_assert(2 * sizeof(hopper_tile) <= 128, "the part of row tiles is too small");
+    static_assert(SCALES + H::STAGES * sizeof(tile_scales) <= BARRIERS + HOPPER_F8_SHARED,
+                  "the part of scales is too small");
+    uint32_t k16, v16;                                 /* [H::STAGES] */
+    uint32_t k16_full, k16_empty, v16_full, v16_empty; /* [H::STAGES] */
+    uint32_t scale_full, scale_empty;                  /* [H::STAGES] */
+
+    __device__ __forceinline__ explicit half_layout(uint32_t begin)
+        : hopper_layout<S>(begin, begin + BARRIERS),
+          k16(begin + 2 * S::Q + 2 * S::STAGES * S::TILE), v16(k16 + H::STAGES * H::TILE),
+          k16_full(this->end), k16_empty(k16_full + 8 * H::STAGES),
+          v16_full(k16_empty + 8 * H::STAGES), v16_empty(v16_full + 8 * H::STAGES),
+          scale_full(v16_empty + 8 * H::STAGES), scale_empty(scale_full + 8 * H::STAGES)
+    {
+    }
+};
+
+template <typename S> DEVICE_INLINE void create_half_barriers(const half_layout<S> &m)
+{
+    constexpr int WARPS = S::CONSUMERS / 32;
+
+    create_barriers<S>(m, 1, 1);
+    for (int i = 0; i < half_tile<S>::STAGES; i++) {
+        phase_barrier_create(m.k16_full + i * 8, 1);
+        phase_barrier_create(m.v16_full + i * 8, 1);
+        phase_barrier_create(m.k16_empty + i * 8, WARPS);
+        phase_barrier_create(m.v16_empty + i * 8, WARPS);
+        phase_barrier_create(m.scale_full + i * 8, 1);
+        phase_barrier_create(m.scale_empty + i * 8, WARPS);
+    }
+}
+
+/* Converts a tile. A lane takes vectors of 16 numbers of every eighth row; each eight adjacent
+ * lanes read and write different banks: rows r and r ^ 5 differ in the bits that both swizzles
+ * need. */
+template <typename S> DEVICE_INLINE void convert_tile(uint32_t from, uint32_t to, int lane)
+{
+    using H = half_tile<S>;
+    constexpr int AT_ONCE = 4; /* groups of 8 rows, of 64 numbers each */
+    const int r = lane / 8 ^ (lane & 4 ? 5 : 0), u = lane % 4;
+    const uint32_t source = from + r * S::ROW + ((u ^ (S::ROW == 128 ? r : r / 2)) << 4);
+    const uint32_t first = to + r * 128 + ((2 * u ^ r) << 4), second = first ^ 16;
+
+#pragma unroll
+    for (int n = 0; n < S::KEYS / 8 * H::PANELS; n += AT_ONCE) {
+        uint32_t x[AT_ONCE][4];
+
+#pragma unroll
+        for (int i = 0; i < AT_ONCE; i++)
+            load_16B(x[i], (source ^ (n + i) % H::PANELS * 64) + (n + i) / H::PANELS * 8 * S::ROW);
+#pragma unroll
+        for (int i = 0; i < AT_ONCE; i++) {
+            const int at = (n + i) % H::PANELS * H::PANEL + (n + i) / H::PANELS * 1024;
+            uint32_t y[2][4];
+
+#pragma unroll
+            for (int e = 0; e < 4; e++) {
+                y[e / 2][e % 2 * 2] = convert_f8(x[i][e]);
+                y[e / 2][e % 2 * 2 + 1] = convert_f8(x[i][e] >> 16);
+            }
+            store_16B(first + at, y[0]);
+            store_16B(second + at, y[1]);
+        }
+    }
+}
+
+/* Sets the values of a converted tile to 0 from token `from` on: they may be NaN, which a weight of
+ * 0 does not hide. */
+template <typename S> DEVICE_INLINE void clear_half_values(uint32_t v16, int from, int lane)
+{
+    using H = half_tile<S>;
+    const uint32_t zeros[4] = { 0, 0, 0, 0 };
+
+    __syncwarp();
+    for (int panel = 0; panel < H::PANELS; panel++)
+        for (int i = from * 8 + lane; i < S::KEYS * 8; i += 32)
+            store_16B(v16 + panel * H::PANEL + i * 16, zeros);
+}
+
+/* A warp that converts keys or values. full, empty: of the tiles at `from`; full16, empty16: of
+ * those at `to`. */
+template <typename S>
+DEVICE_INLINE void convert(const half_layout<S> &m, const volatile hopper_tile *shared_tiles,
+                           bool values, int lane)
+{
+    using H = half_tile<S>;
+    const uint32_t from = values ? m.v : m.k, to = values ? m.v16 : m.k16;
+    const uint32_t full = values ? m.v_full : m.k_full, empty = values ? m.v_empty : m.k_empty;
+    const uint32_t full16 = values ? m.v16_full : m.k16_full;
+    const uint32_t empty16 = values ? m.v16_empty : m.k16_empty;
+    hopper_ring<S::STAGES> raw;
+    hopper_ring<H::STAGES> half;
+    hopper_ring<2> tiles;
+
+    for (;;) {
+        phase_wait(m.tile_full + tiles.stage() * 8, tiles.parity());
+
+        const volatile hopper_tile *tile = shared_tiles + tiles.stage();
+        const int rows = tile->rows, first = tile->first, kv_len = tile->kv_len;
+        int j = tile->end - 1;
+
+        if (rows < 0)
+            return;
+        __syncwarp();
+        release(m.tile_empty + tiles.stage() * 8, lane);
+        tiles.n++;
+#pragma unroll 1
+        for (; j >= first; j--) {
+            phase_wait(full + raw.stage() * 8, raw.parity());
+            phase_wait(empty16 + half.stage() * 8, half.parity() ^ 1);
+            convert_tile<S>(from + raw.stage() * S::TILE, to + half.stage() * H::TILE, lane);
+            if (values && kv_len < (j + 1) * S::KEYS)
+                clear_half_values<S>(to + half.stage() * H::TILE, kv_len - j * S::KEYS, lane);
+            share_writes();
+            __syncwarp();
+            release(empty + raw.stage() * 8, lane);
+            release(full16 + half.stage() * 8, lane);
+            raw.n++;
+            half.n++;
+        }
+    }
+}
+
+/* As quantise_queries(), to f16 in place. */
+template <typename S, typename Element>
+DEVICE_INLINE float round_queries(uint32_t q, int warp_row, int lane)
+{
+    constexpr int VECTORS = S::DIM / 16;
+    const int r = warp_row + lane / 2, half = lane % 2;
+    float largest = 0x1p-100f, inverse = 1;
+
+#pragma unroll 1
+    for (int pass = 0; pass < 2; pass++) {
+#pragma unroll 4
+        for (int i = 0; i < VECTORS; i++) {
+            const int u = half * VECTORS + i;
+            const uint32_t at = q + u / 8 * S::Q_PANEL + r * 128 + (((u ^ r) & 7) << 4);
+            uint32_t x[4];
+
+            load_16B(x, at);
+#pragma unroll
+            for (int e = 0; e < 4; e++) {
+                const float lo = unpack<Element>(x[e] & 0xffff), hi = unpack<Element>(x[e] >> 16);
+
+                if (pass == 0)
+                    largest = fmaxf(largest, fmaxf(fabsf(lo), fabsf(hi)));
+                else
+                    x[e] = pack<__half>(__fmul_rn(lo, inverse), __fmul_rn(hi, inverse));
+            }
+            if (pass)
+                store_16B(at, x);
+        }
+        largest = fmaxf(largest, __shfl_xor_sync(FULL_WARP, largest, 1));
+        inverse = __fdiv_rn(448.0f, largest);
+    }
+    return __fdiv_rn(largest, 448.0f);
+}
+
+template <typename S, typename Element>
+DEVICE_INLINE void store_half_out(const hopper_call *c, const volatile hopper_tile *tile,
+                                  const f8_row row[2], const float (*acc)[4], uint32_t staging,
+                                  int warp_row, int lane)
+{
+    const int g = lane / 4, t = lane % 4;
+
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+        const float inverse = __fdiv_rn(1.0f, row_sum(row[h].sum));
+
+#pragma unroll
+        for (int n = 0; n < S::DIM / 8; n++)
+            store_4B(staging + n / 8 * S::Q_PANEL + (8 * h + g) * 128 + ((n % 8 ^ g) << 4) + t * 4,
+                     pack_out<Element>(acc[n][2 * h], acc[n][2 * h + 1], inverse));
+    }
+    __syncwarp();
+    copy_out<S>(c, tile, staging, warp_row, lane);
+    __syncwarp();
+}
+
+template <typename S, typename Element>
+DEVICE_INLINE void consume_half(const hopper_call *c, const half_layout<S> &m,
+                                const volatile hopper_tile *shared_tiles, const tile_scales *scales,
+                                int warp, int lane)
+{
+    using H = half_tile<S>;
+    constexpr int KEYS = S::KEYS, NN = S::NN, N = S::DIM / 8;
+    const int warpgroup = warp / 4, warp_row = warp * 16, g = lane / 4, t = lane % 4;
+    const uint32_t q_descriptor = shared_descriptor(m.q + warpgroup * 64 * 128, 16);
+    hopper_ring<H::STAGES> k, v; /* scales: as keys, until they are released */
+    hopper_ring<2> tiles;
+    hopper_ring<1> q;
+
+    if (warpgroup == S::GROUPS - 1)
+        pass_turn<S::GROUPS>(warpgroup); /* the first one begins */
+    for (;;) {
+        float p[NN][4], acc[N][4], factor[2], offset[2];
+        uint32_t weights[NN / 2][4];
+        f8_row rows[2];
+        warp_rows w;
+
+        phase_wait(m.tile_full + tiles.stage() * 8, tiles.parity());
+
+        const volatile hopper_tile *tile = shared_tiles + tiles.stage();
+        const int first = tile->first;
+        int j = tile->end - 1;
+
+        if (tile->rows < 0)
+            return;
+        w = find_rows(c, tile->pos0, tile->kv_len, tile->row0 + warp_row, g);
+        phase_wait(m.q_full, q.parity());
+        {
+            const float q_scale = round_queries<S, Element>(m.q, warp_row, lane);
+
+#pragma unroll
+            for (int h = 0; h < 2; h++) {
+                /* above 0, as c->scale: -infinity times it stays -infinity */
+                rows[h].factor =
+                    fmaxf(__fmul_rn(c->scale, __shfl_sync(FULL_WARP, q_scale, 2 * (8 * h + g))),
+                          0x1p-126f);
+                rows[h].max = -CUDART_INF_F;
+                rows[h].sum = 0;
+                rows[h].shift = shift_of(0);
+            }
+        }
+        share_writes();
+        barrier_wait(GROUP_BARRIER + warpgroup, 128);
+#pragma unroll
+        for (int n = 0; n < N; n++)
+#pragma unroll
+            for (int e = 0; e < 4; e++)
+                acc[n][e] = 0;
+
+        /* The weights of the last key tile. */
+        phase_wait(m.k16_full + k.stage() * 8, k.parity());
+        wgmma_begin();
+        queue_scores<H, __half>(p, q_descriptor, m.k16 + k.stage() * H::TILE);
+        wgmma_commit();
+        wgmma_wait<0>();
+        registers_settle(p, NN);
+        release(m.k16_empty + k.stage() * 8, lane);
+        phase_wait(m.scale_full + k.stage() * 8, k.parity());
+        scale_scores<S>(p, rows, factor, offset, &w, scales + k.stage(), j * KEYS,
+                        is_masked(&w, j * KEYS, KEYS), t);
+        weigh_scores<0, NN>(p, rows, offset, scales + k.stage(), t);
+        __syncwarp();
+        release(m.scale_empty + k.stage() * 8, lane);
+        k.n++;
+        pack_tile<NN, __half>(weights, p);
+
+        while (--j >= first) {
+            phase_wait(m.k16_full + k.stage() * 8, k.parity());
+            phase_wait(m.v16_full + v.stage() * 8, v.parity());
+            wait_for_turn(warpgroup);
+            wgmma_begin();
+            queue_scores<H, __half>(p, q_descriptor, m.k16 + k.stage() * H::TILE);
+            wgmma_commit();
+            queue_values<H, __half>(acc, weights, m.v16 + v.stage() * H::TILE);
+            wgmma_commit();
+            pass_turn<S::GROUPS>(warpgroup);
+            wgmma_wait<1>();
+            registers_settle(p, NN);
+            release(m.k16_empty + k.stage() * 8, lane);
+            phase_wait(m.scale_full + k.stage() * 8, k.parity());
+            scale_scores<S>(p, rows, factor, offset, &w, scales + k.stage(), j * KEYS,
+                            is_masked(&w, j * KEYS, KEYS), t);
+            weigh_scores<0, NN>(p, rows, offset, scales + k.stage(), t);
+            registers_settle(p, NN);
+            __syncwarp();
+            release(m.scale_empty + k.stage() * 8, lane);
+            keep_before_wait(c->n_seqs);
+            wgmma_wait<0>();
+            registers_settle(acc, N);
+            release(m.v16_empty + v.stage() * 8, lane);
+            scale_values<N>(acc, factor);
+            pack_tile<NN, __half>(weights, p);
+            k.n++;
+            v.n++;
+        }
+        release(m.q_empty, lane);
+        q.n++;
+
+        phase_wait(m.v16_full + v.stage() * 8, v.parity());
+        wgmma_begin();
+        queue_values<H, __half>(acc, weights, m.v16 + v.stage() * H::TILE);
+        wgmma_commit();
+        wgmma_wait<0>();
+        registers_settle(acc, N);
+        release(m.v16_empty + v.stage() * 8, lane);
+        v.n++;
+        store_half_out<S, Element>(c, tile, rows, acc, m.out + warp_row * 128, warp_row, lane);
+        release(m.tile_empty + tiles.stage() * 8, lane);
+        tiles.n++;
+    }
+}
+
+template <int DIM, typename Element>
+__global__ void __launch_bounds__(hopper_half_shape<DIM>::CONSUMERS + 128, 1)
+    hopper_prefill_half_kernel(const __grid_constant__ hopper_call c)
+{
+    using S = hopper_half_shape<DIM>;
+    extern __shared__ __align__(1024) unsigned char shared[];
+    const int lane = threadIdx.x % 32;
+    const int warp = __shfl_sync(FULL_WARP, threadIdx.x / 32, 0);
+    const half_layout<S> m(shared_address(shared));
+    hopper_tile *tiles = (hopper_tile *)(shared + half_layout<S>::SHARED_TILES);
+    tile_scales *scales = (tile_scales *)(shared + half_layout<S>::SCALES);
+
+    if (threadIdx.x == 0) {
+        create_half_barriers(m);
+        share_phase_barriers();
+    }
+    __syncthreads();
+    if (warp >= S::CONSUMERS / 32) {
+        const int other = warp - S::CONSUMERS / 32;
+
+        registers_shrink<S::PRODUCER_REGISTERS>();
+        if (other == 0)
+            produce<S>(&c, m, tiles, lane);
+        else if (other <= 2)
+            convert(m, tiles, other == 2, lane);
+        else
+            provide_scales<half_tile<S>>(&c, m, tiles, scales, lane);
+    } else {
+        registers_grow<S::CONSUMER_REGISTERS>();
+        consume_half<S, Element>(&c, m, tiles, scales, warp, lane);
     }
 }
 
@@ -702,12 +1064,26 @@ __global__ void __launch_bounds__(32)
 {
 }
 
+template <int DIM, typename Element>
+__global__ void __launch_bounds__(32)
+    hopper_prefill_half_kernel(const __grid_constant__ hopper_call c)
+{
+}
+
 #endif
+
+template <int DIM, typename Element> static const void *f8_kernel_of(void)
+{
+#if HOPPER_F8_PRODUCT_BITS == 16
+    return (const void *)hopper_prefill_half_kernel<DIM, Element>;
+#else
+    return (const void *)hopper_prefill_f8_kernel<DIM, Element>;
+#endif
+}
 
 extern "C" const void *hopper_get_prefill_f8_kernel(int head_dim, int f16)
 {
-    return head_dim == 64 ? (f16 ? (const void *)hopper_prefill_f8_kernel<64, __half>
-                                 : (const void *)hopper_prefill_f8_kernel<64, __nv_bfloat16>)
-                          : (f16 ? (const void *)hopper_prefill_f8_kernel<128, __half>
-                                 : (const void *)hopper_prefill_f8_kernel<128, __nv_bfloat16>);
+    return head_dim == 64
+               ? (f16 ? f8_kernel_of<64, __half>() : f8_kernel_of<64, __nv_bfloat16>())
+               : (f16 ? f8_kernel_of<128, __half>() : f8_kernel_of<128, __nv_bfloat16>());
 }

@@ -49,8 +49,10 @@ template <typename S> struct hopper_layout {
     }
 };
 
-/* Creates the barriers of a layout. One thread calls it. readers: warps that release values. */
-template <typename S> DEVICE_INLINE void create_barriers(const hopper_layout<S> &m, int readers)
+/* Creates the barriers of a layout. One thread calls it. k_readers, v_readers: warps that release
+ * keys and values. */
+template <typename S>
+DEVICE_INLINE void create_barriers(const hopper_layout<S> &m, int k_readers, int v_readers)
 {
     constexpr int WARPS = S::CONSUMERS / 32;
 
@@ -63,8 +65,8 @@ template <typename S> DEVICE_INLINE void create_barriers(const hopper_layout<S> 
     for (int i = 0; i < S::STAGES; i++) {
         phase_barrier_create(m.k_full + i * 8, 1);
         phase_barrier_create(m.v_full + i * 8, 1);
-        phase_barrier_create(m.k_empty + i * 8, WARPS);
-        phase_barrier_create(m.v_empty + i * 8, readers);
+        phase_barrier_create(m.k_empty + i * 8, k_readers);
+        phase_barrier_create(m.v_empty + i * 8, v_readers);
     }
 }
 
@@ -128,44 +130,105 @@ DEVICE_INLINE bool find_tile(const hopper_call *c, int index, int lane, hopper_t
     return true;
 }
 
-/* Queues the copies of key tile j to dst; the lanes of the warp share them. `full` completes. */
-template <typename S>
-DEVICE_INLINE void copy_tile(const hopper_call *c, const CUtensorMap *map, const hopper_tile *t,
-                             int j, uint32_t dst, uint32_t full, int lane)
-{
-    const int boxes = S::KEYS / c->box_tokens;
+/* Where the copies of a key tile read: the lane's box, of boxes share, share + SHARES ... */
+struct tile_source {
+    int32_t token, block;
+};
 
-    if (lane == 0)
+/* Of key tile j. Pages come from memory: call it well before copy_tile(). */
+template <typename S>
+DEVICE_INLINE tile_source find_source(const hopper_call *c, const hopper_tile *t, int j, int box)
+{
+    tile_source from;
+
+    from.token = j * S::KEYS + box * c->box_tokens;
+    from.block = t->slot;
+    if (from.token + c->box_tokens <= t->lo || from.token >= t->kv_len) {
+        /* No row sees it, and its page may be any number or hold anything: outside of a block there
+         * are zeros. */
+        from.token = c->block_tokens;
+        from.block = 0;
+    } else if (c->page_table && box * c->box_tokens < S::KEYS) {
+        const int page = from.token / c->block_tokens;
+
+        from.block = __ldg(c->page_table + (int64_t)t->slot * c->table_stride + page);
+        from.token -= page * c->block_tokens;
+    }
+    return from;
+}
+
+/* Queues the copies of a key tile's boxes to dst, each lane those of its box; the warp with `leads`
+ * counts the bytes of all. `full` completes. */
+template <typename S>
+DEVICE_INLINE void copy_tile(const hopper_call *c, const CUtensorMap *map, int head,
+                             tile_source from, int box, uint32_t dst, uint32_t full, bool leads,
+                             int lane)
+{
+    if (leads && lane == 0)
         phase_expect(full, S::TILE);
     __syncwarp();
-#pragma unroll 1
-    for (int i = lane; i < boxes * S::PANELS; i += 32) {
-        const int panel = i / boxes, box = i - panel * boxes;
-        int token = j * S::KEYS + box * c->box_tokens, block = t->slot;
-
-        if (token + c->box_tokens <= t->lo || token >= t->kv_len) {
-            /* No row sees it, and its page may be any number or hold anything: outside of a block
-             * there are zeros. */
-            token = c->block_tokens;
-            block = 0;
-        } else if (c->page_table) {
-            const int page = token / c->block_tokens;
-
-            block = __ldg(c->page_table + (int64_t)t->slot * c->table_stride + page);
-            token -= page * c->block_tokens;
-        }
-        copy_box(dst + panel * S::PANEL + box * c->box_tokens * S::ROW, map, full,
-                 panel * S::ROW_ELEMENTS, token, t->head, block);
+    if (box * c->box_tokens < S::KEYS) {
+#pragma unroll
+        for (int panel = 0; panel < S::PANELS; panel++)
+            copy_box(dst + panel * S::PANEL + box * c->box_tokens * S::ROW, map, full,
+                     panel * S::ROW_ELEMENTS, from.token, head, from.block);
     }
 }
 
-/* Copies queries, keys and values of the row tiles in the order of their use: Q, K of the last key
- * tile, K of the one before, V of the last ... */
+/*
+ * Copies keys and values of a row tile in the order of their use: K of the last key tile, K of the
+ * one before, V of the last ... The S::COPIERS warps share the copies: with two, one has the keys
+ * and one the values; with four, two have each. A warp looks up the pages of the next key tile
+ * before it waits for memory of this one.
+ */
+template <typename S> struct tile_copier {
+    static constexpr bool ONE = S::COPIERS == 1;
+    static constexpr int SHARES = S::COPIERS == 4 ? 2 : 1; /* of a tensor */
+
+    hopper_ring<S::STAGES> k, v;
+    const int box; /* of the lane */
+    const bool keys, values, leads;
+
+    __device__ __forceinline__ tile_copier(int copier, int lane)
+        : box(lane * SHARES + copier / 2), keys(ONE || copier % 2 == 0),
+          values(ONE || copier % 2 == 1), leads(copier < 2)
+    {
+    }
+
+    __device__ __forceinline__ void copy(const hopper_call *c, const hopper_layout<S> &m,
+                                         const hopper_tile *t, int lane)
+    {
+        tile_source next = find_source<S>(c, t, t->end - 1, box), now = next, last;
+
+#pragma unroll 1
+        for (int j = t->end - 1; j >= t->first - 1; j--) {
+            last = now;
+            now = next;
+            if (j > t->first)
+                next = find_source<S>(c, t, j - 1, box);
+            if (keys && j >= t->first) {
+                phase_wait(m.k_empty + k.stage() * 8, k.parity() ^ 1);
+                copy_tile<S>(c, &c->k, t->head, now, box, m.k + k.stage() * S::TILE,
+                             m.k_full + k.stage() * 8, leads, lane);
+                k.n++;
+            }
+            if (values && j + 1 < t->end) {
+                phase_wait(m.v_empty + v.stage() * 8, v.parity() ^ 1);
+                copy_tile<S>(c, &c->v, t->head, last, box, m.v + v.stage() * S::TILE,
+                             m.v_full + v.stage() * 8, leads, lane);
+                v.n++;
+            }
+        }
+    }
+};
+
+/* The first of the copying warps: finds row tiles, copies their queries and its share of keys and
+ * values. */
 template <typename S>
 DEVICE_INLINE void produce(const hopper_call *c, const hopper_layout<S> &m,
                            hopper_tile *shared_tiles, int lane)
 {
-    hopper_ring<S::STAGES> k, v;
+    tile_copier<S> copier(0, lane);
     hopper_ring<2> tiles; /* handed to the consumers */
     hopper_ring<1> q;
 
@@ -201,21 +264,37 @@ DEVICE_INLINE void produce(const hopper_call *c, const hopper_layout<S> &m,
                 copy_box(m.q + i * S::Q_PANEL, &c->q, m.q_full, i * HOPPER_PANEL, t.head * c->group,
                          t.token0 + t.row0 / c->group);
         }
-#pragma unroll 1
-        for (int j = t.end - 1; j >= t.first - 1; j--) {
-            if (j >= t.first) {
-                phase_wait(m.k_empty + k.stage() * 8, k.parity() ^ 1);
-                copy_tile<S>(c, &c->k, &t, j, m.k + k.stage() * S::TILE, m.k_full + k.stage() * 8,
-                             lane);
-                k.n++;
-            }
-            if (j + 1 < t.end) {
-                phase_wait(m.v_empty + v.stage() * 8, v.parity() ^ 1);
-                copy_tile<S>(c, &c->v, &t, j + 1, m.v + v.stage() * S::TILE,
-                             m.v_full + v.stage() * 8, lane);
-                v.n++;
-            }
-        }
+        copier.copy(c, m, &t, lane);
+    }
+}
+
+/* The others of the copying warps: their share of keys and values. */
+template <typename S>
+DEVICE_INLINE void help_produce(const hopper_call *c, const hopper_layout<S> &m,
+                                const volatile hopper_tile *shared_tiles, int copier, int lane)
+{
+    tile_copier<S> share(copier, lane);
+    hopper_ring<2> tiles;
+
+    for (;;) {
+        phase_wait(m.tile_full + tiles.stage() * 8, tiles.parity());
+
+        const volatile hopper_tile *tile = shared_tiles + tiles.stage();
+        hopper_tile t;
+
+        t.rows = tile->rows;
+        t.head = tile->head;
+        t.slot = tile->slot;
+        t.kv_len = tile->kv_len;
+        t.lo = tile->lo;
+        t.first = tile->first;
+        t.end = tile->end;
+        if (t.rows < 0)
+            return;
+        __syncwarp();
+        release(m.tile_empty + tiles.stage() * 8, lane);
+        tiles.n++;
+        share.copy(c, m, &t, lane);
     }
 }
 

@@ -52,6 +52,17 @@ DEVICE_INLINE void unpack_f8(float x[4], uint32_t packed)
     x[3] = unpack<__half>(hi >> 16);
 }
 
+/* The two numbers of f8 in the lower half, as f16. */
+DEVICE_INLINE uint32_t convert_f8(uint32_t x)
+{
+    uint32_t y;
+
+    asm("{\n.reg .b16 lo, hi;\nmov.b32 {lo, hi}, %1;\ncvt.rn.f16x2.e4m3x2 %0, lo;\n}"
+        : "=r"(y)
+        : "r"(x));
+    return y;
+}
+
 /* Stores four matrices of 8 x 8 elements of 16 bits: r[m] are elements 2t and 2t + 1 of row g of
  * matrix m. Lane l gives the address of row l & 7 of matrix l >> 3. */
 DEVICE_INLINE void stmatrix_x4(uint32_t address, const uint32_t r[4])
