@@ -21,6 +21,8 @@ enum {
     HOPPER_KEYS_128 = 128, /* of head size 128: 128 or 160 */
     HOPPER_STAGES = 2,     /* of keys, and of values */
     HOPPER_COPIERS = 2,    /* warps that copy keys and values: 1, 2 or 4 */
+    /* With four: boxes of at most so many tokens are copied by cp.async, by all threads */
+    HOPPER_ROW_COPY_TOKENS = 0,
     HOPPER_SECTION =
         8, /* key/value heads whose row tiles are taken longest first; 1: head by head */
     HOPPER_PANEL = 64, /* elements that one copy takes of a row: 128 bytes, one swizzle span */
@@ -71,6 +73,8 @@ typedef struct hopper_call {
     uint32_t *next_tile;       /* the number of the next row tile; 0 between launches */
     int32_t table_stride;
     int32_t block_tokens;
+    const char *keys, *values; /* where warps copy them; strides are bytes */
+    int64_t block_stride, head_stride, token_stride;
     int32_t box_tokens; /* of one copy: divides the key tile, and block_tokens if paged */
     int32_t n_seqs;
     int32_t n_kv_heads;

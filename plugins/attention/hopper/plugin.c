@@ -160,6 +160,11 @@ static cg_status run_prefill(void *self, const cg_attention_args *a, cg_error *e
     call.block_tokens = a->kv->block_tokens;
     call.box_tokens =
         a->kv->page_table ? hopper_box_of_pages(a->kv->block_tokens, keys & -keys) : keys;
+    call.keys = a->kv->k;
+    call.values = a->kv->v;
+    call.block_stride = a->kv->block_stride;
+    call.head_stride = a->kv->head_stride;
+    call.token_stride = a->kv->token_stride;
     call.n_seqs = a->n_seqs;
     call.n_kv_heads = p->n_kv_heads;
     call.group = p->n_heads / p->n_kv_heads;

@@ -32,6 +32,7 @@
 template <int HEAD_DIM> struct hopper_shape {
     static constexpr int DIM = HEAD_DIM, GROUPS = HOPPER_WARPGROUPS(DIM);
     static constexpr int COPIERS = HOPPER_COPIERS, OTHERS = COPIERS - 1;
+    static constexpr bool ROW_COPIES = COPIERS == 4 && HOPPER_ROW_COPY_TOKENS > 0;
     static constexpr int ROWS = 64 * GROUPS, CONSUMERS = 128 * GROUPS;
     static constexpr int KEYS = HOPPER_KEYS(DIM), NN = KEYS / 8;
     static constexpr int KK = DIM / 16; /* steps of 16 elements */
@@ -127,6 +128,8 @@ DEVICE_INLINE void consume(const hopper_call *c, const hopper_layout<hopper_shap
 
         phase_wait(m.q_full, q.parity());
         phase_wait(m.k_full + k.stage() * 8, k.parity());
+        if (copies_rows<S>(c))
+            share_writes();
         wgmma_begin();
         queue_scores<S, Element>(p, q_descriptor, m.k + k.stage() * S::TILE);
         wgmma_commit();
@@ -145,6 +148,8 @@ DEVICE_INLINE void consume(const hopper_call *c, const hopper_layout<hopper_shap
         while (--j >= first) {
             phase_wait(m.k_full + k.stage() * 8, k.parity());
             phase_wait(m.v_full + v.stage() * 8, v.parity());
+            if (copies_rows<S>(c))
+                share_writes();
             wait_for_turn(warpgroup);
             wgmma_begin();
             queue_scores<S, Element>(p, q_descriptor, m.k + k.stage() * S::TILE);
@@ -172,6 +177,8 @@ DEVICE_INLINE void consume(const hopper_call *c, const hopper_layout<hopper_shap
         q.n++;
 
         phase_wait(m.v_full + v.stage() * 8, v.parity());
+        if (copies_rows<S>(c))
+            share_writes();
         wgmma_begin();
         queue_values<S, Element>(acc, weights, m.v + v.stage() * S::TILE);
         wgmma_commit();
@@ -198,7 +205,7 @@ __global__ void __launch_bounds__(hopper_shape<DIM>::CONSUMERS + 128, 1)
     const hopper_layout<S> m(begin, begin + 2 * S::Q + 2 * S::STAGES * S::TILE);
 
     if (threadIdx.x == 0) {
-        create_barriers(m, S::CONSUMERS / 32, S::CONSUMERS / 32);
+        create_barriers(m, S::CONSUMERS / 32, S::CONSUMERS / 32, copies_rows<S>(&c) ? 128 : 1);
         share_phase_barriers();
     }
     __syncthreads();

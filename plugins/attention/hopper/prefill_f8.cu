@@ -44,6 +44,7 @@
 template <int HEAD_DIM> struct hopper_f8_shape {
     static constexpr int DIM = HEAD_DIM, GROUPS = HOPPER_F8_WARPGROUPS;
     static constexpr int COPIERS = 1, OTHERS = 3;
+    static constexpr bool ROW_COPIES = false;
     static constexpr int ROWS = 64 * GROUPS, CONSUMERS = 128 * GROUPS;
     static constexpr int KEYS = HOPPER_F8_KEYS, NN = KEYS / 8, KK = DIM / 32;
     static constexpr int PANELS = 1, ROW_ELEMENTS = DIM, ROW = DIM; /* bytes of a key */
@@ -705,6 +706,7 @@ __global__ void __launch_bounds__(hopper_f8_shape<DIM>::CONSUMERS + 128, 1)
 template <int HEAD_DIM> struct hopper_half_shape {
     static constexpr int DIM = HEAD_DIM, GROUPS = HOPPER_F8_WARPGROUPS;
     static constexpr int COPIERS = 1, OTHERS = 3;
+    static constexpr bool ROW_COPIES = false;
     static constexpr int ROWS = 64 * GROUPS, CONSUMERS = 128 * GROUPS;
     static constexpr int KEYS = HOPPER_F8_KEYS, NN = KEYS / 8;
     static constexpr int PANELS = 1, ROW_ELEMENTS = DIM, ROW = DIM; /* bytes of a key in memory */

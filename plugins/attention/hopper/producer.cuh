@@ -52,7 +52,8 @@ template <typename S> struct hopper_layout {
 /* Creates the barriers of a layout. One thread calls it. k_readers, v_readers: warps that release
  * keys and values. */
 template <typename S>
-DEVICE_INLINE void create_barriers(const hopper_layout<S> &m, int k_readers, int v_readers)
+DEVICE_INLINE void create_barriers(const hopper_layout<S> &m, int k_readers, int v_readers,
+                                   int writers = 1)
 {
     constexpr int WARPS = S::CONSUMERS / 32;
 
@@ -63,8 +64,8 @@ DEVICE_INLINE void create_barriers(const hopper_layout<S> &m, int k_readers, int
         phase_barrier_create(m.tile_empty + i * 8, WARPS + S::OTHERS);
     }
     for (int i = 0; i < S::STAGES; i++) {
-        phase_barrier_create(m.k_full + i * 8, 1);
-        phase_barrier_create(m.v_full + i * 8, 1);
+        phase_barrier_create(m.k_full + i * 8, writers);
+        phase_barrier_create(m.v_full + i * 8, writers);
         phase_barrier_create(m.k_empty + i * 8, k_readers);
         phase_barrier_create(m.v_empty + i * 8, v_readers);
     }
@@ -175,6 +176,42 @@ DEVICE_INLINE void copy_tile(const hopper_call *c, const CUtensorMap *map, int h
     }
 }
 
+/* Whether warps copy pages by cp.async: they are too small for the copy engine. */
+template <typename S> DEVICE_INLINE bool copies_rows(const hopper_call *c)
+{
+    return S::ROW_COPIES && c->page_table && c->box_tokens <= HOPPER_ROW_COPY_TOKENS;
+}
+
+/* Queues the copies of rows of a key tile; the four copying warps take boxes copier, copier + 4 ...
+ * from: of box `lane` of the tile. */
+template <typename S>
+DEVICE_INLINE void copy_rows(const hopper_call *c, const char *base, const hopper_tile *t, int j,
+                             tile_source from, uint32_t dst, uint32_t full, int copier, int lane)
+{
+    constexpr int VECTORS = S::DIM / 8, PASS = 32 / VECTORS; /* rows of an instruction */
+    const int vector = lane % VECTORS, lane_row = lane / VECTORS;
+
+    base += t->head * c->head_stride + vector * 16;
+    dst += vector / 8 * S::PANEL;
+#pragma unroll 1
+    for (int box = copier; box * c->box_tokens < S::KEYS; box += 4) {
+        const int block = __shfl_sync(FULL_WARP, from.block, box);
+        const int token = __shfl_sync(FULL_WARP, from.token, box) + lane_row;
+        const int row0 = box * c->box_tokens + lane_row, token0 = j * S::KEYS + row0;
+        const char *at = base + block * c->block_stride + token * c->token_stride;
+
+#pragma unroll 2
+        for (int i = 0; i < c->box_tokens; i += PASS) {
+            const int row = row0 + i;
+
+            cp_async_16B(dst + row * 128 + (((vector ^ row) & 7) << 4), at,
+                         (uint32_t)(token0 + i - t->lo) < (uint32_t)(t->kv_len - t->lo));
+            at += PASS * c->token_stride;
+        }
+    }
+    phase_arrive_copied(full);
+}
+
 /*
  * Copies keys and values of a row tile in the order of their use: K of the last key tile, K of the
  * one before, V of the last ... The S::COPIERS warps share the copies: with two, one has the keys
@@ -195,9 +232,45 @@ template <typename S> struct tile_copier {
     {
     }
 
-    __device__ __forceinline__ void copy(const hopper_call *c, const hopper_layout<S> &m,
-                                         const hopper_tile *t, int lane)
+    /* The same by cp.async: each warp copies a part of all tiles. */
+    __device__ __forceinline__ void copy_by_rows(const hopper_call *c, const hopper_layout<S> &m,
+                                                 const hopper_tile *t, int copier, int lane)
     {
+        tile_source next = find_source<S>(c, t, t->end - 1, lane), now = next, last;
+
+#pragma unroll 1
+        for (int j = t->end - 1; j >= t->first - 1; j--) {
+            last = now;
+            now = next;
+            if (j > t->first)
+                next = find_source<S>(c, t, j - 1, lane);
+            if (j >= t->first) {
+                phase_wait(m.k_empty + k.stage() * 8, k.parity() ^ 1);
+                copy_rows<S>(c, c->keys, t, j, now, m.k + k.stage() * S::TILE,
+                             m.k_full + k.stage() * 8, copier, lane);
+                k.n++;
+            }
+            if (j + 1 < t->end) {
+                phase_wait(m.v_empty + v.stage() * 8, v.parity() ^ 1);
+                copy_rows<S>(c, c->values, t, j + 1, last, m.v + v.stage() * S::TILE,
+                             m.v_full + v.stage() * 8, copier, lane);
+                v.n++;
+            }
+        }
+    }
+
+    __device__ __forceinline__ void copy(const hopper_call *c, const hopper_layout<S> &m,
+                                         const hopper_tile *t, int copier, int lane)
+    {
+        if constexpr (S::ROW_COPIES)
+            if (copies_rows<S>(c)) {
+                copy_by_rows(c, m, t, copier, lane);
+                return;
+            }
+        /* A warp without boxes may not keep pace with phases that do not wait for it. */
+        if (copier / 2 * c->box_tokens >= S::KEYS)
+            return;
+
         tile_source next = find_source<S>(c, t, t->end - 1, box), now = next, last;
 
 #pragma unroll 1
@@ -264,7 +337,7 @@ DEVICE_INLINE void produce(const hopper_call *c, const hopper_layout<S> &m,
                 copy_box(m.q + i * S::Q_PANEL, &c->q, m.q_full, i * HOPPER_PANEL, t.head * c->group,
                          t.token0 + t.row0 / c->group);
         }
-        copier.copy(c, m, &t, lane);
+        copier.copy(c, m, &t, 0, lane);
     }
 }
 
@@ -294,7 +367,7 @@ DEVICE_INLINE void help_produce(const hopper_call *c, const hopper_layout<S> &m,
         __syncwarp();
         release(m.tile_empty + tiles.stage() * 8, lane);
         tiles.n++;
-        share.copy(c, m, &t, lane);
+        share.copy(c, m, &t, copier, lane);
     }
 }
 
