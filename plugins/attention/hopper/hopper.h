@@ -17,12 +17,8 @@ extern "C" {
 #endif
 
 enum {
-    HOPPER_KEYS_64 = 128,  /* tokens of a key tile, from positions 0, 128, 256 ...; head size 64 */
-    HOPPER_KEYS_128 = 128, /* of head size 128: 128 or 160 */
-    HOPPER_STAGES = 2,     /* of keys, and of values */
-    HOPPER_COPIERS = 2,    /* warps that copy keys and values: 1, 2 or 4 */
-    /* With four: boxes of at most so many tokens are copied by cp.async, by all threads */
-    HOPPER_ROW_COPY_TOKENS = 0,
+    HOPPER_KEYS = 128, /* tokens of a key tile, from positions 0, 128, 256 ... */
+    HOPPER_STAGES = 2, /* of keys, and of values */
     HOPPER_SECTION =
         8, /* key/value heads whose row tiles are taken longest first; 1: head by head */
     HOPPER_PANEL = 64, /* elements that one copy takes of a row: 128 bytes, one swizzle span */
@@ -57,8 +53,6 @@ enum {
 /* Consumer warpgroups, 64 rows each. */
 #define HOPPER_WARPGROUPS(head_dim) ((head_dim) == 64 ? 3 : 2)
 
-#define HOPPER_KEYS(head_dim) ((head_dim) == 64 ? HOPPER_KEYS_64 : HOPPER_KEYS_128)
-
 /** One call; pointers are device memory, strides are bytes. */
 typedef struct hopper_call {
     CUtensorMap q; /* [tokens][heads][elements], box [rows / group][group][64] */
@@ -73,8 +67,6 @@ typedef struct hopper_call {
     uint32_t *next_tile;       /* the number of the next row tile; 0 between launches */
     int32_t table_stride;
     int32_t block_tokens;
-    const char *keys, *values; /* where warps copy them; strides are bytes */
-    int64_t block_stride, head_stride, token_stride;
     int32_t box_tokens; /* of one copy: divides the key tile, and block_tokens if paged */
     int32_t n_seqs;
     int32_t n_kv_heads;
@@ -126,7 +118,7 @@ static inline int hopper_smem(int head_dim, int f8)
                HOPPER_F8_SHARED;
 
     const int stages = f8 ? HOPPER_F8_QUERY_TERMS * rows + HOPPER_F8_STAGES * 3 * HOPPER_F8_KEYS
-                          : HOPPER_STAGES * 2 * HOPPER_KEYS(head_dim) * 2;
+                          : HOPPER_STAGES * 2 * HOPPER_KEYS * 2;
 
     return (2 * rows * 2 + stages) * head_dim + 256;
 }

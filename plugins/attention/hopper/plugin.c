@@ -140,7 +140,7 @@ static cg_status run_prefill(void *self, const cg_attention_args *a, cg_error *e
 {
     hopper_plan *plan = self;
     const cg_attention_problem *p = &plan->problem;
-    const int32_t keys = plan->is_f8 ? HOPPER_F8_KEYS : HOPPER_KEYS(p->head_dim);
+    const int32_t keys = plan->is_f8 ? HOPPER_F8_KEYS : HOPPER_KEYS;
     hopper_call call;
     void *params[] = { &call };
     dim3 grid = { 1, 1, 1 }, block = { 1, 1, 1 };
@@ -158,13 +158,7 @@ static cg_status run_prefill(void *self, const cg_attention_args *a, cg_error *e
     call.next_tile = plan->next_tile;
     call.table_stride = a->kv->table_stride;
     call.block_tokens = a->kv->block_tokens;
-    call.box_tokens =
-        a->kv->page_table ? hopper_box_of_pages(a->kv->block_tokens, keys & -keys) : keys;
-    call.keys = a->kv->k;
-    call.values = a->kv->v;
-    call.block_stride = a->kv->block_stride;
-    call.head_stride = a->kv->head_stride;
-    call.token_stride = a->kv->token_stride;
+    call.box_tokens = a->kv->page_table ? hopper_box_of_pages(a->kv->block_tokens, keys) : keys;
     call.n_seqs = a->n_seqs;
     call.n_kv_heads = p->n_kv_heads;
     call.group = p->n_heads / p->n_kv_heads;

@@ -4,10 +4,10 @@
  * warpgroups.
  *
  * Index map. A thread block takes row tiles from a counter until there are none. The last
- * warpgroup is the producer: its first warp finds the row tile and copies queries, and shares the
- * copies of keys and values with the next; they are a row tile ahead of the others where these
- * still work on the end of one. The others, the
- * consumers, compute 64 rows each: warp w has rows 16 w .. of the tile.
+ * warpgroup is the producer: its first warp finds the row tile and copies queries, keys and values;
+ * a second warp copies the values where a key tile is more than one page. They are a row tile ahead
+ * of the others where these still work on the end of one. The others, the consumers, compute 64
+ * rows each: warp w has rows 16 w .. of the tile.
  *
  * Keys are taken in tiles of 128 at absolute positions, descending: tiles that some row does not
  * see in whole come first. Keys and values have a ring of two stages each, whose barriers are
@@ -31,10 +31,9 @@
 
 template <int HEAD_DIM> struct hopper_shape {
     static constexpr int DIM = HEAD_DIM, GROUPS = HOPPER_WARPGROUPS(DIM);
-    static constexpr int COPIERS = HOPPER_COPIERS, OTHERS = COPIERS - 1;
-    static constexpr bool ROW_COPIES = COPIERS == 4 && HOPPER_ROW_COPY_TOKENS > 0;
+    static constexpr int COPIERS = 2;
     static constexpr int ROWS = 64 * GROUPS, CONSUMERS = 128 * GROUPS;
-    static constexpr int KEYS = HOPPER_KEYS(DIM), NN = KEYS / 8;
+    static constexpr int KEYS = HOPPER_KEYS, NN = KEYS / 8;
     static constexpr int KK = DIM / 16; /* steps of 16 elements */
     static constexpr int PANELS = DIM / HOPPER_PANEL, ROW_ELEMENTS = HOPPER_PANEL, ROW = 128;
     static constexpr int PANEL = KEYS * 128, Q_PANEL = ROWS * 128; /* bytes */
@@ -128,8 +127,6 @@ DEVICE_INLINE void consume(const hopper_call *c, const hopper_layout<hopper_shap
 
         phase_wait(m.q_full, q.parity());
         phase_wait(m.k_full + k.stage() * 8, k.parity());
-        if (copies_rows<S>(c))
-            share_writes();
         wgmma_begin();
         queue_scores<S, Element>(p, q_descriptor, m.k + k.stage() * S::TILE);
         wgmma_commit();
@@ -148,8 +145,6 @@ DEVICE_INLINE void consume(const hopper_call *c, const hopper_layout<hopper_shap
         while (--j >= first) {
             phase_wait(m.k_full + k.stage() * 8, k.parity());
             phase_wait(m.v_full + v.stage() * 8, v.parity());
-            if (copies_rows<S>(c))
-                share_writes();
             wait_for_turn(warpgroup);
             wgmma_begin();
             queue_scores<S, Element>(p, q_descriptor, m.k + k.stage() * S::TILE);
@@ -177,8 +172,6 @@ DEVICE_INLINE void consume(const hopper_call *c, const hopper_layout<hopper_shap
         q.n++;
 
         phase_wait(m.v_full + v.stage() * 8, v.parity());
-        if (copies_rows<S>(c))
-            share_writes();
         wgmma_begin();
         queue_values<S, Element>(acc, weights, m.v + v.stage() * S::TILE);
         wgmma_commit();
@@ -205,7 +198,7 @@ __global__ void __launch_bounds__(hopper_shape<DIM>::CONSUMERS + 128, 1)
     const hopper_layout<S> m(begin, begin + 2 * S::Q + 2 * S::STAGES * S::TILE);
 
     if (threadIdx.x == 0) {
-        create_barriers(m, S::CONSUMERS / 32, S::CONSUMERS / 32, copies_rows<S>(&c) ? 128 : 1);
+        create_barriers(m, has_second_copier<S>(&c), S::CONSUMERS / 32, S::CONSUMERS / 32);
         share_phase_barriers();
     }
     __syncthreads();
@@ -213,8 +206,8 @@ __global__ void __launch_bounds__(hopper_shape<DIM>::CONSUMERS + 128, 1)
         registers_shrink<S::PRODUCER_REGISTERS>();
         if (warp == S::CONSUMERS / 32)
             produce<S>(&c, m, tiles, lane);
-        else if (warp - S::CONSUMERS / 32 < S::COPIERS)
-            help_produce<S>(&c, m, tiles, warp - S::CONSUMERS / 32, lane);
+        else if (warp == S::CONSUMERS / 32 + 1 && has_second_copier<S>(&c))
+            produce_values<S>(&c, m, tiles, lane);
     } else {
         registers_grow<S::CONSUMER_REGISTERS>();
         consume<DIM, Element>(&c, m, tiles, warp, lane);

@@ -44,7 +44,6 @@
 template <int HEAD_DIM> struct hopper_f8_shape {
     static constexpr int DIM = HEAD_DIM, GROUPS = HOPPER_F8_WARPGROUPS;
     static constexpr int COPIERS = 1, OTHERS = 3;
-    static constexpr bool ROW_COPIES = false;
     static constexpr int ROWS = 64 * GROUPS, CONSUMERS = 128 * GROUPS;
     static constexpr int KEYS = HOPPER_F8_KEYS, NN = KEYS / 8, KK = DIM / 32;
     static constexpr int PANELS = 1, ROW_ELEMENTS = DIM, ROW = DIM; /* bytes of a key */
@@ -85,7 +84,7 @@ template <typename S> struct f8_layout : hopper_layout<S> {
 
 template <typename S> DEVICE_INLINE void create_f8_barriers(const f8_layout<S> &m)
 {
-    create_barriers<S>(m, S::CONSUMERS / 32, S::TRANSPOSERS);
+    create_barriers<S>(m, S::OTHERS, S::CONSUMERS / 32, S::TRANSPOSERS);
     for (int i = 0; i < S::STAGES; i++) {
         phase_barrier_create(m.t_full + i * 8, S::TRANSPOSERS);
         phase_barrier_create(m.t_empty + i * 8, S::CONSUMERS / 32);
@@ -706,7 +705,6 @@ __global__ void __launch_bounds__(hopper_f8_shape<DIM>::CONSUMERS + 128, 1)
 template <int HEAD_DIM> struct hopper_half_shape {
     static constexpr int DIM = HEAD_DIM, GROUPS = HOPPER_F8_WARPGROUPS;
     static constexpr int COPIERS = 1, OTHERS = 3;
-    static constexpr bool ROW_COPIES = false;
     static constexpr int ROWS = 64 * GROUPS, CONSUMERS = 128 * GROUPS;
     static constexpr int KEYS = HOPPER_F8_KEYS, NN = KEYS / 8;
     static constexpr int PANELS = 1, ROW_ELEMENTS = DIM, ROW = DIM; /* bytes of a key in memory */
@@ -750,7 +748,7 @@ template <typename S> DEVICE_INLINE void create_half_barriers(const half_layout<
 {
     constexpr int WARPS = S::CONSUMERS / 32;
 
-    create_barriers<S>(m, 1, 1);
+    create_barriers<S>(m, S::OTHERS, 1, 1);
     for (int i = 0; i < half_tile<S>::STAGES; i++) {
         phase_barrier_create(m.k16_full + i * 8, 1);
         phase_barrier_create(m.v16_full + i * 8, 1);

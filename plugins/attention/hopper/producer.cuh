@@ -6,8 +6,8 @@
  * A shape S of such a kernel has the consumer warpgroups GROUPS with ROWS rows and CONSUMERS
  * threads; KEYS tokens of a key tile; the PANELS panels of a token of keys or values, of ROW bytes
  * and ROW_ELEMENTS elements; the bytes PANEL and TILE of a panel and a tile of keys or values, and
- * Q_PANEL and Q of 64 elements and all elements of the queries; the rings' STAGES; OTHERS, the
- * warps besides consumers that read row tiles; DIM.
+ * Q_PANEL and Q of 64 elements and all elements of the queries; the rings' STAGES; COPIERS,
+ * the most warps that copy keys and values, 1 or 2; DIM.
  */
 #ifndef HOPPER_PRODUCER_CUH
 #define HOPPER_PRODUCER_CUH
@@ -49,11 +49,11 @@ template <typename S> struct hopper_layout {
     }
 };
 
-/* Creates the barriers of a layout. One thread calls it. k_readers, v_readers: warps that release
- * keys and values. */
+/* Creates the barriers of a layout. One thread calls it. others: warps besides consumers that read
+ * row tiles; k_readers, v_readers: warps that release keys and values. */
 template <typename S>
-DEVICE_INLINE void create_barriers(const hopper_layout<S> &m, int k_readers, int v_readers,
-                                   int writers = 1)
+DEVICE_INLINE void create_barriers(const hopper_layout<S> &m, int others, int k_readers,
+                                   int v_readers)
 {
     constexpr int WARPS = S::CONSUMERS / 32;
 
@@ -61,11 +61,11 @@ DEVICE_INLINE void create_barriers(const hopper_layout<S> &m, int k_readers, int
     phase_barrier_create(m.q_empty, WARPS);
     for (int i = 0; i < 2; i++) {
         phase_barrier_create(m.tile_full + i * 8, 1);
-        phase_barrier_create(m.tile_empty + i * 8, WARPS + S::OTHERS);
+        phase_barrier_create(m.tile_empty + i * 8, WARPS + others);
     }
     for (int i = 0; i < S::STAGES; i++) {
-        phase_barrier_create(m.k_full + i * 8, writers);
-        phase_barrier_create(m.v_full + i * 8, writers);
+        phase_barrier_create(m.k_full + i * 8, 1);
+        phase_barrier_create(m.v_full + i * 8, 1);
         phase_barrier_create(m.k_empty + i * 8, k_readers);
         phase_barrier_create(m.v_empty + i * 8, v_readers);
     }
@@ -131,12 +131,12 @@ DEVICE_INLINE bool find_tile(const hopper_call *c, int index, int lane, hopper_t
     return true;
 }
 
-/* Where the copies of a key tile read: the lane's box, of boxes share, share + SHARES ... */
+/* Where the copy of a box of a key tile reads. */
 struct tile_source {
     int32_t token, block;
 };
 
-/* Of key tile j. Pages come from memory: call it well before copy_tile(). */
+/* Of box `box` of key tile j. Pages come from memory: call it well before copy_tile(). */
 template <typename S>
 DEVICE_INLINE tile_source find_source(const hopper_call *c, const hopper_tile *t, int j, int box)
 {
@@ -158,83 +158,45 @@ DEVICE_INLINE tile_source find_source(const hopper_call *c, const hopper_tile *t
     return from;
 }
 
-/* Queues the copies of a key tile's boxes to dst, each lane those of its box; the warp with `leads`
- * counts the bytes of all. `full` completes. */
+/* Queues the copies of a key tile to dst, each lane that of box `lane`. `full` completes. */
 template <typename S>
 DEVICE_INLINE void copy_tile(const hopper_call *c, const CUtensorMap *map, int head,
-                             tile_source from, int box, uint32_t dst, uint32_t full, bool leads,
-                             int lane)
+                             tile_source from, uint32_t dst, uint32_t full, int lane)
 {
-    if (leads && lane == 0)
+    if (lane == 0)
         phase_expect(full, S::TILE);
     __syncwarp();
-    if (box * c->box_tokens < S::KEYS) {
+    if (lane * c->box_tokens < S::KEYS) {
 #pragma unroll
         for (int panel = 0; panel < S::PANELS; panel++)
-            copy_box(dst + panel * S::PANEL + box * c->box_tokens * S::ROW, map, full,
+            copy_box(dst + panel * S::PANEL + lane * c->box_tokens * S::ROW, map, full,
                      panel * S::ROW_ELEMENTS, from.token, head, from.block);
     }
 }
 
-/* Whether warps copy pages by cp.async: they are too small for the copy engine. */
-template <typename S> DEVICE_INLINE bool copies_rows(const hopper_call *c)
+/* Whether a second warp copies the values. One is enough for key tiles of one box, and gets more
+ * done than two that wait in turns. */
+template <typename S> DEVICE_INLINE bool has_second_copier(const hopper_call *c)
 {
-    return S::ROW_COPIES && c->page_table && c->box_tokens <= HOPPER_ROW_COPY_TOKENS;
-}
-
-/* Queues the copies of rows of a key tile; the four copying warps take boxes copier, copier + 4 ...
- * from: of box `lane` of the tile. */
-template <typename S>
-DEVICE_INLINE void copy_rows(const hopper_call *c, const char *base, const hopper_tile *t, int j,
-                             tile_source from, uint32_t dst, uint32_t full, int copier, int lane)
-{
-    constexpr int VECTORS = S::DIM / 8, PASS = 32 / VECTORS; /* rows of an instruction */
-    const int vector = lane % VECTORS, lane_row = lane / VECTORS;
-
-    base += t->head * c->head_stride + vector * 16;
-    dst += vector / 8 * S::PANEL;
-#pragma unroll 1
-    for (int box = copier; box * c->box_tokens < S::KEYS; box += 4) {
-        const int block = __shfl_sync(FULL_WARP, from.block, box);
-        const int token = __shfl_sync(FULL_WARP, from.token, box) + lane_row;
-        const int row0 = box * c->box_tokens + lane_row, token0 = j * S::KEYS + row0;
-        const char *at = base + block * c->block_stride + token * c->token_stride;
-
-#pragma unroll 2
-        for (int i = 0; i < c->box_tokens; i += PASS) {
-            const int row = row0 + i;
-
-            cp_async_16B(dst + row * 128 + (((vector ^ row) & 7) << 4), at,
-                         (uint32_t)(token0 + i - t->lo) < (uint32_t)(t->kv_len - t->lo));
-            at += PASS * c->token_stride;
-        }
-    }
-    phase_arrive_copied(full);
+    return S::COPIERS == 2 && c->box_tokens < S::KEYS;
 }
 
 /*
- * Copies keys and values of a row tile in the order of their use: K of the last key tile, K of the
- * one before, V of the last ... The S::COPIERS warps share the copies: with two, one has the keys
- * and one the values; with four, two have each. A warp looks up the pages of the next key tile
- * before it waits for memory of this one.
+ * Copies keys, values or both of row tiles in the order of their use: K of the last key tile, K of
+ * the one before, V of the last ... Pages of the next key tile are looked up before the wait for
+ * memory of this one.
  */
 template <typename S> struct tile_copier {
-    static constexpr bool ONE = S::COPIERS == 1;
-    static constexpr int SHARES = S::COPIERS == 4 ? 2 : 1; /* of a tensor */
-
     hopper_ring<S::STAGES> k, v;
-    const int box; /* of the lane */
-    const bool keys, values, leads;
+    const bool keys, values;
 
-    __device__ __forceinline__ tile_copier(int copier, int lane)
-        : box(lane * SHARES + copier / 2), keys(ONE || copier % 2 == 0),
-          values(ONE || copier % 2 == 1), leads(copier < 2)
+    __device__ __forceinline__ tile_copier(bool of_keys, bool of_values)
+        : keys(of_keys), values(of_values)
     {
     }
 
-    /* The same by cp.async: each warp copies a part of all tiles. */
-    __device__ __forceinline__ void copy_by_rows(const hopper_call *c, const hopper_layout<S> &m,
-                                                 const hopper_tile *t, int copier, int lane)
+    __device__ __forceinline__ void copy(const hopper_call *c, const hopper_layout<S> &m,
+                                         const hopper_tile *t, int lane)
     {
         tile_source next = find_source<S>(c, t, t->end - 1, lane), now = next, last;
 
@@ -244,64 +206,28 @@ template <typename S> struct tile_copier {
             now = next;
             if (j > t->first)
                 next = find_source<S>(c, t, j - 1, lane);
-            if (j >= t->first) {
-                phase_wait(m.k_empty + k.stage() * 8, k.parity() ^ 1);
-                copy_rows<S>(c, c->keys, t, j, now, m.k + k.stage() * S::TILE,
-                             m.k_full + k.stage() * 8, copier, lane);
-                k.n++;
-            }
-            if (j + 1 < t->end) {
-                phase_wait(m.v_empty + v.stage() * 8, v.parity() ^ 1);
-                copy_rows<S>(c, c->values, t, j + 1, last, m.v + v.stage() * S::TILE,
-                             m.v_full + v.stage() * 8, copier, lane);
-                v.n++;
-            }
-        }
-    }
-
-    __device__ __forceinline__ void copy(const hopper_call *c, const hopper_layout<S> &m,
-                                         const hopper_tile *t, int copier, int lane)
-    {
-        if constexpr (S::ROW_COPIES)
-            if (copies_rows<S>(c)) {
-                copy_by_rows(c, m, t, copier, lane);
-                return;
-            }
-        /* A warp without boxes may not keep pace with phases that do not wait for it. */
-        if (copier / 2 * c->box_tokens >= S::KEYS)
-            return;
-
-        tile_source next = find_source<S>(c, t, t->end - 1, box), now = next, last;
-
-#pragma unroll 1
-        for (int j = t->end - 1; j >= t->first - 1; j--) {
-            last = now;
-            now = next;
-            if (j > t->first)
-                next = find_source<S>(c, t, j - 1, box);
             if (keys && j >= t->first) {
                 phase_wait(m.k_empty + k.stage() * 8, k.parity() ^ 1);
-                copy_tile<S>(c, &c->k, t->head, now, box, m.k + k.stage() * S::TILE,
-                             m.k_full + k.stage() * 8, leads, lane);
+                copy_tile<S>(c, &c->k, t->head, now, m.k + k.stage() * S::TILE,
+                             m.k_full + k.stage() * 8, lane);
                 k.n++;
             }
             if (values && j + 1 < t->end) {
                 phase_wait(m.v_empty + v.stage() * 8, v.parity() ^ 1);
-                copy_tile<S>(c, &c->v, t->head, last, box, m.v + v.stage() * S::TILE,
-                             m.v_full + v.stage() * 8, leads, lane);
+                copy_tile<S>(c, &c->v, t->head, last, m.v + v.stage() * S::TILE,
+                             m.v_full + v.stage() * 8, lane);
                 v.n++;
             }
         }
     }
 };
 
-/* The first of the copying warps: finds row tiles, copies their queries and its share of keys and
- * values. */
+/* Finds row tiles, copies their queries and keys, and their values where no second warp does. */
 template <typename S>
 DEVICE_INLINE void produce(const hopper_call *c, const hopper_layout<S> &m,
                            hopper_tile *shared_tiles, int lane)
 {
-    tile_copier<S> copier(0, lane);
+    tile_copier<S> copier(true, !has_second_copier<S>(c));
     hopper_ring<2> tiles; /* handed to the consumers */
     hopper_ring<1> q;
 
@@ -337,16 +263,16 @@ DEVICE_INLINE void produce(const hopper_call *c, const hopper_layout<S> &m,
                 copy_box(m.q + i * S::Q_PANEL, &c->q, m.q_full, i * HOPPER_PANEL, t.head * c->group,
                          t.token0 + t.row0 / c->group);
         }
-        copier.copy(c, m, &t, 0, lane);
+        copier.copy(c, m, &t, lane);
     }
 }
 
-/* The others of the copying warps: their share of keys and values. */
+/* Copies values, in a second warp. */
 template <typename S>
-DEVICE_INLINE void help_produce(const hopper_call *c, const hopper_layout<S> &m,
-                                const volatile hopper_tile *shared_tiles, int copier, int lane)
+DEVICE_INLINE void produce_values(const hopper_call *c, const hopper_layout<S> &m,
+                                  const volatile hopper_tile *shared_tiles, int lane)
 {
-    tile_copier<S> share(copier, lane);
+    tile_copier<S> copier(false, true);
     hopper_ring<2> tiles;
 
     for (;;) {
@@ -367,7 +293,7 @@ DEVICE_INLINE void help_produce(const hopper_call *c, const hopper_layout<S> &m,
         __syncwarp();
         release(m.tile_empty + tiles.stage() * 8, lane);
         tiles.n++;
-        share.copy(c, m, &t, copier, lane);
+        copier.copy(c, m, &t, lane);
     }
 }
 
