@@ -12,8 +12,9 @@
 #include "forcefield/mmff_minimizer.h"
 #include "forcefield/mmff_parameters.h"
 
-/* Hydrogens alone need not be at their minimum when the other atoms begin to move. */
-static const cg_minimizer_options roughly = { 100, 1.0, NULL };
+/* Hydrogens leave the other atoms, no more: at their minimum, they would lead these to other minima
+ * (core/forcefield/NOTES.md). */
+static const cg_minimizer_options roughly = { 100, 30.0, NULL };
 
 struct cg_minimization {
     int32_t mode; /* CG_MINIMIZE_* */

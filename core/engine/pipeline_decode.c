@@ -60,7 +60,7 @@ static void take_locked(cg_decoder *d, cg_pipeline_molecule *m, cg_work *ret_wor
 static int try_take_locked(cg_decoder *d, cg_work *ret_work)
 {
     struct cg_pipeline *p = d->pipeline;
-    int may_retry = p->engine->max_retries && p->locked.n_running;
+    int may_retry = cg_pipeline_max_retries(p) && p->locked.n_running;
     cg_pipeline_molecule *m = NULL;
 
     while (p->locked.n_scheduled < p->locked.n_read) {

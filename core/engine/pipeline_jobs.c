@@ -165,8 +165,9 @@ static cg_status keep_better(const cg_pipeline_molecule *m, cg_generation *g,
     return CG_OK;
 }
 
-/* Whether a generation takes part in the next round: after a failed check or, with codes, after a
- * failed repair, which without codes restarts the sequence. */
+/* Whether a generation takes part in the next round: after a failed check, after a configuration
+ * was lost in minimisation or, with codes, after a failed repair, which without codes restarts the
+ * sequence. */
 static int is_retried(const cg_pipeline_molecule *m, const cg_parsed_conformer *c)
 {
     const cg_engine *e = m->pipeline->engine;
@@ -174,8 +175,8 @@ static int is_retried(const cg_pipeline_molecule *m, const cg_parsed_conformer *
     if (!cg_parsed_conformer_n_failures(c))
         return 0;
     return m->round.retry < (uint32_t)e->info.retry ||
-           (m->round.retry < (uint32_t)e->max_retries &&
-            c->verdict == CG_CONFORMER_INVALID_GEOMETRY);
+           (m->round.retry < (uint32_t)cg_pipeline_max_retries(m->pipeline) &&
+            c->verdict == CG_CONFORMER_INVALID_GEOMETRY && (e->codes || c->is_minimized));
 }
 
 /*

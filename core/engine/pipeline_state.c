@@ -8,6 +8,13 @@ cg_pipeline_molecule *cg_pipeline_at_locked(const struct cg_pipeline *p, int64_t
     return p->locked.window[i % p->locked.capacity];
 }
 
+int32_t cg_pipeline_max_retries(const struct cg_pipeline *p)
+{
+    const int32_t restarts = cg_restart_limit(p->engine->sampling.greedy);
+
+    return p->io->minimize && p->engine->max_retries < restarts ? restarts : p->engine->max_retries;
+}
+
 void cg_pipeline_fail_locked(struct cg_pipeline *p, cg_status status, const cg_error *why)
 {
     if (p->locked.status == CG_OK) {

@@ -52,6 +52,9 @@ struct cg_pipeline {
 /** The molecule at ring position i. */
 cg_pipeline_molecule *cg_pipeline_at_locked(const struct cg_pipeline *p, int64_t i);
 
+/** Rounds of a molecule after the first, at most, for whatever reason. */
+int32_t cg_pipeline_max_retries(const struct cg_pipeline *p);
+
 /** Ends the run. The first failure is the one reported. */
 void cg_pipeline_fail_locked(struct cg_pipeline *p, cg_status status, const cg_error *why);
 
