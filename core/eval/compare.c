@@ -268,12 +268,108 @@ out:
     return st;
 }
 
+/* ---- experimental references -------------------------------------------------------------- */
+
+/* Rows: at each point of the curve and then in each stratum best RMSD and the hit rates; clusters.
+ */
+cg_compare_row cg_compare_row_at(int i)
+{
+    enum { GROUP = 1 + CG_BIOACTIVE_HITS, GROUPS = CG_BIOACTIVE_COUNTS + CG_BIOACTIVE_STRATA };
+    int group = i / GROUP, in_group = i % GROUP;
+
+    if (i >= GROUP * GROUPS)
+        return (cg_compare_row) { CG_COMPARE_CLUSTERS, CG_BIOACTIVE_ALL, i - GROUP * GROUPS, -1 };
+    return (cg_compare_row) {
+        .measure = in_group ? CG_COMPARE_HIT : CG_COMPARE_BEST,
+        .count = group < CG_BIOACTIVE_COUNTS ? group : CG_BIOACTIVE_ALL,
+        .threshold = in_group - 1,
+        .stratum = group < CG_BIOACTIVE_COUNTS ? -1 : group - CG_BIOACTIVE_COUNTS,
+    };
+}
+
+/* The value of a molecule for row i; NaN if undefined. */
+static double row_value(const cg_eval_molecule *m, int i)
+{
+    cg_compare_row row = cg_compare_row_at(i);
+
+    if (row.stratum >= 0 && !cg_bioactive_in_stratum(row.stratum, m->n_rotatable, m->n_heavy))
+        return NAN;
+    if (row.measure == CG_COMPARE_HIT)
+        return m->bioactive.hit[row.count][row.threshold];
+    return row.measure == CG_COMPARE_BEST ? m->bioactive.best[row.count]
+                                          : m->bioactive.clusters[row.threshold];
+}
+
+/* Median of column k of values[n][CG_COMPARE_ROWS]. scratch[n] is overwritten. */
+static double row_median(const double *values, size_t n, int k, double *scratch)
+{
+    size_t m = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (!isnan(values[i * CG_COMPARE_ROWS + (size_t)k]))
+            scratch[m++] = values[i * CG_COMPARE_ROWS + (size_t)k];
+    return cg_eval_figure_of(scratch, m).median;
+}
+
+static cg_status compare_bioactive(const struct pairs *p, cg_eval_comparison *c, cg_error *err)
+{
+    static const struct metric best = { "best_rmsd", 0, 1 }, hit = { "hit_rate", 1, 0 };
+    double *a = NULL, *b = NULL, *scratch = cg_alloc_array(p->n, sizeof *scratch);
+    cg_bootstrap_figure estimates[CG_COMPARE_ROWS];
+    size_t n_values;
+    cg_status st;
+
+    if (!cg_mul(p->n, CG_COMPARE_ROWS, &n_values)) {
+        a = cg_alloc_array(n_values, sizeof *a);
+        b = cg_alloc_array(n_values, sizeof *b);
+    }
+    if (!a || !b || !scratch) {
+        st = cg_fail_nomem(err, "comparison");
+        goto out;
+    }
+    for (size_t i = 0; i < p->n; i++)
+        for (int k = 0; k < CG_COMPARE_ROWS; k++) {
+            size_t at = i * CG_COMPARE_ROWS + (size_t)k;
+
+            a[at] = row_value(p->a[i], k);
+            b[at] = row_value(p->b[i], k);
+            if (isnan(a[at]) || isnan(b[at]))
+                a[at] = b[at] = NAN; /* in pairs */
+        }
+    CG_TRY_GOTO(st,
+                cg_bootstrap_differences(a, b, p->n, CG_COMPARE_ROWS, &c->settings.bootstrap,
+                                         estimates, err),
+                out);
+    for (int k = 0; k < CG_COMPARE_ROWS; k++) {
+        cg_compare_measure measure = cg_compare_row_at(k).measure;
+
+        c->bioactive[k] = (cg_compare_figure) {
+            .estimate = estimates[k],
+            .median_a = row_median(a, p->n, k, scratch),
+            .median_b = row_median(b, p->n, k, scratch),
+            .verdict =
+                measure == CG_COMPARE_CLUSTERS
+                    ? CG_COMPARE_UNKNOWN
+                    : judge(&estimates[k], measure == CG_COMPARE_BEST ? &best : &hit, &c->settings),
+        };
+    }
+    c->has_bioactive = 1;
+out:
+    free(a);
+    free(b);
+    free(scratch);
+    return st;
+}
+
 static void count(const struct pairs *p, cg_eval_comparison *c)
 {
     c->n_common = p->n;
     c->n_only_a = p->only_a;
     c->n_only_b = p->only_b;
     for (size_t i = 0; i < p->n; i++) {
+        uint64_t most = p->a[i]->n_gen > p->b[i]->n_gen ? p->a[i]->n_gen : p->b[i]->n_gen;
+
+        c->most_conformers = most > c->most_conformers ? most : c->most_conformers;
         c->n_missing_a += p->a[i]->n_gen == 0;
         c->n_missing_b += p->b[i]->n_gen == 0;
         c->n_both += p->a[i]->n_gen && p->b[i]->n_gen;
@@ -308,6 +404,8 @@ cg_status cg_eval_compare(const cg_eval_result *a, const cg_eval_result *b,
     count(&p, &c);
     for (int set = 0; set < CG_COMPARE_SETS; set++)
         CG_TRY_GOTO(st, compare_set(&p, set, &c, err), out);
+    if (a->settings.bioactive && b->settings.bioactive)
+        CG_TRY_GOTO(st, compare_bioactive(&p, &c, err), out);
     CG_TRY_GOTO(st, cg_eval_comparison_label(&c, a->gen_path, b->gen_path, err), out);
     c.verdict = overall(&c);
     *ret_comparison = c;

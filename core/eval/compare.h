@@ -61,6 +61,29 @@ typedef struct cg_compare_figure {
     cg_compare_verdict verdict;
 } cg_compare_figure;
 
+/** Compared figures of experimental references (bioactive.h). */
+typedef enum cg_compare_measure {
+    CG_COMPARE_BEST = 0, /* best RMSD, Å */
+    CG_COMPARE_HIT,      /* hit rate */
+    CG_COMPARE_CLUSTERS, /* neither more nor fewer is better: no verdict */
+} cg_compare_measure;
+
+/** What row i of cg_eval_comparison.bioactive compares. */
+typedef struct cg_compare_row {
+    cg_compare_measure measure;
+    int count;     /* point of the curve; CG_BIOACTIVE_ALL for all conformers */
+    int threshold; /* of a hit rate, or radius of clusters; -1 without */
+    int stratum;   /* -1: all molecules */
+} cg_compare_row;
+
+enum {
+    /* Best RMSD and hit rates at each point of the curve and in each stratum; clusters. */
+    CG_COMPARE_ROWS =
+        (CG_BIOACTIVE_COUNTS + CG_BIOACTIVE_STRATA) * (1 + CG_BIOACTIVE_HITS) + CG_BIOACTIVE_RADII
+};
+
+cg_compare_row cg_compare_row_at(int i);
+
 typedef struct cg_eval_comparison {
     char *label_a, *label_b; /* displayed names, e.g. the files */
     cg_compare_settings settings;
@@ -71,6 +94,12 @@ typedef struct cg_eval_comparison {
     size_t n_missing_a, n_missing_b; /* common molecules without output */
     cg_compare_figure figures[CG_COMPARE_SETS][CG_COMPARE_METRICS];
     cg_compare_verdict verdict; /* the largest of all figures */
+    uint64_t most_conformers;   /* of a common molecule in one of the files */
+    int has_bioactive;          /* 1: both evaluations have them */
+    /* Over all common molecules: best RMSD and clusters over those with output in both, hit rates
+     * with 0 for a molecule without output. They do not count in the verdict above: they are many
+     * and depend on each other, and COV-R and MAT-R have a part in it. */
+    cg_compare_figure bioactive[CG_COMPARE_ROWS];
 } cg_eval_comparison;
 
 /** "cov_r", ...; static storage. As in the JSON file. */

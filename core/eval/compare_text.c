@@ -51,6 +51,18 @@ static void put_label(cg_buf *out, const char *label)
     cg_buf_puts(out, shown);
 }
 
+/* A figure after its name, which takes `width` bytes, without the verdict. */
+static void put_line(cg_buf *out, const struct display *d, int width, const cg_compare_figure *f)
+{
+    cg_buf_printf(out, "%-*s", width, d->name);
+    put_cell(out, 10, d, f->estimate.a, 0);
+    put_cell(out, 10, d, f->estimate.b, 0);
+    put_cell(out, 11, d, f->estimate.difference, 1);
+    put_cell(out, 11, d, f->estimate.low, 1);
+    cg_buf_puts(out, " to");
+    put_cell(out, 8, d, f->estimate.high, 1);
+}
+
 static void put_table(cg_buf *out, const cg_eval_comparison *c, cg_compare_set set)
 {
     char level[32];
@@ -64,14 +76,70 @@ static void put_table(cg_buf *out, const cg_eval_comparison *c, cg_compare_set s
 
         if (isnan(f->estimate.a) && isnan(f->estimate.b))
             continue;
-        cg_buf_printf(out, "%-*s", width, displays[k].name);
-        put_cell(out, 10, &displays[k], f->estimate.a, 0);
-        put_cell(out, 10, &displays[k], f->estimate.b, 0);
-        put_cell(out, 11, &displays[k], f->estimate.difference, 1);
-        put_cell(out, 11, &displays[k], f->estimate.low, 1);
-        cg_buf_puts(out, " to");
-        put_cell(out, 8, &displays[k], f->estimate.high, 1);
+        put_line(out, &displays[k], width, f);
         cg_buf_printf(out, "  %s\n", verdict_text(f->verdict));
+    }
+}
+
+/* "first 25", "all", "3 to 5 rot.", ... */
+static void name_group(const cg_compare_row *row, char *name, size_t cap)
+{
+    cg_bioactive_stratum s;
+
+    if (row->stratum < 0 && row->count == CG_BIOACTIVE_ALL)
+        snprintf(name, cap, "all");
+    else if (row->stratum < 0)
+        snprintf(name, cap, "first %llu", (unsigned long long)cg_bioactive_count(row->count));
+    if (row->stratum < 0)
+        return;
+    s = cg_bioactive_stratum_at(row->stratum);
+    if (s.high == UINT32_MAX)
+        snprintf(name, cap, "%u+ %s", s.low, s.by_heavy ? "atoms" : "rot.");
+    else
+        snprintf(name, cap, "%u-%u %s", s.low, s.high, s.by_heavy ? "atoms" : "rot.");
+}
+
+/* Experimental references: best RMSD at each point of the curve and in each stratum, hit rates and
+ * clusters of all conformers. The JSON has all rows. */
+static void put_bioactive(cg_buf *out, const cg_eval_comparison *c)
+{
+    static const char *const measures[] = { "best RMSD, Å", "hit rate, %", "clusters" };
+    cg_compare_measure last = CG_COMPARE_CLUSTERS;
+    char level[32];
+
+    snprintf(level, sizeof level, "%g %% interval", 100 * c->settings.bootstrap.level);
+    cg_buf_puts(out, "\nexperimental references (not part of the verdict below)\n");
+    for (int k = 0; k < CG_COMPARE_ROWS; k++) {
+        const cg_compare_figure *f = &c->bioactive[k];
+        cg_compare_row row = cg_compare_row_at(k);
+        struct display d = { NULL, 1, 4 };
+        char name[32];
+        int width = 15;
+
+        if (!f->estimate.n ||
+            (row.measure == CG_COMPARE_HIT && (row.count != CG_BIOACTIVE_ALL || row.stratum >= 0)))
+            continue;
+        if (row.count != CG_BIOACTIVE_ALL && cg_bioactive_count(row.count) > c->most_conformers)
+            continue;
+        name_group(&row, name, sizeof name);
+        if (row.measure == CG_COMPARE_HIT) {
+            snprintf(name, sizeof name, "all, < %g Å", cg_bioactive_threshold(row.threshold));
+            d = (struct display) { NULL, 100, 2 };
+        }
+        if (row.measure == CG_COMPARE_CLUSTERS) {
+            snprintf(name, sizeof name, "at %g Å", cg_bioactive_radius(row.threshold));
+            d.decimals = 2;
+        }
+        if (k == 0 || row.measure != last)
+            cg_buf_printf(out, "%-*s%10s%10s%11s%22s%s\n", row.measure == CG_COMPARE_BEST ? 16 : 15,
+                          measures[row.measure], "A", "B", "B - A", level,
+                          row.measure == CG_COMPARE_CLUSTERS ? "" : "  verdict");
+        last = row.measure;
+        d.name = name;
+        put_line(out, &d, width + (strstr(name, "Å") != NULL), f);
+        if (row.measure != CG_COMPARE_CLUSTERS)
+            cg_buf_printf(out, "  %s", verdict_text(f->verdict));
+        cg_buf_puts(out, "\n");
     }
 }
 
@@ -136,6 +204,8 @@ cg_status cg_eval_comparison_text(const cg_eval_comparison *c, cg_buf *out, cg_e
     cg_html_put_count(out, c->n_common);
     cg_buf_puts(out, " molecules");
     put_table(out, c, CG_COMPARE_ALL);
+    if (c->has_bioactive)
+        put_bioactive(out, c);
 
     cg_buf_puts(out, "\nB against A: ");
     cg_buf_puts(out, verdict_text(c->verdict));
@@ -163,9 +233,10 @@ static void put_real(cg_buf *out, const char *key, double value)
         cg_buf_printf(out, "\"%s\": null, ", key);
 }
 
-static void put_figure(cg_buf *out, const char *name, const cg_compare_figure *f)
+/* The members of a figure but the verdict. */
+static void put_estimate(cg_buf *out, const cg_compare_figure *f)
 {
-    cg_buf_printf(out, "    \"%s\": {\"molecules\": %zu, ", name, f->estimate.n);
+    cg_buf_printf(out, "\"molecules\": %zu, ", f->estimate.n);
     put_real(out, "a", f->estimate.a);
     put_real(out, "b", f->estimate.b);
     put_real(out, "difference", f->estimate.difference);
@@ -173,6 +244,47 @@ static void put_figure(cg_buf *out, const char *name, const cg_compare_figure *f
     put_real(out, "high", f->estimate.high);
     put_real(out, "median_a", f->median_a);
     put_real(out, "median_b", f->median_b);
+}
+
+/* Experimental references: "conformers" is absent for all of them, "property" for all molecules. */
+static void put_rows(cg_buf *out, const cg_eval_comparison *c)
+{
+    static const char *const names[] = { "best_rmsd", "hit_rate", "clusters" };
+
+    cg_buf_puts(out, ",\n  \"bioactive\": [\n");
+    for (int k = 0; k < CG_COMPARE_ROWS; k++) {
+        const cg_compare_figure *f = &c->bioactive[k];
+        cg_compare_row row = cg_compare_row_at(k);
+
+        cg_buf_printf(out, "    {\"measure\": \"%s\", ", names[row.measure]);
+        if (row.count != CG_BIOACTIVE_ALL)
+            cg_buf_printf(out, "\"conformers\": %llu, ",
+                          (unsigned long long)cg_bioactive_count(row.count));
+        if (row.measure == CG_COMPARE_HIT)
+            cg_buf_printf(out, "\"threshold\": %g, ", cg_bioactive_threshold(row.threshold));
+        if (row.measure == CG_COMPARE_CLUSTERS)
+            cg_buf_printf(out, "\"radius\": %g, ", cg_bioactive_radius(row.threshold));
+        if (row.stratum >= 0) {
+            cg_bioactive_stratum s = cg_bioactive_stratum_at(row.stratum);
+
+            cg_buf_printf(out, "\"property\": \"%s\", \"low\": %u, ",
+                          s.by_heavy ? "heavy_atoms" : "rotatable_bonds", s.low);
+            if (s.high != UINT32_MAX)
+                cg_buf_printf(out, "\"high\": %u, ", s.high);
+        }
+        put_estimate(out, f);
+        if (row.measure == CG_COMPARE_CLUSTERS)
+            cg_buf_puts(out, "\"verdict\": null}");
+        else
+            cg_buf_printf(out, "\"verdict\": \"%s\"}", cg_compare_verdict_name(f->verdict));
+        cg_buf_puts(out, k + 1 < CG_COMPARE_ROWS ? ",\n" : "\n  ]");
+    }
+}
+
+static void put_figure(cg_buf *out, const char *name, const cg_compare_figure *f)
+{
+    cg_buf_printf(out, "    \"%s\": {", name);
+    put_estimate(out, f);
     cg_buf_printf(out, "\"verdict\": \"%s\"}", cg_compare_verdict_name(f->verdict));
 }
 
@@ -205,6 +317,8 @@ cg_status cg_eval_comparison_json(const cg_eval_comparison *c, cg_buf *out, cg_e
             cg_buf_puts(out, k + 1 < n ? ",\n" : "\n  }");
         }
     }
+    if (c->has_bioactive)
+        put_rows(out, c);
     cg_buf_puts(out, "\n}\n");
     return cg_buf_check(out, "comparison", err);
 }

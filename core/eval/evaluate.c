@@ -17,6 +17,7 @@
 #include "chem/rdkit_fail.h"
 #include "eval/configuration.h"
 #include "eval/identity.h"
+#include "eval/recovery.h"
 #include "eval/rmsd.h"
 
 enum {
@@ -607,6 +608,14 @@ static cg_status compare(const struct evaluation *e, const cg_conformers *ref,
     }
     CG_TRY_GOTO(st, cg_rmsd_set_create((const float(*)[3])ref->xyz, ref->n, ref->n_atoms, &a, err),
                 out);
+    if (e->settings->bioactive) {
+        CG_TRY_GOTO(st,
+                    cg_recovery_compare(a, m->n_ref, gen_xyz, m->n_gen, &symmetry, &limits,
+                                        m->ref_min, m->gen_min, &m->bioactive, &count, err),
+                    out);
+        m->time_limited = count.limited;
+        goto out;
+    }
     CG_TRY_GOTO(st, cg_rmsd_set_create(gen_xyz, m->n_gen, ref->n_atoms, &b, err), out);
     CG_TRY_GOTO(st, cg_rmsd_minima(a, b, &symmetry, &limits, m->ref_min, m->gen_min, &count, err),
                 out);
@@ -894,6 +903,8 @@ static cg_status prepare(const cg_conformer_file *ref, const cg_conformer_file *
             return cg_fail_nomem(err, "evaluation");
         m->n_heavy = (uint32_t)c->n_atoms;
         m->n_ref = c->n;
+        if (result->settings.bioactive)
+            m->bioactive = cg_bioactive_missing();
     }
     result->summary.n_broken = gen->n_broken;
     result->summary.n_ref_broken = ref->n_broken;

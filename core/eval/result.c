@@ -7,7 +7,6 @@
 
 #include "base/error.h"
 #include "base/size.h"
-#include "eval/quantile.h"
 
 void cg_eval_result_finish(cg_eval_result *result)
 {
@@ -101,21 +100,6 @@ void cg_eval_molecule_figures(cg_eval_molecule *m, double delta)
     m->mat_p = mean_of(m->gen_min, m->n_gen);
 }
 
-cg_eval_figure cg_eval_figure_of(double *values, size_t n)
-{
-    cg_eval_figure f = { NAN, NAN };
-    double sum = 0;
-
-    if (!n)
-        return f;
-    cg_sort_doubles(values, n);
-    for (size_t i = 0; i < n; i++)
-        sum += values[i];
-    f.mean = sum / (double)n;
-    f.median = n % 2 ? values[n / 2] : 0.5 * (values[n / 2 - 1] + values[n / 2]);
-    return f;
-}
-
 static void add_molecule(cg_eval_summary *s, const cg_eval_molecule *m)
 {
     s->n_missing += !m->n_gen;
@@ -138,6 +122,24 @@ static void add_molecule(cg_eval_summary *s, const cg_eval_molecule *m)
         s->check_failed[k] += m->check_failed[k];
         s->check_unchecked[k] += m->check_unchecked[k];
     }
+}
+
+cg_status cg_eval_summarize_bioactive(cg_eval_result *r, cg_error *err)
+{
+    cg_bioactive_item *items = cg_alloc_array(r->n_molecules ? r->n_molecules : 1, sizeof *items);
+    cg_status st;
+
+    if (!items)
+        return cg_fail_nomem(err, "summary");
+    for (size_t i = 0; i < r->n_molecules; i++) {
+        const cg_eval_molecule *m = &r->molecules[i];
+
+        items[i] = (cg_bioactive_item) { &m->bioactive, m->n_gen, m->n_rotatable, m->n_heavy };
+    }
+    st = cg_bioactive_summarize(items, r->n_molecules, r->settings.missing == CG_MISSING_DROP,
+                                &r->summary.bioactive, err);
+    free(items);
+    return st;
 }
 
 cg_status cg_eval_summarize(cg_eval_result *result, cg_error *err)
@@ -192,6 +194,8 @@ cg_status cg_eval_summarize(cg_eval_result *result, cg_error *err)
         s->curve_r[d] = cg_eval_figure_of(values[0], k);
         s->curve_p[d] = cg_eval_figure_of(values[1], k);
     }
+    if (result->settings.bioactive)
+        st = cg_eval_summarize_bioactive(result, err);
 out:
     for (int k = 0; k < 4; k++)
         free(values[k]);

@@ -11,6 +11,7 @@
 #define CG_EVAL_RESULT_H
 
 #include "check/checker.h"
+#include "eval/bioactive.h"
 #include "eval/symmetry.h"
 
 #include <confgen/status.h>
@@ -51,6 +52,7 @@ typedef struct cg_eval_settings {
     size_t max_maps; /* limit of automorphisms per molecule */
     double seconds;  /* time limit per molecule; 0: none */
     int checks;      /* 1: also check single conformers */
+    int bioactive;   /* 1: also the protocol for experimental references */
 } cg_eval_settings;
 
 /** What is wrong with records. */
@@ -112,12 +114,8 @@ typedef struct cg_eval_molecule {
     uint64_t unchecked;    /* checked conformers without a failure, a test could not be done */
     uint64_t check_done[CG_CHECK_COUNT], check_failed[CG_CHECK_COUNT];
     uint64_t check_unchecked[CG_CHECK_COUNT]; /* applies but could not be done */
+    cg_bioactive bioactive;                   /* zeroed without settings.bioactive */
 } cg_eval_molecule;
-
-/** A figure over the molecules that have it. */
-typedef struct cg_eval_figure {
-    double mean, median;
-} cg_eval_figure;
 
 typedef struct cg_eval_summary {
     uint64_t n_molecules; /* reference molecules */
@@ -135,7 +133,8 @@ typedef struct cg_eval_summary {
     uint64_t checked, passed_all, unchecked;
     uint64_t check_done[CG_CHECK_COUNT], check_failed[CG_CHECK_COUNT];
     uint64_t check_unchecked[CG_CHECK_COUNT];
-    double seconds; /* wall clock */
+    cg_bioactive_summary bioactive; /* zeroed without settings.bioactive */
+    double seconds;                 /* wall clock */
 } cg_eval_summary;
 
 typedef struct cg_eval_result {
@@ -161,9 +160,6 @@ const char *cg_symmetry_rule_name(cg_symmetry_rule rule);
 /** Share of d[n] below delta; 0 if n is 0. */
 double cg_eval_coverage(const float *d, size_t n, double delta);
 
-/** Mean and median of values[n], which it sorts; NaN if n is 0. */
-cg_eval_figure cg_eval_figure_of(double *values, size_t n);
-
 /**
  * Computes a molecule's COV and MAT from its ref_min and gen_min: COV 0 and MAT NaN if n_gen is 0.
  */
@@ -174,5 +170,8 @@ void cg_eval_molecule_figures(cg_eval_molecule *molecule, double delta);
  * seconds, which are not derived from the molecules.
  */
 cg_status cg_eval_summarize(cg_eval_result *result, cg_error *err);
+
+/** Computes summary.bioactive alone, if settings.bioactive is set. */
+cg_status cg_eval_summarize_bioactive(cg_eval_result *result, cg_error *err);
 
 #endif

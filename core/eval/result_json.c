@@ -3,6 +3,7 @@
 
 #include <confgen/version.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -46,7 +47,9 @@ static void put_settings(cg_buf *out, const cg_eval_settings *s)
     put_count(out, "max_maps", s->max_maps);
     cg_buf_puts(out, "\"seconds\": ");
     put_real(out, s->seconds);
-    cg_buf_printf(out, ", \"checks\": %s},\n", s->checks ? "true" : "false");
+    cg_buf_puts(out, ", ");
+    put_flag(out, "bioactive", s->bioactive);
+    cg_buf_printf(out, "\"checks\": %s},\n", s->checks ? "true" : "false");
 }
 
 static void put_checks(cg_buf *out, uint64_t checked, uint64_t passed, uint64_t unchecked,
@@ -85,6 +88,100 @@ static void put_curve(cg_buf *out, const char *key, const cg_eval_figure *curve,
     cg_buf_puts(out, "]");
 }
 
+/* ---- experimental references -------------------------------------------------------------- */
+
+/* A list of n reals, every `stride`-th from v. */
+static void put_reals(cg_buf *out, const char *key, const double *v, size_t n, size_t stride)
+{
+    cg_buf_printf(out, "\"%s\": [", key);
+    for (size_t i = 0; i < n; i++) {
+        if (i)
+            cg_buf_puts(out, ", ");
+        put_real(out, v[i * stride]);
+    }
+    cg_buf_puts(out, "]");
+}
+
+/* Hit rates by threshold: {"0.5": [...], ...}, each a list over n points `stride` doubles apart. */
+static void put_hits(cg_buf *out, const double *v, size_t n, size_t stride)
+{
+    cg_buf_puts(out, "\"hit\": {");
+    for (int t = 0; t < CG_BIOACTIVE_HITS; t++) {
+        char key[32];
+
+        snprintf(key, sizeof key, "%g", cg_bioactive_threshold(t));
+        cg_buf_puts(out, t ? ", " : "");
+        put_reals(out, key, v + t, n, stride);
+    }
+    cg_buf_puts(out, "}");
+}
+
+static void put_bioactive(cg_buf *out, const cg_bioactive *b)
+{
+    cg_buf_puts(out, "\"bioactive\": {");
+    put_reals(out, "best", b->best, CG_BIOACTIVE_COUNTS, 1);
+    cg_buf_puts(out, ", ");
+    put_hits(out, b->hit[0], CG_BIOACTIVE_COUNTS, CG_BIOACTIVE_HITS);
+    cg_buf_puts(out, ", ");
+    put_reals(out, "clusters", b->clusters, CG_BIOACTIVE_RADII, 1);
+    cg_buf_puts(out, "}");
+}
+
+static void put_group(cg_buf *out, const cg_bioactive_group *g)
+{
+    put_count(out, "molecules", g->n_molecules);
+    cg_buf_puts(out, "\"best\": {\"mean\": ");
+    put_real(out, g->best.mean);
+    cg_buf_puts(out, ", \"median\": ");
+    put_real(out, g->best.median);
+    cg_buf_puts(out, "}, \"hit\": {");
+    for (int t = 0; t < CG_BIOACTIVE_HITS; t++) {
+        cg_buf_printf(out, "%s\"%g\": ", t ? ", " : "", cg_bioactive_threshold(t));
+        put_real(out, g->hit[t]);
+    }
+    cg_buf_puts(out, "}}");
+}
+
+static void put_bioactive_summary(cg_buf *out, const cg_bioactive_summary *s)
+{
+    cg_buf_puts(out, "  \"bioactive\": {\n   \"curve\": [\n");
+    for (int k = 0; k < CG_BIOACTIVE_COUNTS; k++) {
+        cg_buf_puts(out, "    {\"conformers\": ");
+        if (k == CG_BIOACTIVE_ALL)
+            cg_buf_puts(out, "null");
+        else
+            cg_buf_printf(out, "%llu", (unsigned long long)cg_bioactive_count(k));
+        cg_buf_puts(out, ", ");
+        put_count(out, "full", s->full[k]);
+        put_group(out, &s->curve[k]);
+        cg_buf_puts(out, k == CG_BIOACTIVE_ALL ? "],\n" : ",\n");
+    }
+    cg_buf_puts(out, "   \"strata\": [\n");
+    for (int i = 0; i < CG_BIOACTIVE_STRATA; i++) {
+        cg_bioactive_stratum stratum = cg_bioactive_stratum_at(i);
+
+        cg_buf_printf(out, "    {\"property\": \"%s\", \"low\": %u, \"high\": ",
+                      stratum.by_heavy ? "heavy_atoms" : "rotatable_bonds", stratum.low);
+        if (stratum.high == UINT32_MAX)
+            cg_buf_puts(out, "null, ");
+        else
+            cg_buf_printf(out, "%u, ", stratum.high);
+        put_group(out, &s->strata[i]);
+        cg_buf_puts(out, i + 1 < CG_BIOACTIVE_STRATA ? ",\n" : "],\n");
+    }
+    cg_buf_puts(out, "   \"clusters\": {");
+    for (int r = 0; r < CG_BIOACTIVE_RADII; r++) {
+        cg_buf_printf(out, "%s\"%g\": {\"mean\": ", r ? ", " : "", cg_bioactive_radius(r));
+        put_real(out, s->clusters[r].mean);
+        cg_buf_puts(out, ", \"median\": ");
+        put_real(out, s->clusters[r].median);
+        cg_buf_puts(out, "}");
+    }
+    cg_buf_puts(out, "}},\n");
+}
+
+/* ---- the result --------------------------------------------------------------------------- */
+
 static void put_summary(cg_buf *out, const cg_eval_result *r)
 {
     const cg_eval_summary *s = &r->summary;
@@ -119,7 +216,10 @@ static void put_summary(cg_buf *out, const cg_eval_result *r)
     put_curve(out, "cov_r_median", s->curve_r, 1);
     put_curve(out, "cov_p_mean", s->curve_p, 0);
     put_curve(out, "cov_p_median", s->curve_p, 1);
-    cg_buf_puts(out, "},\n  ");
+    cg_buf_puts(out, "},\n");
+    if (r->settings.bioactive)
+        put_bioactive_summary(out, &s->bioactive);
+    cg_buf_puts(out, "  ");
     if (r->settings.checks) {
         put_checks(out, s->checked, s->passed_all, s->unchecked, s->check_done, s->check_failed,
                    s->check_unchecked);
@@ -138,7 +238,7 @@ static void put_distances(cg_buf *out, const char *key, const float *d, uint64_t
     cg_buf_puts(out, "]");
 }
 
-static void put_molecule(cg_buf *out, const cg_eval_molecule *m, int checks)
+static void put_molecule(cg_buf *out, const cg_eval_molecule *m, const cg_eval_settings *settings)
 {
     cg_buf_puts(out, "  {");
     put_text(out, "name", m->name);
@@ -168,7 +268,11 @@ static void put_molecule(cg_buf *out, const cg_eval_molecule *m, int checks)
     put_real(out, m->cov_p);
     cg_buf_puts(out, ", \"mat_p\": ");
     put_real(out, m->mat_p);
-    if (checks) {
+    if (settings->bioactive) {
+        cg_buf_puts(out, ",\n   ");
+        put_bioactive(out, &m->bioactive);
+    }
+    if (settings->checks) {
         cg_buf_puts(out, ",\n   ");
         put_checks(out, m->checked, m->passed_all, m->unchecked, m->check_done, m->check_failed,
                    m->check_unchecked);
@@ -205,7 +309,7 @@ cg_status cg_eval_write_json(const cg_eval_result *result, cg_buf *out, cg_error
     put_summary(out, result);
     cg_buf_puts(out, " \"molecules\": [\n");
     for (size_t i = 0; i < result->n_molecules; i++) {
-        put_molecule(out, &result->molecules[i], result->settings.checks);
+        put_molecule(out, &result->molecules[i], &result->settings);
         cg_buf_puts(out, i + 1 < result->n_molecules ? ",\n" : "\n");
     }
     cg_buf_puts(out, " ],\n \"mismatches\": [\n");

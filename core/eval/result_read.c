@@ -130,7 +130,7 @@ static cg_status read_settings(const cg_json *top, cg_eval_settings *s, cg_error
     CG_TRY(open_object(top, "settings", &p, err));
     CG_TRY(refuse_other_members(&p.o,
                                 NAMES("delta", "missing", "on_mismatch", "rmsd", "symmetry",
-                                      "max_maps", "seconds", "checks"),
+                                      "max_maps", "seconds", "bioactive", "checks"),
                                 err));
     CG_TRY(read_real(&p.o, "delta", NOT_NULL, MAX_REAL, &s->delta, err));
     CG_TRY(read_word(&p.o, "missing", "zero", "drop", &missing, err));
@@ -140,6 +140,7 @@ static cg_status read_settings(const cg_json *top, cg_eval_settings *s, cg_error
     CG_TRY(read_word(&p.o, "symmetry", "plain", "conjugated", &symmetry, err));
     CG_TRY(read_counts(&p.o, CG_JSON_REQUIRED, err, "max_maps", &max_maps, NULL));
     CG_TRY(read_real(&p.o, "seconds", NOT_NULL, MAX_REAL, &s->seconds, err));
+    CG_TRY(cg_json_bool(&p.o, "bioactive", CG_JSON_OPTIONAL, &s->bioactive, err)); /* added later */
     CG_TRY(cg_json_bool(&p.o, "checks", CG_JSON_REQUIRED, &s->checks, err));
     s->missing = missing ? CG_MISSING_DROP : CG_MISSING_ZERO;
     s->on_mismatch = drop ? CG_MISMATCH_DROP : CG_MISMATCH_ERROR;
@@ -250,10 +251,23 @@ static cg_status read_curve(const cg_json *summary, cg_eval_summary *s, cg_error
     return CG_OK;
 }
 
+/* Opens the figures for experimental references. The member must exist exactly if the settings
+ * enable them. */
+static cg_status open_bioactive(const cg_json *o, int wanted, struct object *ret_object,
+                                cg_error *err)
+{
+    if (wanted)
+        return open_object(o, "bioactive", ret_object, err);
+    return json_object_get(o->node, "bioactive")
+               ? cg_json_fail_wanted(o, "bioactive", "no member, as settings.bioactive is false",
+                                     err)
+               : CG_OK;
+}
+
 static cg_status read_summary(const cg_json *top, cg_eval_result *r, cg_error *err)
 {
     cg_eval_summary *s = &r->summary;
-    struct object p;
+    struct object p, bioactive;
 
     CG_TRY(open_object(top, "summary", &p, err));
     CG_TRY(refuse_other_members(&p.o,
@@ -261,7 +275,7 @@ static cg_status read_summary(const cg_json *top, cg_eval_result *r, cg_error *e
                                       "wrong", "state", "broken", "stereo", "references_dropped",
                                       "references_broken", "references_stereo", "stereo_untested",
                                       "maps_limited", "time_limited", "pairs", "cov_r", "mat_r",
-                                      "cov_p", "mat_p", "curve", "checks", "seconds"),
+                                      "cov_p", "mat_p", "curve", "bioactive", "checks", "seconds"),
                                 err));
     CG_TRY(read_counts(&p.o, CG_JSON_REQUIRED, err, "molecules", &s->n_molecules, "missing",
                        &s->n_missing, "extra", &s->n_extra, "references", &s->n_ref, "generated",
@@ -276,9 +290,33 @@ static cg_status read_summary(const cg_json *top, cg_eval_result *r, cg_error *e
     CG_TRY(read_figure(&p.o, "cov_p", MAX_COV, &s->cov_p, err));
     CG_TRY(read_figure(&p.o, "mat_p", MAX_REAL, &s->mat_p, err));
     CG_TRY(read_curve(&p.o, s, err));
+    CG_TRY(open_bioactive(&p.o, r->settings.bioactive, &bioactive, err));
     CG_TRY(read_checks(&p.o, r->settings.checks, &s->checked, &s->passed_all, &s->unchecked,
                        s->check_done, s->check_failed, s->check_unchecked, err));
     return read_real(&p.o, "seconds", NOT_NULL, MAX_REAL, &s->seconds, err);
+}
+
+static cg_status read_bioactive(const cg_json *o, int wanted, int missing, cg_bioactive *b,
+                                cg_error *err)
+{
+    const char *names[CG_BIOACTIVE_HITS + 1] = { NULL };
+    char keys[CG_BIOACTIVE_HITS][16];
+    struct object p, hit;
+
+    CG_TRY(open_bioactive(o, wanted, &p, err));
+    if (!wanted)
+        return CG_OK;
+    CG_TRY(refuse_other_members(&p.o, NAMES("best", "hit", "clusters"), err));
+    CG_TRY(read_list(&p.o, "best", CG_BIOACTIVE_COUNTS, missing, MAX_REAL, b->best, 1, err));
+    CG_TRY(read_list(&p.o, "clusters", CG_BIOACTIVE_RADII, missing, MAX_REAL, b->clusters, 1, err));
+    CG_TRY(open_object(&p.o, "hit", &hit, err));
+    for (int t = 0; t < CG_BIOACTIVE_HITS; t++) {
+        snprintf(keys[t], sizeof keys[t], "%g", cg_bioactive_threshold(t));
+        names[t] = keys[t];
+        CG_TRY(read_list(&hit.o, keys[t], CG_BIOACTIVE_COUNTS, NOT_NULL, MAX_COV, &b->hit[0][t],
+                         CG_BIOACTIVE_HITS, err));
+    }
+    return refuse_other_members(&hit.o, names, err);
 }
 
 /* Reads a list of n distances in Å; free(). An empty list is NULL. */
@@ -309,7 +347,8 @@ static cg_status read_distances(const cg_json *o, const char *key, uint64_t n,
     return CG_OK;
 }
 
-static cg_status read_molecule(const cg_json *o, int checks, cg_eval_molecule *m, cg_error *err)
+static cg_status read_molecule(const cg_json *o, const cg_eval_settings *settings,
+                               cg_eval_molecule *m, cg_error *err)
 {
     uint64_t n_heavy = 0, n_rotatable = 0;
 
@@ -318,7 +357,8 @@ static cg_status read_molecule(const cg_json *o, int checks, cg_eval_molecule *m
         NAMES("name", "smiles", "heavy_atoms", "rotatable_bonds", "references", "generated",
               "wrong", "state", "broken", "stereo", "references_dropped", "references_broken",
               "references_stereo", "stereo_untested", "maps", "maps_limited", "time_limited",
-              "seconds", "cov_r", "mat_r", "cov_p", "mat_p", "checks", "ref_min", "gen_min"),
+              "seconds", "cov_r", "mat_r", "cov_p", "mat_p", "bioactive", "checks", "ref_min",
+              "gen_min"),
         err));
     CG_TRY(read_text(o, "name", &m->name, err));
     CG_TRY(read_text(o, "smiles", &m->smiles, err));
@@ -336,8 +376,9 @@ static cg_status read_molecule(const cg_json *o, int checks, cg_eval_molecule *m
     CG_TRY(read_real(o, "mat_r", !m->n_gen, MAX_REAL, &m->mat_r, err));
     CG_TRY(read_real(o, "cov_p", NOT_NULL, MAX_COV, &m->cov_p, err));
     CG_TRY(read_real(o, "mat_p", !m->n_gen, MAX_REAL, &m->mat_p, err));
-    CG_TRY(read_checks(o, checks, &m->checked, &m->passed_all, &m->unchecked, m->check_done,
-                       m->check_failed, m->check_unchecked, err));
+    CG_TRY(read_bioactive(o, settings->bioactive, !m->n_gen, &m->bioactive, err));
+    CG_TRY(read_checks(o, settings->checks, &m->checked, &m->passed_all, &m->unchecked,
+                       m->check_done, m->check_failed, m->check_unchecked, err));
     CG_TRY(read_distances(o, "ref_min", m->n_gen ? m->n_ref : 0, &m->ref_min, err));
     CG_TRY(read_distances(o, "gen_min", m->n_gen, &m->gen_min, err));
     if (n_heavy > UINT32_MAX || n_rotatable > UINT32_MAX)
@@ -377,7 +418,7 @@ static cg_status read_molecules(const cg_json *top, cg_eval_result *r, cg_error 
         cg_json o;
 
         CG_TRY(open_element(top, "molecules", list, i, path, sizeof path, &o, err));
-        CG_TRY(read_molecule(&o, r->settings.checks, &r->molecules[i], err));
+        CG_TRY(read_molecule(&o, &r->settings, &r->molecules[i], err));
     }
     return CG_OK;
 }
@@ -443,6 +484,8 @@ static cg_status read_top(const cg_json *top, cg_eval_result *r, cg_error *err)
     CG_TRY(read_settings(top, &r->settings, err));
     CG_TRY(read_summary(top, r, err));
     CG_TRY(read_molecules(top, r, err));
+    if (r->settings.bioactive)
+        CG_TRY(cg_eval_summarize_bioactive(r, err));
     CG_TRY(read_mismatches(top, r, err));
     if (run && !json_is_object(run))
         return cg_json_fail_wanted(top, "run", "an object or null", err);

@@ -29,6 +29,17 @@ eval_to 0 foreign --gen "$sets/foreign.sdf" --delta 0.25 || true
 verdict 'foreign records have the same COV' diff \
   <(grep -o '"cov_[rp]": [0-9.]*' ours.json) <(grep -o '"cov_[rp]": [0-9.]*' foreign.json)
 
+say 'experimental references'
+eval_to 0 bioactive --gen "$sets/gen.sdf" --delta 0.25 --bioactive || true
+verdict 'best RMSD of all conformers is MAT-R' grep -Eq '^all +8 +0.3675 Å +0.3678 Å' out
+verdict 'no row for more conformers than there are' test "$(grep -cE '^10+ ' out)" = 0
+verdict 'groups by rotatable bonds' grep -Eq '^3 to 5 +[0-9]' out
+run 0 eval --compare bioactive.json bioactive.json || true
+verdict 'a comparison shows them' grep -Eq '^all, < 0.75 Å +[0-9.]+ +[0-9.]+ +0.00' out
+verdict 'without rows beyond the conformers' test "$(grep -c '^first 10' out)" = 0
+run 0 eval --compare bioactive.json ours.json || true
+verdict 'but not with an evaluation without them' test "$(grep -c '^all, <' out)" = 0
+
 say 'containers, standard input, threads'
 eval_to 0 plain --gen "$sets/gen.sdf" || true
 gzip -c "$sets/gen.sdf" >gen.sdf.gz

@@ -41,6 +41,9 @@ static const char help[] =
     "                                automorphisms (0: no limit)\n"
     "  --threads N                   default: all cores\n"
     "  --check                       check every generated conformer by itself\n"
+    "  --bioactive                   the protocol for experimental references: best RMSD and hit\n"
+    "                                rates of the first 1, 10, 25 ... conformers, by rotatable\n"
+    "                                bonds and heavy atoms; clusters\n"
     "  --json FILE                   write the whole result\n"
     "  --csv FILE                    write one line per molecule\n"
     "  --html FILE                   write a page with charts\n"
@@ -96,6 +99,7 @@ enum {
     O_TIME,
     O_THREADS,
     O_CHECK,
+    O_BIOACTIVE,
     O_JSON,
     O_CSV,
     O_HTML,
@@ -115,6 +119,7 @@ static const struct option options[] = {
     { "time-limit", required_argument, NULL, O_TIME },
     { "threads", required_argument, NULL, O_THREADS },
     { "check", no_argument, NULL, O_CHECK },
+    { "bioactive", no_argument, NULL, O_BIOACTIVE },
     { "json", required_argument, NULL, O_JSON },
     { "csv", required_argument, NULL, O_CSV },
     { "html", required_argument, NULL, O_HTML },
@@ -176,6 +181,9 @@ static void set_option(struct eval_options *o, int option, const char *value)
         break;
     case O_CHECK:
         s->checks = 1;
+        break;
+    case O_BIOACTIVE:
+        s->bioactive = 1;
         break;
     case O_JSON:
         o->json = value;
@@ -294,6 +302,83 @@ static void print_checks(const cg_eval_summary *s)
     table_print(&t, stdout);
 }
 
+/* ---- experimental references -------------------------------------------------------------- */
+
+static void begin_groups(struct text_table *t, const char *first, char (*names)[32],
+                         const char **headings)
+{
+    headings[0] = first;
+    headings[1] = "molecules";
+    headings[2] = "best, mean";
+    headings[3] = "median";
+    for (int k = 0; k < CG_BIOACTIVE_HITS; k++) {
+        snprintf(names[k], sizeof names[k], "< %g Å", cg_bioactive_threshold(k));
+        headings[4 + k] = names[k];
+    }
+    table_begin(t, "lrrrrrrrr", headings);
+}
+
+static void put_group(struct text_table *t, const cg_bioactive_group *g, uint64_t n)
+{
+    table_cell(t, "%llu", (unsigned long long)n);
+    cell_distance(t, g->best.mean);
+    cell_distance(t, g->best.median);
+    for (int k = 0; k < CG_BIOACTIVE_HITS; k++)
+        cell_share(t, g->hit[k]);
+}
+
+static void print_strata(const cg_bioactive_summary *s, int by_heavy)
+{
+    const char *headings[4 + CG_BIOACTIVE_HITS];
+    char names[CG_BIOACTIVE_HITS][32];
+    struct text_table t;
+
+    begin_groups(&t, by_heavy ? "heavy atoms" : "rotatable bonds", names, headings);
+    for (int i = 0; i < CG_BIOACTIVE_STRATA; i++) {
+        cg_bioactive_stratum stratum = cg_bioactive_stratum_at(i);
+
+        if (stratum.by_heavy != by_heavy || !s->strata[i].n_molecules)
+            continue;
+        if (stratum.high == UINT32_MAX)
+            table_cell(&t, "%u or more", stratum.low);
+        else
+            table_cell(&t, "%u to %u", stratum.low, stratum.high);
+        put_group(&t, &s->strata[i], s->strata[i].n_molecules);
+    }
+    table_print(&t, stdout);
+}
+
+static void print_bioactive(const cg_eval_result *r)
+{
+    const cg_bioactive_summary *s = &r->summary.bioactive;
+    const char *headings[4 + CG_BIOACTIVE_HITS];
+    char names[CG_BIOACTIVE_HITS][32];
+    struct text_table t;
+
+    printf("\nexperimental references (--bioactive): best RMSD and hit rates of the first\n"
+           "conformers of a molecule; molecules of at least as many conformers\n");
+    begin_groups(&t, "first", names, headings);
+    for (int k = 0; k < CG_BIOACTIVE_COUNTS; k++) {
+        if (k < CG_BIOACTIVE_ALL && !s->full[k])
+            continue;
+        if (k < CG_BIOACTIVE_ALL)
+            table_cell(&t, "%llu", (unsigned long long)cg_bioactive_count(k));
+        else
+            table_cell(&t, "all");
+        put_group(&t, &s->curve[k], s->full[k]);
+    }
+    table_print(&t, stdout);
+    putchar('\n');
+    print_strata(s, 0);
+    putchar('\n');
+    print_strata(s, 1);
+    printf("\nclusters of a molecule, mean and median:");
+    for (int i = 0; i < CG_BIOACTIVE_RADII; i++)
+        printf("%s %.1f and %.1f at %g Å", i ? "," : "", s->clusters[i].mean, s->clusters[i].median,
+               cg_bioactive_radius(i));
+    putchar('\n');
+}
+
 static void print_settings(const cg_eval_settings *s, const cg_eval_summary *m)
 {
     printf("COV: share nearer than %g Å; a molecule without output %s (--missing %s): %llu\n",
@@ -339,6 +424,8 @@ static void print_result(const cg_eval_result *r)
         (unsigned long long)s->n_stereo, (unsigned long long)s->n_gen,
         (unsigned long long)s->n_ref_stereo, (unsigned long long)s->n_ref,
         (unsigned long long)s->n_stereo_untested);
+    if (r->settings.bioactive)
+        print_bioactive(r);
     if (r->settings.checks) {
         putchar('\n');
         print_checks(s);
