@@ -281,6 +281,7 @@ static cg_status put_page(const cg_eval_result *r, const json_t *run, cg_buf *ou
     cg_html_put_curve(r, out);
     put_published(r, out);
     cg_html_close_section(out);
+    cg_html_put_bioactive(r, out);
     cg_html_open_section(out, "Distance to the nearest conformer",
                          "The RMSD values that COV and MAT are computed from, over all molecules.");
     CG_TRY(cg_html_put_histograms(r, out, err));

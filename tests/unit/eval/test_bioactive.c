@@ -5,8 +5,10 @@
 #include <jansson.h>
 #include <math.h>
 
+#include "eval/html.h"
 #include "eval/result_json.h"
 #include "sdf_made.h"
+#include "xml_check.h"
 
 static const cg_eval_settings settings = {
     .delta = 0.75, .symmetry = CG_SYMMETRY_CONJUGATED, .max_maps = 1000, .bioactive = 1
@@ -177,6 +179,21 @@ START_TEST(comparison_is_paired)
 }
 END_TEST
 
+START_TEST(page_is_xml)
+{
+    cg_eval_result r = evaluate(&settings, 2);
+    cg_error err = CG_ERROR_INIT;
+    cg_buf page = { 0 };
+
+    ck_assert_int_eq(cg_eval_write_html(&r, &page, &err), CG_OK);
+    xml_check(cg_buf_text(&page));
+    ck_assert_contains(cg_buf_text(&page), "<h3>The first K conformers</h3>");
+    ck_assert_contains(cg_buf_text(&page), "<tr><th>6 to 8</th><td class=\"n\">1</td>");
+    cg_buf_finish(&page);
+    cg_eval_result_finish(&r);
+}
+END_TEST
+
 /* After the time limit, one map: figures exist and the molecule is marked. */
 START_TEST(time_limit)
 {
@@ -202,6 +219,7 @@ int main(void)
     tcase_add_test(tc, summary_counts_molecules);
     tcase_add_test(tc, json_is_read_back);
     tcase_add_test(tc, comparison_is_paired);
+    tcase_add_test(tc, page_is_xml);
     tcase_add_test(tc, time_limit);
     return run_suite("eval_bioactive", &tc, 1);
 }
