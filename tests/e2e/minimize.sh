@@ -4,7 +4,8 @@
 . "$(dirname "$0")/lib.sh"
 
 printf '%s %s\n' 'C[C@H](N)C(=O)O' alanine 'C/C=C/CO' butenol 'C[Se]C' seleno '[NH4+].[Cl-]' salt \
-  'CC(C)N(C)c1ccc(C)cc1' amine >in.smi
+  'CC(C)N(C)c1ccc(C)cc1' amine \
+  'CC(=O)NC(=O)NC' hydrogen_bond >in.smi
 common=(--input in.smi --gens 3 --seed 2 --quiet --overwrite)
 
 # lower A B: each number of B's lines is at most that of A's
@@ -17,7 +18,7 @@ run 0 "${common[@]}" --add-hs --output plain.sdf
 run 0 "${common[@]}" --add-hs --energies --output energies.sdf --report energies.json
 same plain.sdf <(sed '/^>  <energy>$/,/^$/d' energies.sdf) 'the same conformers'
 verdict 'all have energies but those of the molecule without parameters' \
-  test "$(sdf_item energies.sdf energy | wc -l)" = 12
+  test "$(sdf_item energies.sdf energy | wc -l)" = 15
 verdict 'which is counted' test "$(json_number energies.json refused_molecules)" = 1
 run 0 "${common[@]/--quiet/--progress=never}" --limit 3 --energies --output seleno.sdf
 says 'seleno: no MMFF94 energy: MMFF94 has no type for Se \(atom 1\)' 'and named'
@@ -35,10 +36,10 @@ run 0 "${common[@]}" --add-hs --minimize mmff94 --check --output all.sdf --repor
 verdict 'the energy is lower' lower <(sdf_item hydrogens.sdf energy) <(sdf_item all.sdf energy)
 verdict 'the gradient is small' awk '$1 > 0.01 { exit 1 }' <(sdf_item all.sdf gradient)
 verdict 'records say what was minimised' \
-  test "$(sdf_item all.sdf minimized | sort | uniq -c | xargs)" = '3 no 12 yes'
-verdict 'and the report' test "$(json_number all.json minimized)" = 12
+  test "$(sdf_item all.sdf minimized | sort | uniq -c | xargs)" = '3 no 15 yes'
+verdict 'and the report' test "$(json_number all.json minimized)" = 15
 verdict 'no configuration is lost' test "$(json_number all.json rejected)" = 0
-verdict 'every record passes the checks' test "$(sdf_item all.sdf checks | grep -cx pass)" = 15
+verdict 'every record passes the checks' test "$(sdf_item all.sdf checks | grep -cx pass)" = 18
 run 0 "${common[@]}" --minimize mmff94 --check --output heavy.sdf
 same <(heavy all.sdf) <(heavy heavy.sdf) 'the same without hydrogens in the records'
 verdict 'which have none' test "$(awk 'NF == 16 && $4 == "H"' heavy.sdf | wc -l)" = 0
@@ -50,7 +51,7 @@ verdict 'mmff94s is another energy' test "$(sdf_item s.sdf energy)" != "$(sdf_it
 
 say 'other formats'
 run 0 "${common[@]}" --minimize mmff94 --output all.json
-verdict 'json has the energy' test "$(grep -c '"energy_released"' all.json)" = 12
+verdict 'json has the energy' test "$(grep -c '"energy_released"' all.json)" = 15
 check 2 'smiles3d is refused' "${common[@]}" --minimize mmff94 --output all.smiles3d
 says 'smiles3d format has the coordinates as they are generated' 'with the reason'
 check 2 'an unknown word is refused' "${common[@]}" --minimize uff --output all.sdf
