@@ -165,6 +165,20 @@ DEVICE_INLINE void cp_async_4B(uint32_t dst, const char *src, bool valid)
     emulated_copy(dst, src, valid ? 4 : 0, 4);
 }
 
+/* Kernels run one after the other. */
+DEVICE_INLINE void allow_next_kernel(void)
+{
+}
+
+DEVICE_INLINE void wait_for_earlier_kernels(void)
+{
+}
+
+DEVICE_INLINE void prefetch_to_l2(const void *p)
+{
+    (void)p;
+}
+
 DEVICE_INLINE void cp_async_commit(void)
 {
     emulated_queues_of_thread().copies.commit();

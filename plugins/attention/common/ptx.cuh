@@ -55,6 +55,31 @@ DEVICE_INLINE void cp_async_4B(uint32_t dst, const char *src, bool valid)
                  : "memory");
 }
 
+/* Lets the next kernel of the stream start when all thread blocks of this one have called it or
+ * exited, if it was launched to overlap (programmatic dependent launch). Compute capability 9.0. */
+DEVICE_INLINE void allow_next_kernel(void)
+{
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
+/* In a kernel that was launched to overlap, waits until earlier kernels of the stream have finished
+ * and their stores are visible. Nothing that they write may be read before, nor by __ldg() after.
+ */
+DEVICE_INLINE void wait_for_earlier_kernels(void)
+{
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
+/* Loads the cache line of an address to the second-level cache, which is coherent. */
+DEVICE_INLINE void prefetch_to_l2(const void *p)
+{
+    asm volatile("prefetch.global.L2 [%0];" ::"l"(p));
+}
+
 /* Ends a group of copies. */
 DEVICE_INLINE void cp_async_commit(void)
 {

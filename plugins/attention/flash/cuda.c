@@ -29,7 +29,7 @@ enum {
     LONG_ROWS_128 = 384,
     /* Thread blocks per multiprocessor of a decode launch at maximum length: several times those
      * that are resident, so sequences of unequal length even out. */
-    BLOCKS_PER_MULTIPROCESSOR = 32 / FLASH_DECODE_WARPS,
+    BLOCKS_PER_MULTIPROCESSOR = 8,
     MAX_SPLITS = 65535, /* of a grid's second dimension */
 };
 
@@ -41,6 +41,7 @@ typedef struct cuda_plan {
     int32_t tile_rows; /* of a row tile */
     const void *kernel;
     unsigned threads;
+    unsigned overlaps; /* 1: may start before the previous kernel of the stream ends */
     size_t smem;
     int32_t split_kv_blocks; /* decode */
     int32_t n_splits;        /* decode: of the longest sequence; prefill: 1 */
@@ -109,15 +110,14 @@ static cg_status select_split_size(cuda_plan *plan, int32_t multiprocessors, cg_
     const cg_attention_problem *p = &plan->problem;
     int32_t kv_blocks = divide_up(p->max_kv_len, FLASH_KV_BLOCK);
     int64_t blocks = (int64_t)p->max_seqs * p->n_kv_heads;
+    int32_t warps = (int32_t)plan->threads / 32;
     int64_t splits = (int64_t)BLOCKS_PER_MULTIPROCESSOR * multiprocessors / blocks;
 
     if (p->flags & CG_ATTENTION_BATCH_INVARIANT) {
         plan->split_kv_blocks = FIXED_SPLIT / FLASH_KV_BLOCK;
     } else {
         splits = splits < 1 ? 1 : splits > kv_blocks ? kv_blocks : splits;
-        plan->split_kv_blocks =
-            divide_up(divide_up(kv_blocks, (int32_t)splits), FLASH_DECODE_WARPS) *
-            FLASH_DECODE_WARPS;
+        plan->split_kv_blocks = divide_up(divide_up(kv_blocks, (int32_t)splits), warps) * warps;
         if (plan->split_kv_blocks < MIN_SPLIT / FLASH_KV_BLOCK)
             plan->split_kv_blocks = MIN_SPLIT / FLASH_KV_BLOCK;
     }
@@ -157,17 +157,18 @@ static void select_decode(cuda_plan *plan)
     const cg_attention_problem *p = &plan->problem;
     int64_t rows = (int64_t)divide_up(p->max_tokens, p->max_seqs) * plan->group;
 
-    plan->threads = FLASH_DECODE_WARPS * 32;
     if (is_of_8_bits(p)) {
         flash_decode8_variant variant = flash_select_decode8(p->head_dim, p->kv_dtype, rows);
 
         plan->kernel = variant.kernel;
         plan->tile_rows = variant.tile_rows;
+        plan->threads = (unsigned)variant.warps * 32;
         plan->smem = (size_t)variant.smem;
         return;
     }
     plan->kernel = flash_get_decode_kernel(p->head_dim, p->dtype == CG_F16, p->paged);
     plan->tile_rows = FLASH_DECODE_ROWS;
+    plan->threads = FLASH_DECODE_WARPS(p->head_dim) * 32;
     plan->smem = (size_t)flash_decode_smem(p->head_dim);
 }
 
@@ -195,6 +196,17 @@ static cg_status select_prefill(cuda_plan *plan, cg_error *err)
         flash_get_prefill_kernel(p->head_dim, plan->tile_rows, p->dtype == CG_F16, p->paged);
     plan->threads = FLASH_PREFILL_WARPS * 32;
     plan->smem = (size_t)flash_prefill_smem(p->head_dim, plan->tile_rows);
+    return CG_OK;
+}
+
+/* Decode waits for earlier kernels itself where its image is of compute capability 9.0 or newer:
+ * wait_for_earlier_kernels(). */
+static cg_status select_overlap(cuda_plan *plan, cg_error *err)
+{
+    struct cudaFuncAttributes attributes;
+
+    CG_TRY(CUDA_CHECK(plan->host, cudaFuncGetAttributes(&attributes, plan->kernel), err));
+    plan->overlaps = FLASH_DECODE_OVERLAP && attributes.ptxVersion >= 90;
     return CG_OK;
 }
 
@@ -240,8 +252,10 @@ static cg_status create_plan(const cg_host *host, const cg_attention_problem *p,
         select_decode(plan);
     CG_TRY_GOTO(st, attention_count_multiprocessors(host, "flash", &multiprocessors, err), out);
     CG_TRY_GOTO(st, configure_kernel(plan, err), out);
-    if (!is_prefill)
+    if (!is_prefill) {
+        CG_TRY_GOTO(st, select_overlap(plan, err), out);
         CG_TRY_GOTO(st, select_split_size(plan, multiprocessors, err), out);
+    }
     if (plan->n_splits > 1)
         CG_TRY_GOTO(st, allocate_finished(plan, err), out);
     *ret_plan = plan;
@@ -312,13 +326,26 @@ static cg_status run(void *self, const cg_attention_args *a, cg_error *err)
     const float log2e = 0x1.715476p0f, min_scale = 1e-30f;
     cuda_plan *plan = self;
     const cg_attention_problem *p = &plan->problem;
+    int32_t page_kv_blocks; /* contiguous views: not used */
     flash_cuda_call call;
     void *params[] = { &call };
-    dim3 grid = { 1, 1, 1 }, block = { 1, 1, 1 };
+    cudaLaunchAttribute overlap = {
+        .id = cudaLaunchAttributeProgrammaticStreamSerialization,
+        .val.programmaticStreamSerializationAllowed = 1,
+    };
+    cudaLaunchConfig_t config = {
+        .gridDim = { 1, 1, 1 },
+        .blockDim = { plan->threads, 1, 1 },
+        .dynamicSmemBytes = plan->smem,
+        .stream = (cudaStream_t)a->stream,
+        .attrs = &overlap,
+        .numAttrs = plan->overlaps,
+    };
 
     CG_TRY(check_args(plan, a, err));
     if (cg_attention_is_empty(a))
         return CG_OK;
+    page_kv_blocks = p->paged ? a->kv->block_tokens / FLASH_KV_BLOCK : 1;
     call = (flash_cuda_call) {
         .q = a->q,
         .out = a->out,
@@ -334,13 +361,16 @@ static cg_status run(void *self, const cg_attention_args *a, cg_error *err)
         .head_stride = a->kv->head_stride,
         .token_stride = a->kv->token_stride,
         .table_stride = a->kv->table_stride,
-        .page_kv_blocks = a->kv->block_tokens / FLASH_KV_BLOCK,
+        .page_kv_blocks = page_kv_blocks,
         .n_seqs = a->n_seqs,
         .n_kv_heads = p->n_kv_heads,
         .group = plan->group,
         .window = p->window,
         .scale = fmaxf(fabsf(p->scale) * log2e, min_scale),
         .sign_flip = p->scale < 0 ? 0x80008000u : 0,
+        .by_heads = flash_divisor_of(p->n_kv_heads),
+        .by_group = flash_divisor_of(plan->group),
+        .by_page = flash_divisor_of(page_kv_blocks),
         .split_kv_blocks = plan->split_kv_blocks,
         .max_rows = p->max_tokens * plan->group,
         .partial_acc = a->workspace,
@@ -357,13 +387,9 @@ static cg_status run(void *self, const cg_attention_args *a, cg_error *err)
         call.scale_token_stride = a->kv->scale_token_stride;
         call.q_is_f16 = p->dtype == CG_F16;
     }
-    grid.x = (unsigned)(max_row_tiles(plan, a->n_seqs, a->n_tokens) * p->n_kv_heads);
-    grid.y = (unsigned)plan->n_splits;
-    block.x = plan->threads;
-    return CUDA_CHECK(
-        plan->host,
-        cudaLaunchKernel(plan->kernel, grid, block, params, plan->smem, (cudaStream_t)a->stream),
-        err);
+    config.gridDim.x = (unsigned)(max_row_tiles(plan, a->n_seqs, a->n_tokens) * p->n_kv_heads);
+    config.gridDim.y = (unsigned)plan->n_splits;
+    return CUDA_CHECK(plan->host, cudaLaunchKernelExC(&config, plan->kernel, params), err);
 }
 
 const cg_attention_ops flash_cuda_ops = {

@@ -9,7 +9,31 @@
 #include "row_tile.cuh"
 #include "../common/softmax.cuh"
 
+/* floor(n / d), n >= 0. Divisions are a good part of what precedes the first copy. */
+DEVICE_INLINE int divide(int n, flash_divisor by)
+{
+    return (int)((uint64_t)(uint32_t)n * by.multiplier >> by.shift);
+}
+
 /* ---- work of a thread block ------------------------------------------------------------------ */
+
+/*
+ * Starts a thread block of decode: afterwards it may read and write memory. Thread blocks become
+ * resident while those of an earlier kernel finish. That kernel may write all that this one reads,
+ * so the loads of this file are no __ldg(). The prefetch shortens the first loads of the others.
+ */
+DEVICE_INLINE void start_decode(const flash_cuda_call *c)
+{
+    const int tile = divide(blockIdx.x, c->by_heads);
+
+    allow_next_kernel();
+    if (FLASH_DECODE_PREFETCH && tile < c->n_seqs && threadIdx.x == 0) {
+        prefetch_to_l2(c->q_start + tile);
+        prefetch_to_l2(c->kv_len + tile);
+        prefetch_to_l2(c->slot + tile);
+    }
+    wait_for_earlier_kernels();
+}
 
 /*
  * Finds the row tile of this thread block: tile x is the first of sequence x, tile n_seqs + x one
@@ -21,21 +45,22 @@
 DEVICE_INLINE bool find_decode_tile(const flash_cuda_call *c, int tile_rows, int lane,
                                     row_tile *ret_tile)
 {
-    const int tile = blockIdx.x / c->n_kv_heads, head = blockIdx.x % c->n_kv_heads;
+    const int tile = divide(blockIdx.x, c->by_heads);
+    const int head = blockIdx.x - tile * c->n_kv_heads;
     int seq = tile, row0 = 0;
 
     if (tile >= c->n_seqs) {
         int x = tile - c->n_seqs;
 
-        if (x >= __ldg(c->q_start + c->n_seqs) * c->group / tile_rows)
+        if (x >= c->q_start[c->n_seqs] * c->group / tile_rows)
             return false;
-        seq = sequence_of_tile(c, tile_rows, 0, lane, x);
-        row0 = (x - __ldg(c->q_start + seq) * c->group / tile_rows + 1) * tile_rows;
+        seq = sequence_of_tile<false>(c, tile_rows, 0, lane, x);
+        row0 = (x - c->q_start[seq] * c->group / tile_rows + 1) * tile_rows;
     }
 
     /* slot and kv_len are undefined where the sequence has no rows: loaded early, used below. */
-    const int token0 = __ldg(c->q_start + seq), tokens = __ldg(c->q_start + seq + 1) - token0;
-    const int kv_len = __ldg(c->kv_len + seq), slot = __ldg(c->slot + seq);
+    const int token0 = c->q_start[seq], tokens = c->q_start[seq + 1] - token0;
+    const int kv_len = c->kv_len[seq], slot = c->slot[seq];
 
     if (row0 >= tokens * c->group)
         return false;
@@ -45,8 +70,8 @@ DEVICE_INLINE bool find_decode_tile(const flash_cuda_call *c, int tile_rows, int
     ret_tile->row0 = row0;
     ret_tile->rows = min(tile_rows, tokens * c->group - row0);
     ret_tile->pos0 = kv_len - tokens;
-    ret_tile->pos_lo = ret_tile->pos0 + row0 / c->group;
-    ret_tile->pos_hi = ret_tile->pos0 + (row0 + ret_tile->rows - 1) / c->group;
+    ret_tile->pos_lo = ret_tile->pos0 + divide(row0, c->by_group);
+    ret_tile->pos_hi = ret_tile->pos0 + divide(row0 + ret_tile->rows - 1, c->by_group);
     ret_tile->lo = c->window ? max(0, ret_tile->pos_lo - c->window + 1) : 0;
     ret_tile->hi = ret_tile->pos_hi + 1;
     return true;
@@ -122,35 +147,35 @@ template <int WIDTH>
 DEVICE_INLINE char *out_address(const flash_cuda_call *c, const row_tile *tile, int i, int d)
 {
     constexpr int ROW_BYTES = WIDTH * 2;
-    const int row = tile->row0 + i;
+    const int row = tile->row0 + i, token = divide(row, c->by_group);
 
     return c->out + (int64_t)tile->head * c->group * ROW_BYTES +
-           (tile->token0 + row / c->group) * c->out_stride + row % c->group * ROW_BYTES + d * 2;
+           (tile->token0 + token) * c->out_stride + (row - token * c->group) * ROW_BYTES + d * 2;
 }
 
 /*
- * Merges the results of the four warps and stores them to out, or if the tile sees several splits,
+ * Merges the results of the warps and stores them to out, or if the tile sees several splits,
  * to the partial results. A thread computes two elements of a row. RING: bytes between the rings of
  * two warps, at the start of which are accumulators, PITCH: floats between their rows.
  *
  * @param scale  of maxima, for exp2
  */
-template <int WIDTH, int RING, int PITCH, typename Element, int ROWS>
+template <int WIDTH, int RING, int PITCH, typename Element, int WARPS, int ROWS>
 DEVICE_INLINE void merge_warps(const flash_cuda_call *c, const row_tile *tile, int n_splits,
-                               const float2 (*max_sum)[ROWS], const unsigned char *shared,
+                               const float2 (&max_sum)[WARPS][ROWS], const unsigned char *shared,
                                float scale)
 {
     const int64_t partial_row0 = (int64_t)tile->token0 * c->group + tile->row0;
 
-    for (int x = threadIdx.x; x < tile->rows * (WIDTH / 2); x += FLASH_DECODE_WARPS * 32) {
+    for (int x = threadIdx.x; x < tile->rows * (WIDTH / 2); x += WARPS * 32) {
         const int i = x / (WIDTH / 2), d = x % (WIDTH / 2) * 2;
         merged_row m = { -CUDART_INF_F, 0, 0, 0 };
 
 #pragma unroll
-        for (int w = 0; w < FLASH_DECODE_WARPS; w++)
+        for (int w = 0; w < WARPS; w++)
             m.max = fmaxf(m.max, max_sum[w][i].x);
 #pragma unroll
-        for (int w = 0; w < FLASH_DECODE_WARPS; w++)
+        for (int w = 0; w < WARPS; w++)
             merge(&m, max_sum[w][i],
                   *(const float2 *)(shared + w * RING + (i * PITCH + d) * sizeof(float)), scale);
         if (n_splits == 1) {
@@ -175,7 +200,7 @@ DEVICE_INLINE void merge_splits(const flash_cuda_call *c, const row_tile *tile, 
     const int64_t step = (int64_t)c->n_kv_heads * c->max_rows; /* between splits */
     const int64_t partial_row0 = (int64_t)tile->token0 * c->group + tile->row0;
 
-    for (int x = threadIdx.x; x < tile->rows * (WIDTH / 2); x += FLASH_DECODE_WARPS * 32) {
+    for (int x = threadIdx.x; x < tile->rows * (WIDTH / 2); x += blockDim.x) {
         const int i = x / (WIDTH / 2), d = x % (WIDTH / 2) * 2;
         const int64_t at = (int64_t)tile->head * c->max_rows + partial_row0 + i;
         merged_row m = { -CUDART_INF_F, 0, 0, 0 };

@@ -24,9 +24,10 @@ enum {
     FLASH_KV_BLOCK = 16, /* tokens */
 
     FLASH_DECODE_ROWS = 16, /* of a row tile: of one mma */
-    /* A power of two up to 4; KV block b is that of warp b % 4. Fewer warps have longer parts of a
-     * sequence, and more thread blocks share a multiprocessor. */
-    FLASH_DECODE_WARPS = 4,
+    /* 1: thread blocks may start before the previous kernel ends, and prefetch what they load first
+     */
+    FLASH_DECODE_OVERLAP = 1,
+    FLASH_DECODE_PREFETCH = 1,
 
     FLASH_PREFILL_ROWS = 128,      /* of a row tile: four warps of 32 */
     FLASH_PREFILL_SHORT_ROWS = 64, /* the same for short prompts: four warps of 16 */
@@ -41,6 +42,10 @@ enum {
 /* Consumer warpgroups of prefill90, 64 rows each; one more copies keys and values. */
 #define FLASH_PREFILL90_WARPGROUPS(head_dim) ((head_dim) == 64 ? 3 : 2)
 
+/* Warps of a thread block of decode, a power of two W up to 4; KV block b is that of warp b % W.
+ * Fewer warps have longer parts of a sequence, and more thread blocks share a multiprocessor. */
+#define FLASH_DECODE_WARPS(head_dim) ((head_dim) > 0 ? 1 : 4)
+
 /* Stages of a warp's ring, and thread blocks that share a multiprocessor of compute capability 9.0
  * and hide each other's start and end. */
 #define FLASH_DECODE_STAGES(head_dim) ((head_dim) <= 64 ? 3 : 2)
@@ -49,7 +54,14 @@ enum {
       : (head_dim) == 128 ? 3                                                                      \
       : (head_dim) == 192 ? 2                                                                      \
                           : 1) *                                                                   \
-     4 / FLASH_DECODE_WARPS)
+     4 / FLASH_DECODE_WARPS(head_dim))
+
+/** Division of 0 <= n < 2^31 by a divisor d > 0: floor(n / d) = n multiplier >> shift, of 64 bits.
+ */
+typedef struct flash_divisor {
+    uint32_t multiplier; /* floor(2^shift / d) + 1 */
+    uint32_t shift;      /* 31 + ceil(log2(d)) */
+} flash_divisor;
 
 /**
  * One call, as the kernels get it: pointers are device memory, strides are bytes.
@@ -82,6 +94,9 @@ typedef struct flash_cuda_call {
     uint32_t sign_flip; /* 0x80008000 where the scale is negative: xor of pairs of q's elements */
 
     /* decode only */
+    flash_divisor by_heads; /* n_kv_heads */
+    flash_divisor by_group;
+    flash_divisor by_page;   /* page_kv_blocks */
     int32_t split_kv_blocks; /* KV blocks of a split; splits begin at absolute multiples of it */
     int32_t max_rows;        /* rows of the partial results, per key/value head and split */
     float *partial_acc;     /* [n_splits, n_kv_heads, max_rows, head_dim] sum of weights x values */
@@ -115,6 +130,7 @@ const void *flash_get_prefill90_kernel(int head_dim, int f16, int paged);
 typedef struct flash_decode8_variant {
     const void *kernel;
     int32_t tile_rows; /* of a row tile */
+    int32_t warps;     /* of a thread block */
     int32_t smem;      /* bytes of dynamic shared memory of a thread block */
 } flash_decode8_variant;
 
@@ -123,10 +139,20 @@ typedef struct flash_decode8_variant {
  * f8_e5m2 or i8, and a number of rows per sequence and key/value head: the typical one, kernels
  * serve any. q is bf16 or f16, the cache contiguous or paged.
  *
- * Grid (tiles * n_kv_heads, splits), tiles = n_seqs + floor(n_tokens g / tile_rows), thread blocks
- * of FLASH_DECODE_WARPS warps.
+ * Grid (tiles * n_kv_heads, splits), tiles = n_seqs + floor(n_tokens g / tile_rows).
  */
 flash_decode8_variant flash_select_decode8(int head_dim, cg_dtype kv_dtype, int64_t rows);
+
+/** Granlund and Montgomery 1994, "Division by invariant integers using multiplication". */
+static inline flash_divisor flash_divisor_of(int32_t d)
+{
+    flash_divisor by = { 0, 31 };
+
+    while ((int64_t)1 << (by.shift - 31) < d)
+        by.shift++;
+    by.multiplier = (uint32_t)(((uint64_t)1 << by.shift) / (uint32_t)d + 1);
+    return by;
+}
 
 /** Returns the bytes of dynamic shared memory of a thread block. */
 static inline int flash_decode_smem(int head_dim)
@@ -134,7 +160,8 @@ static inline int flash_decode_smem(int head_dim)
     int dim = (head_dim + 15) / 16 * 16; /* rows: decode.cu */
     int stride = dim % 64 ? (dim / 8 | 1) * 16 : dim * 2;
 
-    return FLASH_DECODE_WARPS * FLASH_DECODE_STAGES(head_dim) * 2 * FLASH_KV_BLOCK * stride;
+    return FLASH_DECODE_WARPS(head_dim) * FLASH_DECODE_STAGES(head_dim) * 2 * FLASH_KV_BLOCK *
+           stride;
 }
 
 /* Queries of 64 rows of 128 elements are loaded into a stage of keys, others take memory of their
