@@ -17,7 +17,7 @@
 enum {
     ALIGNMENT = 16,    /* of all bases and strides: bytes that a thread copies at once */
     FIXED_SPLIT = 512, /* tokens of a split where bits must not depend on max_seqs */
-    MIN_SPLIT = 128,   /* tokens */
+    MIN_SPLIT = 2 * FLASH_DECODE_WARPS * FLASH_KV_BLOCK, /* tokens: two KV blocks per warp */
     /* Average query tokens per sequence from which a call is compute-bound, not memory-bound. */
     PREFILL_TOKENS = 16,
     /* The limits below are query rows per sequence and key/value head, on average. Up to this one
@@ -27,8 +27,8 @@ enum {
      * multiprocessor, nothing hides the start and end of each. */
     LONG_ROWS_64 = 768, /* head size 64 */
     LONG_ROWS_128 = 384,
-    /* Thread blocks per multiprocessor of a decode launch at maximum length: several times those
-     * that are resident, so sequences of unequal length even out. */
+    /* Thread blocks per multiprocessor of a decode launch at maximum length, about as many as are
+     * resident with head sizes up to 96. */
     BLOCKS_PER_MULTIPROCESSOR = 8,
     MAX_SPLITS = 65535, /* of a grid's second dimension */
 };
@@ -110,14 +110,15 @@ static cg_status select_split_size(cuda_plan *plan, int32_t multiprocessors, cg_
     const cg_attention_problem *p = &plan->problem;
     int32_t kv_blocks = divide_up(p->max_kv_len, FLASH_KV_BLOCK);
     int64_t blocks = (int64_t)p->max_seqs * p->n_kv_heads;
-    int32_t warps = (int32_t)plan->threads / 32;
     int64_t splits = (int64_t)BLOCKS_PER_MULTIPROCESSOR * multiprocessors / blocks;
 
     if (p->flags & CG_ATTENTION_BATCH_INVARIANT) {
         plan->split_kv_blocks = FIXED_SPLIT / FLASH_KV_BLOCK;
     } else {
         splits = splits < 1 ? 1 : splits > kv_blocks ? kv_blocks : splits;
-        plan->split_kv_blocks = divide_up(divide_up(kv_blocks, (int32_t)splits), warps) * warps;
+        plan->split_kv_blocks =
+            divide_up(divide_up(kv_blocks, (int32_t)splits), FLASH_DECODE_WARPS) *
+            FLASH_DECODE_WARPS;
         if (plan->split_kv_blocks < MIN_SPLIT / FLASH_KV_BLOCK)
             plan->split_kv_blocks = MIN_SPLIT / FLASH_KV_BLOCK;
     }
@@ -157,18 +158,17 @@ static void select_decode(cuda_plan *plan)
     const cg_attention_problem *p = &plan->problem;
     int64_t rows = (int64_t)divide_up(p->max_tokens, p->max_seqs) * plan->group;
 
+    plan->threads = FLASH_DECODE_WARPS * 32;
     if (is_of_8_bits(p)) {
         flash_decode8_variant variant = flash_select_decode8(p->head_dim, p->kv_dtype, rows);
 
         plan->kernel = variant.kernel;
         plan->tile_rows = variant.tile_rows;
-        plan->threads = (unsigned)variant.warps * 32;
         plan->smem = (size_t)variant.smem;
         return;
     }
     plan->kernel = flash_get_decode_kernel(p->head_dim, p->dtype == CG_F16, p->paged);
     plan->tile_rows = FLASH_DECODE_ROWS;
-    plan->threads = FLASH_DECODE_WARPS(p->head_dim) * 32;
     plan->smem = (size_t)flash_decode_smem(p->head_dim);
 }
 
@@ -206,7 +206,7 @@ static cg_status select_overlap(cuda_plan *plan, cg_error *err)
     struct cudaFuncAttributes attributes;
 
     CG_TRY(CUDA_CHECK(plan->host, cudaFuncGetAttributes(&attributes, plan->kernel), err));
-    plan->overlaps = FLASH_DECODE_OVERLAP && attributes.ptxVersion >= 90;
+    plan->overlaps = attributes.ptxVersion >= 90;
     return CG_OK;
 }
 

@@ -9,10 +9,10 @@
  * further tiles. A thread block without work exits immediately.
  *
  * Keys are divided into KV blocks of 16 tokens at absolute positions 0, 16, 32 ...; KV block b
- * belongs to warp b % WARPS. Each warp streams its KV blocks through its own ring of stages in
- * shared memory and keeps a running softmax of all rows. At the end the warps' results are merged;
- * where the tile sees several splits, the thread block that finishes last merges these in ascending
- * order.
+ * belongs to warp b % W, W = FLASH_DECODE_WARPS. Each warp streams its KV blocks through its own
+ * ring of stages in shared memory and keeps a running softmax of all rows. At the end the warps'
+ * results are merged; where the tile sees several splits, the thread block that finishes last
+ * merges these in ascending order.
  *
  * Bits. Where a KV block or a split begins, and which warp processes it, depends only on its
  * position, and tokens hidden from a row change none of its bits: the row's result is a function of
@@ -32,7 +32,6 @@
  */
 template <int WIDTH> struct decode_shape {
     static constexpr int DIM = (WIDTH + 15) / 16 * 16;
-    static constexpr int WARPS = FLASH_DECODE_WARPS(WIDTH);
     static constexpr int KK = DIM / 16;         /* steps of 16 elements */
     static constexpr int ROW_BYTES = WIDTH * 2; /* of a head of q, out and the cache */
     static constexpr bool SWIZZLED = DIM % 64 == 0;
@@ -67,7 +66,7 @@ template <int WIDTH> DEVICE_INLINE uint32_t fragment(uint32_t tile, uint32_t off
         return tile + (offset ^ i << 5);
 }
 
-/* A warp's KV blocks: first_block, first_block + WARPS ...; n of them, possibly none. */
+/* A warp's KV blocks: first_block, first_block + W ...; n of them, possibly none. */
 typedef struct kv_stream {
     const char *k; /* of the key/value head; contiguous: of the warp's first KV block in the slot */
     const char *v;
@@ -89,9 +88,9 @@ typedef struct kv_stream {
 
 /* Byte offset from k and v of the warp's KV block i; 0 if the block is at or past n_blocks, the
  * sequence's block count. */
-template <int WARPS> DEVICE_INLINE int64_t paged_offset(const kv_stream *s, int i, int n_blocks)
+DEVICE_INLINE int64_t paged_offset(const kv_stream *s, int i, int n_blocks)
 {
-    int block = s->first_block + i * WARPS;
+    int block = s->first_block + i * FLASH_DECODE_WARPS;
 
     if (block >= n_blocks)
         return 0;
@@ -142,20 +141,18 @@ DEVICE_INLINE void copy_kv_block(const kv_stream *s, uint32_t dst, const char *s
 template <int WIDTH, bool PAGED>
 DEVICE_INLINE void load_kv_block(kv_stream *s, int i, uint32_t dst, int lane)
 {
-    constexpr int WARPS = decode_shape<WIDTH>::WARPS;
-
     if (i < s->n) {
-        int token = (s->first_block + i * WARPS) * FLASH_KV_BLOCK;
+        int token = (s->first_block + i * FLASH_DECODE_WARPS) * FLASH_KV_BLOCK;
         int64_t at;
 
         if (PAGED) {
             if (i && i % 32 == 0) {
                 s->offset = s->next_offset;
-                s->next_offset = paged_offset<WARPS>(s, i + 32 + lane, s->end);
+                s->next_offset = paged_offset(s, i + 32 + lane, s->end);
             }
             at = __shfl_sync(FULL_WARP, s->offset, i % 32);
         } else {
-            at = (int64_t)i * (WARPS * FLASH_KV_BLOCK) * s->token_stride;
+            at = (int64_t)i * (FLASH_DECODE_WARPS * FLASH_KV_BLOCK) * s->token_stride;
         }
         copy_kv_block<WIDTH>(s, dst, s->k + at, token, lane);
         copy_kv_block<WIDTH>(s, dst + decode_shape<WIDTH>::TILE, s->v + at, token, lane);
@@ -301,19 +298,19 @@ DEVICE_INLINE void store_warp_result(softmax soft[2], const float (*acc)[4], flo
  * stream is set up later, since all copies wait for these loads. Entries after the sequence's last
  * page are undefined, and their lanes are not used.
  */
-template <int WARPS, bool PAGED>
+template <bool PAGED>
 DEVICE_INLINE void start_stream(kv_stream *s, const flash_cuda_call *c, const row_tile *tile,
                                 int begin, int warp, int lane)
 {
-    /* the first KV block >= begin that belongs to this warp: block % WARPS == warp */
-    s->first_block = begin + ((warp - begin) & (WARPS - 1));
+    /* the first KV block >= begin that belongs to this warp: block % W == warp */
+    s->first_block = begin + ((warp - begin) & (FLASH_DECODE_WARPS - 1));
     s->token_stride = c->token_stride;
     if constexpr (PAGED) {
         s->table = c->page_table + (int64_t)tile->slot * c->table_stride;
         s->page_stride = c->page_stride;
         s->page_kv_blocks = c->page_kv_blocks;
         s->by_page = c->by_page;
-        s->offset = paged_offset<WARPS>(s, lane, c->table_stride * c->page_kv_blocks);
+        s->offset = paged_offset(s, lane, c->table_stride * c->page_kv_blocks);
     }
 }
 
@@ -323,11 +320,9 @@ template <int WIDTH, bool PAGED>
 DEVICE_INLINE void fill_ring(kv_stream *s, const flash_cuda_call *c, const row_tile *tile, int end,
                              uint32_t ring, int lane)
 {
-    constexpr int WARPS = decode_shape<WIDTH>::WARPS;
-
     s->k = c->k + tile->head * c->head_stride;
     s->v = c->v + tile->head * c->head_stride;
-    s->n = (end - s->first_block + WARPS - 1) / WARPS;
+    s->n = (end - s->first_block + FLASH_DECODE_WARPS - 1) / FLASH_DECODE_WARPS;
     s->lo = tile->lo;
     s->hi = tile->hi;
     if constexpr (!PAGED) {
@@ -342,18 +337,18 @@ DEVICE_INLINE void fill_ring(kv_stream *s, const flash_cuda_call *c, const row_t
         load_kv_block<WIDTH, PAGED>(s, i, ring + i * 2 * decode_shape<WIDTH>::TILE, lane);
     if constexpr (PAGED) {
         s->end = end;
-        s->next_offset = paged_offset<WARPS>(s, 32 + lane, s->end);
+        s->next_offset = paged_offset(s, 32 + lane, s->end);
     }
 }
 
 template <int WIDTH, typename Element, bool PAGED>
-__global__ void __launch_bounds__(decode_shape<WIDTH>::WARPS * 32, decode_shape<WIDTH>::BLOCKS)
+__global__ void __launch_bounds__(FLASH_DECODE_WARPS * 32, decode_shape<WIDTH>::BLOCKS)
     flash_decode_kernel(const __grid_constant__ flash_cuda_call c)
 {
     using S = decode_shape<WIDTH>;
-    constexpr int TILE = S::TILE, STAGES = S::STAGES, RING = S::RING, WARPS = S::WARPS;
+    constexpr int TILE = S::TILE, STAGES = S::STAGES, RING = S::RING;
     extern __shared__ __align__(128) unsigned char shared[];
-    __shared__ float2 shared_max_sum[WARPS][FLASH_DECODE_ROWS];
+    __shared__ float2 shared_max_sum[FLASH_DECODE_WARPS][FLASH_DECODE_ROWS];
     __shared__ int shared_is_last;
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
     row_tile tile;
@@ -364,7 +359,7 @@ __global__ void __launch_bounds__(decode_shape<WIDTH>::WARPS * 32, decode_shape<
     if (!find_decode_tile(&c, FLASH_DECODE_ROWS, lane, &tile))
         return;
     find_split(&c, &tile, &keys);
-    start_stream<WARPS, PAGED>(&stream, &c, &tile, keys.begin, warp, lane);
+    start_stream<PAGED>(&stream, &c, &tile, keys.begin, warp, lane);
     if ((int)blockIdx.y >= keys.n_splits)
         return;
 
@@ -393,7 +388,7 @@ __global__ void __launch_bounds__(decode_shape<WIDTH>::WARPS * 32, decode_shape<
             acc[n][e] = 0;
 
     for (int i = 0; i < stream.n; i++) {
-        const int token = (stream.first_block + i * WARPS) * FLASH_KV_BLOCK;
+        const int token = (stream.first_block + i * FLASH_DECODE_WARPS) * FLASH_KV_BLOCK;
         const uint32_t k = stage, v = stage + TILE;
         float p[2][4] = { { 0, 0, 0, 0 }, { 0, 0, 0, 0 } };
 

@@ -20,14 +20,14 @@ DEVICE_INLINE int divide(int n, flash_divisor by)
 /*
  * Starts a thread block of decode: afterwards it may read and write memory. Thread blocks become
  * resident while those of an earlier kernel finish. That kernel may write all that this one reads,
- * so the loads of this file are no __ldg(). The prefetch shortens the first loads of the others.
+ * so no load of decode is an __ldg(). The prefetch shortens the first loads.
  */
 DEVICE_INLINE void start_decode(const flash_cuda_call *c)
 {
     const int tile = divide(blockIdx.x, c->by_heads);
 
     allow_next_kernel();
-    if (FLASH_DECODE_PREFETCH && tile < c->n_seqs && threadIdx.x == 0) {
+    if (tile < c->n_seqs && threadIdx.x == 0) {
         prefetch_to_l2(c->q_start + tile);
         prefetch_to_l2(c->kv_len + tile);
         prefetch_to_l2(c->slot + tile);
@@ -160,22 +160,22 @@ DEVICE_INLINE char *out_address(const flash_cuda_call *c, const row_tile *tile, 
  *
  * @param scale  of maxima, for exp2
  */
-template <int WIDTH, int RING, int PITCH, typename Element, int WARPS, int ROWS>
+template <int WIDTH, int RING, int PITCH, typename Element, int ROWS>
 DEVICE_INLINE void merge_warps(const flash_cuda_call *c, const row_tile *tile, int n_splits,
-                               const float2 (&max_sum)[WARPS][ROWS], const unsigned char *shared,
+                               const float2 (*max_sum)[ROWS], const unsigned char *shared,
                                float scale)
 {
     const int64_t partial_row0 = (int64_t)tile->token0 * c->group + tile->row0;
 
-    for (int x = threadIdx.x; x < tile->rows * (WIDTH / 2); x += WARPS * 32) {
+    for (int x = threadIdx.x; x < tile->rows * (WIDTH / 2); x += FLASH_DECODE_WARPS * 32) {
         const int i = x / (WIDTH / 2), d = x % (WIDTH / 2) * 2;
         merged_row m = { -CUDART_INF_F, 0, 0, 0 };
 
 #pragma unroll
-        for (int w = 0; w < WARPS; w++)
+        for (int w = 0; w < FLASH_DECODE_WARPS; w++)
             m.max = fmaxf(m.max, max_sum[w][i].x);
 #pragma unroll
-        for (int w = 0; w < WARPS; w++)
+        for (int w = 0; w < FLASH_DECODE_WARPS; w++)
             merge(&m, max_sum[w][i],
                   *(const float2 *)(shared + w * RING + (i * PITCH + d) * sizeof(float)), scale);
         if (n_splits == 1) {
@@ -200,7 +200,7 @@ DEVICE_INLINE void merge_splits(const flash_cuda_call *c, const row_tile *tile, 
     const int64_t step = (int64_t)c->n_kv_heads * c->max_rows; /* between splits */
     const int64_t partial_row0 = (int64_t)tile->token0 * c->group + tile->row0;
 
-    for (int x = threadIdx.x; x < tile->rows * (WIDTH / 2); x += blockDim.x) {
+    for (int x = threadIdx.x; x < tile->rows * (WIDTH / 2); x += FLASH_DECODE_WARPS * 32) {
         const int i = x / (WIDTH / 2), d = x % (WIDTH / 2) * 2;
         const int64_t at = (int64_t)tile->head * c->max_rows + partial_row0 + i;
         merged_row m = { -CUDART_INF_F, 0, 0, 0 };

@@ -26,12 +26,6 @@
 #include "decode.cuh"
 #include "../common/mma.cuh"
 
-/* Warps of a thread block: a power of two. */
-static constexpr int warps_for(int width)
-{
-    return width > 0 ? 1 : 4;
-}
-
 /* Stages of a warp's ring, and thread blocks per multiprocessor that registers are to allow; shared
  * memory allows as many on compute capability 9.0. */
 static constexpr int stages_for(int width)
@@ -41,12 +35,10 @@ static constexpr int stages_for(int width)
 
 static constexpr int blocks_for(int width, int octets)
 {
-    const int blocks = width <= 64    ? 6 - octets
-                       : width <= 128 ? 5 - octets
-                       : width == 192 ? 4 - octets
-                                      : 3 - octets;
-
-    return blocks * 4 / warps_for(width);
+    return 2 * (width <= 64    ? 6 - octets
+                : width <= 128 ? 5 - octets
+                : width == 192 ? 4 - octets
+                               : 3 - octets);
 }
 
 enum {
@@ -61,7 +53,6 @@ enum {
  */
 template <int WIDTH, int OCTETS> struct decode8_shape {
     static constexpr int DIM = (WIDTH + 15) / 16 * 16;
-    static constexpr int WARPS = warps_for(WIDTH);
     static constexpr int ROWS = 8 * OCTETS;  /* of a row tile */
     static constexpr int VECTORS = DIM / 16; /* 16-byte vectors of a token */
     /* Vectors of a token change places among as many, the largest power of two that divides VECTORS
@@ -137,7 +128,7 @@ template <int WIDTH> DEVICE_INLINE uint32_t fragment(uint32_t tile, uint32_t off
 }
 
 /*
- * A warp's KV blocks: first_block, first_block + WARPS ...; n of them, possibly none. A slot of a
+ * A warp's KV blocks: first_block, first_block + W ...; n of them, possibly none. A slot of a
  * contiguous view is one page.
  */
 typedef struct kv8_stream {
@@ -162,19 +153,17 @@ typedef struct kv8_stream {
 } kv8_stream;
 
 /* Page of the warp's KV block i; 0 if the block is at or past n_blocks. */
-template <int WARPS>
 DEVICE_INLINE int32_t page_of(const kv8_stream *s, const flash_cuda_call *c, int i, int n_blocks)
 {
-    const int block = s->first_block + i * WARPS;
+    const int block = s->first_block + i * FLASH_DECODE_WARPS;
 
     return block < n_blocks ? s->table[divide(block, c->by_page)] : 0;
 }
 
 /* Sets the offsets of the warp's KV block i, which is in a page. */
-template <int WARPS>
 DEVICE_INLINE void set_offsets(kv8_stream *s, const flash_cuda_call *c, int i, int64_t page)
 {
-    const int block = s->first_block + i * WARPS;
+    const int block = s->first_block + i * FLASH_DECODE_WARPS;
     const int before = s->table ? divide(block, c->by_page) * c->page_kv_blocks : 0;
     const int64_t token = (block - before) * (int64_t)FLASH_KV_BLOCK;
 
@@ -229,15 +218,15 @@ template <int WIDTH>
 DEVICE_INLINE void load_kv_block(kv8_stream *s, const flash_cuda_call *c, int i, uint32_t stage,
                                  int lane)
 {
-    constexpr int TILE = decode8_shape<WIDTH, 1>::TILE, WARPS = decode8_shape<WIDTH, 1>::WARPS;
+    constexpr int TILE = decode8_shape<WIDTH, 1>::TILE;
 
     if (i < s->n) {
-        const int token = (s->first_block + i * WARPS) * FLASH_KV_BLOCK;
+        const int token = (s->first_block + i * FLASH_DECODE_WARPS) * FLASH_KV_BLOCK;
 
         if (i && i % 32 == 0) {
-            set_offsets<WARPS>(s, c, i + lane, s->next_page);
+            set_offsets(s, c, i + lane, s->next_page);
             if (s->table)
-                s->next_page = page_of<WARPS>(s, c, i + 32 + lane, s->end);
+                s->next_page = page_of(s, c, i + 32 + lane, s->end);
         }
 
         const char *k = s->k + __shfl_sync(FULL_WARP, s->at, i % 32);
@@ -258,17 +247,16 @@ DEVICE_INLINE void load_kv_block(kv8_stream *s, const flash_cuda_call *c, int i,
  * stream is set up later, since all copies wait for these loads. Entries after the sequence's last
  * page are undefined, and their lanes are not used.
  */
-template <int WARPS>
 DEVICE_INLINE void start_stream(kv8_stream *s, const flash_cuda_call *c, const row_tile *tile,
                                 int begin, int warp, int lane)
 {
-    /* the first KV block >= begin that belongs to this warp: block % WARPS == warp */
-    s->first_block = begin + ((warp - begin) & (WARPS - 1));
+    /* the first KV block >= begin that belongs to this warp: block % W == warp */
+    s->first_block = begin + ((warp - begin) & (FLASH_DECODE_WARPS - 1));
     s->table = NULL;
     s->next_page = tile->slot;
     if (c->page_table) {
         s->table = c->page_table + (int64_t)tile->slot * c->table_stride;
-        s->next_page = page_of<WARPS>(s, c, lane, c->table_stride * c->page_kv_blocks);
+        s->next_page = page_of(s, c, lane, c->table_stride * c->page_kv_blocks);
     }
 }
 
@@ -281,7 +269,6 @@ DEVICE_INLINE void fill_ring(kv8_stream *s, const flash_cuda_call *c, const row_
                              uint32_t ring, int lane)
 {
     using S = decode8_shape<WIDTH, 1>;
-    constexpr int WARPS = S::WARPS;
     constexpr bool WHOLE_TOKENS = 32 % S::VECTORS == 0; /* copy_tokens() */
     const int token = WHOLE_TOKENS ? lane / S::VECTORS : 0;
     const int vector = WHOLE_TOKENS ? lane % S::VECTORS : 0;
@@ -295,14 +282,14 @@ DEVICE_INLINE void fill_ring(kv8_stream *s, const flash_cuda_call *c, const row_
     s->scale_to = 2 * S::TILE + scale_offset(lane);
     s->first = token - tile->lo;
     s->scale_first = lane % FLASH_KV_BLOCK - tile->lo;
-    s->n = (end - s->first_block + WARPS - 1) / WARPS;
+    s->n = (end - s->first_block + FLASH_DECODE_WARPS - 1) / FLASH_DECODE_WARPS;
     s->n_tokens = tile->hi - tile->lo;
     s->end = end;
     keep_in_registers(s->k);
     keep_in_registers(s->scale);
     keep_in_registers(s->to);
     keep_in_registers(s->scale_to);
-    set_offsets<WARPS>(s, c, lane, s->next_page);
+    set_offsets(s, c, lane, s->next_page);
 #pragma unroll
     for (int i = 0; i < S::STAGES; i++) {
         if (!s->scale)
@@ -310,7 +297,7 @@ DEVICE_INLINE void fill_ring(kv8_stream *s, const flash_cuda_call *c, const row_
         load_kv_block<WIDTH>(s, c, i, ring + i * S::STAGE, lane);
     }
     if (s->table)
-        s->next_page = page_of<WARPS>(s, c, 32 + lane, end);
+        s->next_page = page_of(s, c, 32 + lane, end);
 }
 
 /* ---- queries -------------------------------------------------------------------------------- */
@@ -531,8 +518,8 @@ DEVICE_INLINE void store_octet(const row_state row[2], const float (*acc)[4], fl
 
 template <int WIDTH, int OCTETS, typename Output>
 DEVICE_INLINE void merge_results(const flash_cuda_call *c, const row_tile *tile, int n_splits,
-                                 const float2 (&max_sum)[warps_for(WIDTH)][8 * OCTETS],
-                                 const unsigned char *shared, int *shared_is_last)
+                                 const float2 (*max_sum)[8 * OCTETS], const unsigned char *shared,
+                                 int *shared_is_last)
 {
     using S = decode8_shape<WIDTH, OCTETS>;
 
@@ -544,13 +531,13 @@ DEVICE_INLINE void merge_results(const flash_cuda_call *c, const row_tile *tile,
 /* ---- kernel --------------------------------------------------------------------------------- */
 
 template <int WIDTH, int OCTETS, typename Element>
-__global__ void __launch_bounds__(warps_for(WIDTH) * 32, blocks_for(WIDTH, OCTETS))
+__global__ void __launch_bounds__(FLASH_DECODE_WARPS * 32, blocks_for(WIDTH, OCTETS))
     flash_decode8_kernel(const __grid_constant__ flash_cuda_call c)
 {
     using S = decode8_shape<WIDTH, OCTETS>;
-    constexpr int VECTORS = S::VECTORS, WARPS = S::WARPS;
+    constexpr int VECTORS = S::VECTORS;
     extern __shared__ __align__(128) unsigned char shared[];
-    __shared__ float2 shared_max_sum[WARPS][S::ROWS];
+    __shared__ float2 shared_max_sum[FLASH_DECODE_WARPS][S::ROWS];
     __shared__ int shared_is_last;
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
     row_tile tile;
@@ -561,7 +548,7 @@ __global__ void __launch_bounds__(warps_for(WIDTH) * 32, blocks_for(WIDTH, OCTET
     if (!find_decode_tile(&c, S::ROWS, lane, &tile))
         return;
     find_split(&c, &tile, &keys);
-    start_stream<WARPS>(&stream, &c, &tile, keys.begin, warp, lane);
+    start_stream(&stream, &c, &tile, keys.begin, warp, lane);
     if ((int)blockIdx.y >= keys.n_splits)
         return;
 
@@ -600,11 +587,13 @@ __global__ void __launch_bounds__(warps_for(WIDTH) * 32, blocks_for(WIDTH, OCTET
     uint32_t scales = 2 * S::TILE + g * 8;
     uint32_t stage = ring;
 
-    keep_in_registers(offset);
-    keep_in_registers(scales);
+    if (OCTETS == 1) { /* two leave no registers */
+        keep_in_registers(offset);
+        keep_in_registers(scales);
+    }
 
     for (int i = 0; i < stream.n; i++) {
-        const int token = (stream.first_block + i * WARPS) * FLASH_KV_BLOCK;
+        const int token = (stream.first_block + i * FLASH_DECODE_WARPS) * FLASH_KV_BLOCK;
         const bool is_masked = token + FLASH_KV_BLOCK > tile.pos_lo + 1 ||
                                (c.window && token <= tile.pos_hi - c.window);
         float s[OCTETS][4] = {}, factor[OCTETS][2];
@@ -668,8 +657,7 @@ template <int WIDTH, int OCTETS> static flash_decode8_variant variant_of(cg_dtyp
         : kv_dtype == CG_F8_E5M2 ? (const void *)flash_decode8_kernel<WIDTH, OCTETS, __nv_fp8_e5m2>
                                  : (const void *)flash_decode8_kernel<WIDTH, OCTETS, int8_t>;
 
-    return { kernel, 8 * OCTETS, warps_for(WIDTH),
-             warps_for(WIDTH) * decode8_shape<WIDTH, OCTETS>::RING };
+    return { kernel, 8 * OCTETS, FLASH_DECODE_WARPS * decode8_shape<WIDTH, OCTETS>::RING };
 }
 
 template <int WIDTH> static flash_decode8_variant variant_of(cg_dtype kv_dtype, int64_t rows)

@@ -24,10 +24,8 @@ enum {
     FLASH_KV_BLOCK = 16, /* tokens */
 
     FLASH_DECODE_ROWS = 16, /* of a row tile: of one mma */
-    /* 1: thread blocks may start before the previous kernel ends, and prefetch what they load first
-     */
-    FLASH_DECODE_OVERLAP = 1,
-    FLASH_DECODE_PREFETCH = 1,
+    /* Of a thread block, a power of two W; KV block b is that of warp b % W. */
+    FLASH_DECODE_WARPS = 2,
 
     FLASH_PREFILL_ROWS = 128,      /* of a row tile: four warps of 32 */
     FLASH_PREFILL_SHORT_ROWS = 64, /* the same for short prompts: four warps of 16 */
@@ -42,19 +40,11 @@ enum {
 /* Consumer warpgroups of prefill90, 64 rows each; one more copies keys and values. */
 #define FLASH_PREFILL90_WARPGROUPS(head_dim) ((head_dim) == 64 ? 3 : 2)
 
-/* Warps of a thread block of decode, a power of two W up to 4; KV block b is that of warp b % W.
- * Fewer warps have longer parts of a sequence, and more thread blocks share a multiprocessor. */
-#define FLASH_DECODE_WARPS(head_dim) ((head_dim) > 0 ? 1 : 4)
-
 /* Stages of a warp's ring, and thread blocks that share a multiprocessor of compute capability 9.0
  * and hide each other's start and end. */
 #define FLASH_DECODE_STAGES(head_dim) ((head_dim) <= 64 ? 3 : 2)
 #define FLASH_DECODE_BLOCKS(head_dim)                                                              \
-    (((head_dim) <= 96    ? 4                                                                      \
-      : (head_dim) == 128 ? 3                                                                      \
-      : (head_dim) == 192 ? 2                                                                      \
-                          : 1) *                                                                   \
-     4 / FLASH_DECODE_WARPS(head_dim))
+    ((head_dim) <= 96 ? 8 : (head_dim) == 128 ? 6 : (head_dim) == 192 ? 4 : 2)
 
 /** Division of 0 <= n < 2^31 by a divisor d > 0: floor(n / d) = n multiplier >> shift, of 64 bits.
  */
@@ -130,7 +120,6 @@ const void *flash_get_prefill90_kernel(int head_dim, int f16, int paged);
 typedef struct flash_decode8_variant {
     const void *kernel;
     int32_t tile_rows; /* of a row tile */
-    int32_t warps;     /* of a thread block */
     int32_t smem;      /* bytes of dynamic shared memory of a thread block */
 } flash_decode8_variant;
 
@@ -139,7 +128,8 @@ typedef struct flash_decode8_variant {
  * f8_e5m2 or i8, and a number of rows per sequence and key/value head: the typical one, kernels
  * serve any. q is bf16 or f16, the cache contiguous or paged.
  *
- * Grid (tiles * n_kv_heads, splits), tiles = n_seqs + floor(n_tokens g / tile_rows).
+ * Grid (tiles * n_kv_heads, splits), tiles = n_seqs + floor(n_tokens g / tile_rows), thread blocks
+ * of FLASH_DECODE_WARPS warps.
  */
 flash_decode8_variant flash_select_decode8(int head_dim, cg_dtype kv_dtype, int64_t rows);
 
@@ -160,8 +150,7 @@ static inline int flash_decode_smem(int head_dim)
     int dim = (head_dim + 15) / 16 * 16; /* rows: decode.cu */
     int stride = dim % 64 ? (dim / 8 | 1) * 16 : dim * 2;
 
-    return FLASH_DECODE_WARPS(head_dim) * FLASH_DECODE_STAGES(head_dim) * 2 * FLASH_KV_BLOCK *
-           stride;
+    return FLASH_DECODE_WARPS * FLASH_DECODE_STAGES(head_dim) * 2 * FLASH_KV_BLOCK * stride;
 }
 
 /* Queries of 64 rows of 128 elements are loaded into a stage of keys, others take memory of their
