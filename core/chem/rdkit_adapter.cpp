@@ -803,6 +803,222 @@ void replace_angles(const RDKit::ROMol &mol, const cgrd_angle *angles, size_t n_
     }
 }
 
+/* Bonds and rings that make up a torsion fingerprint; see cgrd_torsions(). */
+class TorsionFingerprint
+{
+  public:
+    explicit TorsionFingerprint(const RDKit::ROMol &mol)
+        : mol_(mol), n_(mol.getNumAtoms()), distance_(n_ * n_, UINT_MAX), invariants_(n_)
+    {
+        find_distances();
+        find_invariants();
+    }
+
+    const std::vector<cgrd_torsion> &find()
+    {
+        if (!find_centre())
+            return found_;
+        for (const RDKit::Bond *bond : mol_.bonds())
+            find_bond(*bond);
+        for (const std::vector<int> &ring : mol_.getRingInfo()->atomRings())
+            find_ring(ring);
+        return found_;
+    }
+
+  private:
+    unsigned distance(unsigned a, unsigned b) const
+    {
+        return distance_[a * n_ + b];
+    }
+
+    /* Numbers of bonds between atoms, by breadth-first search. */
+    void find_distances()
+    {
+        for (unsigned from = 0; from < n_; from++) {
+            unsigned *row = &distance_[from * n_];
+            std::vector<unsigned> queue { from };
+
+            row[from] = 0;
+            for (size_t i = 0; i < queue.size(); i++)
+                for (const RDKit::Atom *next : mol_.atomNeighbors(mol_.getAtomWithIdx(queue[i])))
+                    if (row[next->getIdx()] == UINT_MAX) {
+                        row[next->getIdx()] = row[queue[i]] + 1;
+                        queue.push_back(next->getIdx());
+                    }
+        }
+    }
+
+    /* RDKit's hash_combine() of 32 bits. */
+    static uint32_t combine(uint32_t seed, uint32_t value)
+    {
+        return seed ^ (value + 0x9e3779b9u + (seed << 6) + (seed >> 2));
+    }
+
+    /* Morgan invariants of radius 2: those of the environments that RDKit's Morgan fingerprint has,
+     * redundant ones included. Their order decides which neighbour defines a torsion. */
+    void find_invariants()
+    {
+        for (const RDKit::Atom *atom : mol_.atoms()) {
+            uint32_t seed = 0;
+
+            for (int part : { atom->getAtomicNum(), static_cast<int>(atom->getTotalDegree()),
+                              static_cast<int>(atom->getTotalNumHs()), atom->getFormalCharge(),
+                              static_cast<int>(atom->getMass() -
+                                               RDKit::PeriodicTable::getTable()->getAtomicWeight(
+                                                   atom->getAtomicNum())) })
+                seed = combine(seed, static_cast<uint32_t>(part));
+            if (mol_.getRingInfo()->numAtomRings(atom->getIdx()))
+                seed = combine(seed, 1);
+            invariants_[atom->getIdx()] = seed;
+        }
+        for (uint32_t layer = 0; layer < 2; layer++) {
+            std::vector<uint32_t> next(n_);
+
+            for (const RDKit::Atom *atom : mol_.atoms()) {
+                std::vector<std::pair<int, uint32_t>> around;
+                uint32_t seed = combine(layer, invariants_[atom->getIdx()]);
+
+                for (const RDKit::Bond *bond : mol_.atomBonds(atom))
+                    around.emplace_back(bond->getIsAromatic() ? RDKit::Bond::AROMATIC
+                                                              : bond->getBondType(),
+                                        invariants_[bond->getOtherAtomIdx(atom->getIdx())]);
+                std::sort(around.begin(), around.end());
+                for (const auto &[type, invariant] : around)
+                    seed =
+                        combine(seed, combine(combine(0, static_cast<uint32_t>(type)), invariant));
+                next[atom->getIdx()] = seed;
+            }
+            invariants_ = next;
+        }
+    }
+
+    unsigned degree(unsigned atom) const
+    {
+        return mol_.getAtomWithIdx(atom)->getDegree();
+    }
+
+    /* The most central bond: the atom whose distances vary least, of those with two neighbours, and
+     * its neighbour whose distances vary least. False if there is none. */
+    bool find_centre()
+    {
+        std::vector<std::pair<uint64_t, unsigned>> order;
+        unsigned longest = 0;
+
+        for (unsigned a = 0; a < n_; a++) {
+            uint64_t sum = 0, squares = 0;
+
+            for (unsigned b = 0; b < n_; b++) {
+                if (distance(a, b) == UINT_MAX)
+                    return false; /* in several pieces */
+                sum += distance(a, b);
+                squares += static_cast<uint64_t>(distance(a, b)) * distance(a, b);
+            }
+            if (degree(a) > 1) /* the variance times (n - 1)^2 */
+                order.emplace_back((n_ - 1) * squares - sum * sum, a);
+        }
+        std::sort(order.begin(), order.end());
+        if (order.size() < 2)
+            return false;
+        centre_ = order[0].second;
+        for (size_t i = order.size() - 1; i > 0; i--)
+            if (mol_.getBondBetweenAtoms(centre_, order[i].second))
+                beside_ = order[i].second;
+        for (const auto &[spread, atom] : order) {
+            (void)spread;
+            longest = std::max(longest, distance(centre_, atom));
+        }
+        beta_ = -std::log(0.1) / (longest / 2.0 * (longest / 2.0));
+        return true;
+    }
+
+    /* Bonds from the central one to that of atoms a and b. */
+    unsigned depth(unsigned a, unsigned b) const
+    {
+        return 1 + std::min(std::min(distance(centre_, a), distance(centre_, b)),
+                            std::min(distance(beside_, a), distance(beside_, b)));
+    }
+
+    /* Whether torsions about bonds of the atom are undefined: it is linear. */
+    bool is_linear(const RDKit::Atom *atom) const
+    {
+        unsigned n_double = 0;
+
+        for (const RDKit::Bond *bond : mol_.atomBonds(atom)) {
+            if (bond->getBondType() == RDKit::Bond::TRIPLE)
+                return true;
+            n_double += bond->getBondType() == RDKit::Bond::DOUBLE;
+        }
+        return n_double > 1 && atom->getAtomicNum() == 6;
+    }
+
+    /* The neighbours of `atom` but `other` that define torsions: one of them, or all if they are
+     * equivalent. */
+    std::vector<unsigned> ends(const RDKit::Atom *atom, unsigned other) const
+    {
+        std::vector<unsigned> all;
+
+        for (const RDKit::Atom *a : mol_.atomNeighbors(atom))
+            if (a->getIdx() != other)
+                all.push_back(a->getIdx());
+        std::stable_sort(all.begin(), all.end(), [this](unsigned a, unsigned b) {
+            return invariants_[a] < invariants_[b];
+        });
+        if (all.empty() || invariants_[all.front()] == invariants_[all.back()])
+            return all;
+        if (all.size() == 3 && invariants_[all[0]] == invariants_[all[1]])
+            return { all[2] }; /* the one that differs */
+        return { all[0] };
+    }
+
+    void add(unsigned term, bool is_ring, double weight, double deviation, unsigned i, unsigned j,
+             unsigned k, unsigned l)
+    {
+        found_.push_back({ term, is_ring, weight, deviation, { i, j, k, l } });
+    }
+
+    void find_bond(const RDKit::Bond &bond)
+    {
+        unsigned j = bond.getBeginAtomIdx(), k = bond.getEndAtomIdx();
+        std::vector<unsigned> first = ends(bond.getBeginAtom(), k);
+        std::vector<unsigned> last = ends(bond.getEndAtom(), j);
+        bool is_centre = (j == centre_ && k == beside_) || (k == centre_ && j == beside_);
+        unsigned d = is_centre ? 0 : depth(j, k);
+
+        if (mol_.getRingInfo()->numBondRings(bond.getIdx()) || first.empty() || last.empty() ||
+            is_linear(bond.getBeginAtom()) || is_linear(bond.getEndAtom()))
+            return;
+        for (unsigned i : first)
+            for (unsigned l : last)
+                add(n_terms_, false, std::exp(-beta_ * d * d), 180, i, j, k, l);
+        n_terms_++;
+    }
+
+    void find_ring(const std::vector<int> &ring)
+    {
+        size_t n = ring.size();
+        double from_14 = static_cast<double>(n) - 14, sum = 0, mean;
+        double deviation = n >= 14 ? 180 : 180 * std::exp(-0.025 * from_14 * from_14);
+        auto at = [&](size_t i) { return static_cast<unsigned>(ring[i % n]); };
+
+        for (size_t i = 0; i < n; i++)
+            sum += depth(at(i), at(i + 1));
+        mean = sum / static_cast<double>(n);
+        for (size_t i = 0; i < n; i++)
+            add(n_terms_, true, std::exp(-beta_ * mean * mean) * static_cast<double>(n) / 2,
+                deviation, at(i), at(i + 1), at(i + 2), at(i + 3));
+        n_terms_++;
+    }
+
+    const RDKit::ROMol &mol_;
+    size_t n_;
+    std::vector<unsigned> distance_; /* [n_][n_] */
+    std::vector<uint32_t> invariants_;
+    unsigned centre_ = 0, beside_ = 0; /* atoms of the most central bond */
+    double beta_ = 0;
+    unsigned n_terms_ = 0;
+    std::vector<cgrd_torsion> found_;
+};
+
 /* The terms of the MMFF94 energy of a molecule; see cgrd_mmff_terms(). */
 class MmffTerms
 {
@@ -1385,4 +1601,21 @@ cgrd_mmff_term *cgrd_mmff_terms(const char *smiles, const char *variant, size_t 
         reason, reason_cap);
 
     return reinterpret_cast<cgrd_mmff_term *>(bytes); /* malloc'ed: aligned */
+}
+
+cgrd_torsion *cgrd_torsions(const char *smiles, size_t *ret_n, size_t *ret_n_atoms, char *reason,
+                            size_t reason_cap)
+{
+    char *bytes = guarded<char *>(
+        nullptr,
+        [&] {
+            std::unique_ptr<RDKit::RWMol> mol = parse_smiles(smiles, true, false);
+
+            RDKit::MolOps::removeAllHs(*mol);
+            *ret_n_atoms = mol->getNumAtoms();
+            return to_c(TorsionFingerprint(*mol).find(), ret_n);
+        },
+        reason, reason_cap);
+
+    return reinterpret_cast<cgrd_torsion *>(bytes); /* malloc'ed: aligned */
 }

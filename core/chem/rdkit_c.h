@@ -223,6 +223,29 @@ typedef struct cgrd_mmff_term {
 cgrd_mmff_term *cgrd_mmff_terms(const char *smiles, const char *variant, size_t *ret_n,
                                 size_t *ret_n_atoms, char *reason, size_t reason_cap);
 
+/** A quartet of atoms of a torsion fingerprint. */
+typedef struct cgrd_torsion {
+    unsigned term; /* quartets of a term are alternatives (bond), or all averaged (ring) */
+    int is_ring;
+    double weight;        /* of the term */
+    double max_deviation; /* degrees */
+    unsigned atoms[4];
+} cgrd_torsion;
+
+/**
+ * The terms of the torsion fingerprint of a molecule as RDKit 2026.09 defines it in
+ * TorsionFingerprints.py with its defaults (Schulz-Gasch et al., J. Chem. Inf. Model. 52 (2012)
+ * 1499), by term. The central bond is the first of equally central ones, where RDKit leaves the
+ * choice to rounding errors.
+ *
+ * @param ret_n_atoms  atoms of the SMILES that are no hydrogens; these are numbered
+ * @return [*ret_n], freed by free_ptr() as char *; empty if there are no terms or no central bond,
+ *         or if the molecule is in several pieces; NULL on failure with `reason` as above. Always
+ *         NULL with a system librdkitcffi.
+ */
+cgrd_torsion *cgrd_torsions(const char *smiles, size_t *ret_n, size_t *ret_n_atoms, char *reason,
+                            size_t reason_cap);
+
 #ifdef __cplusplus
 }
 #endif

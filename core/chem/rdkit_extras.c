@@ -137,3 +137,15 @@ cgrd_mmff_term *cgrd_mmff_terms(const char *smiles, const char *variant, size_t 
                "build it with -Drdkit=adapter");
     return NULL;
 }
+
+cgrd_torsion *cgrd_torsions(const char *smiles, size_t *ret_n, size_t *ret_n_atoms, char *reason,
+                            size_t reason_cap)
+{
+    (void)smiles;
+    (void)ret_n;
+    (void)ret_n_atoms;
+    set_reason(reason, reason_cap,
+               "this confgen was built on the system's librdkitcffi, which gives no rings; build "
+               "it with -Drdkit=adapter");
+    return NULL;
+}

@@ -47,7 +47,7 @@ cg_bioactive cg_bioactive_missing(void)
     cg_bioactive b = { 0 };
 
     for (int k = 0; k < CG_BIOACTIVE_COUNTS; k++)
-        b.best[k] = NAN;
+        b.best[k] = b.tfd[k] = NAN;
     for (int r = 0; r < CG_BIOACTIVE_RADII; r++)
         b.clusters[r] = NAN;
     return b;
@@ -92,6 +92,13 @@ static cg_bioactive_group group_of(const cg_bioactive_item *items, size_t n, int
     for (int t = 0; t < CG_BIOACTIVE_HITS; t++)
         g.hit[t] = g.n_molecules ? g.hit[t] / (double)g.n_molecules : NAN;
     g.best = cg_eval_figure_of(values, n_best);
+    n_best = 0;
+    for (size_t i = 0; i < n; i++)
+        if ((stratum < 0 ||
+             cg_bioactive_in_stratum(stratum, items[i].n_rotatable, items[i].n_heavy)) &&
+            isfinite(items[i].figures->tfd[k]))
+            values[n_best++] = items[i].figures->tfd[k];
+    g.tfd = cg_eval_figure_of(values, n_best);
     return g;
 }
 

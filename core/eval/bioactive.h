@@ -45,6 +45,7 @@ int cg_bioactive_in_stratum(int i, uint32_t n_rotatable, uint32_t n_heavy);
 typedef struct cg_bioactive {
     double best[CG_BIOACTIVE_COUNTS]; /* Å */
     double hit[CG_BIOACTIVE_COUNTS][CG_BIOACTIVE_HITS];
+    double tfd[CG_BIOACTIVE_COUNTS];     /* best TFD, as best RMSD; NaN where undefined */
     double clusters[CG_BIOACTIVE_RADII]; /* leaders among all conformers */
 } cg_bioactive;
 
@@ -61,10 +62,11 @@ typedef struct cg_bioactive_item {
     uint32_t n_rotatable, n_heavy;
 } cg_bioactive_item;
 
-/** Figures over molecules: best RMSD and clusters over those with output. */
+/** Figures over molecules: best RMSD, TFD and clusters over those with output. */
 typedef struct cg_bioactive_group {
     uint64_t n_molecules; /* counted in the hit rates */
     cg_eval_figure best;
+    cg_eval_figure tfd;            /* over those that have it */
     double hit[CG_BIOACTIVE_HITS]; /* means */
 } cg_bioactive_group;
 

@@ -270,19 +270,22 @@ out:
 
 /* ---- experimental references -------------------------------------------------------------- */
 
-/* Rows: at each point of the curve and then in each stratum best RMSD and the hit rates; clusters.
+/* Rows: at each point of the curve and then in each stratum best RMSD, TFD and the hit rates;
+ * clusters.
  */
 cg_compare_row cg_compare_row_at(int i)
 {
-    enum { GROUP = 1 + CG_BIOACTIVE_HITS, GROUPS = CG_BIOACTIVE_COUNTS + CG_BIOACTIVE_STRATA };
+    enum { GROUP = 2 + CG_BIOACTIVE_HITS, GROUPS = CG_BIOACTIVE_COUNTS + CG_BIOACTIVE_STRATA };
     int group = i / GROUP, in_group = i % GROUP;
 
     if (i >= GROUP * GROUPS)
         return (cg_compare_row) { CG_COMPARE_CLUSTERS, CG_BIOACTIVE_ALL, i - GROUP * GROUPS, -1 };
     return (cg_compare_row) {
-        .measure = in_group ? CG_COMPARE_HIT : CG_COMPARE_BEST,
+        .measure = in_group > 1 ? CG_COMPARE_HIT
+                   : in_group   ? CG_COMPARE_TFD
+                                : CG_COMPARE_BEST,
         .count = group < CG_BIOACTIVE_COUNTS ? group : CG_BIOACTIVE_ALL,
-        .threshold = in_group - 1,
+        .threshold = in_group - 2, /* negative without */
         .stratum = group < CG_BIOACTIVE_COUNTS ? -1 : group - CG_BIOACTIVE_COUNTS,
     };
 }
@@ -296,6 +299,8 @@ static double row_value(const cg_eval_molecule *m, int i)
         return NAN;
     if (row.measure == CG_COMPARE_HIT)
         return m->bioactive.hit[row.count][row.threshold];
+    if (row.measure == CG_COMPARE_TFD)
+        return m->bioactive.tfd[row.count];
     return row.measure == CG_COMPARE_BEST ? m->bioactive.best[row.count]
                                           : m->bioactive.clusters[row.threshold];
 }
@@ -313,7 +318,11 @@ static double row_median(const double *values, size_t n, int k, double *scratch)
 
 static cg_status compare_bioactive(const struct pairs *p, cg_eval_comparison *c, cg_error *err)
 {
-    static const struct metric best = { "best_rmsd", 0, 1 }, hit = { "hit_rate", 1, 0 };
+    static const struct metric by_measure[] = {
+        [CG_COMPARE_BEST] = { "best_rmsd", 0, 1 },
+        [CG_COMPARE_TFD] = { "best_tfd", 0, 0 },
+        [CG_COMPARE_HIT] = { "hit_rate", 1, 0 },
+    };
     double *a = NULL, *b = NULL, *scratch = cg_alloc_array(p->n, sizeof *scratch);
     cg_bootstrap_figure estimates[CG_COMPARE_ROWS];
     size_t n_values;
@@ -347,10 +356,9 @@ static cg_status compare_bioactive(const struct pairs *p, cg_eval_comparison *c,
             .estimate = estimates[k],
             .median_a = row_median(a, p->n, k, scratch),
             .median_b = row_median(b, p->n, k, scratch),
-            .verdict =
-                measure == CG_COMPARE_CLUSTERS
-                    ? CG_COMPARE_UNKNOWN
-                    : judge(&estimates[k], measure == CG_COMPARE_BEST ? &best : &hit, &c->settings),
+            .verdict = measure == CG_COMPARE_CLUSTERS
+                           ? CG_COMPARE_UNKNOWN
+                           : judge(&estimates[k], &by_measure[measure], &c->settings),
         };
     }
     c->has_bioactive = 1;

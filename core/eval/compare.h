@@ -64,6 +64,7 @@ typedef struct cg_compare_figure {
 /** Compared figures of experimental references (bioactive.h). */
 typedef enum cg_compare_measure {
     CG_COMPARE_BEST = 0, /* best RMSD, Å */
+    CG_COMPARE_TFD,      /* best TFD */
     CG_COMPARE_HIT,      /* hit rate */
     CG_COMPARE_CLUSTERS, /* neither more nor fewer is better: no verdict */
 } cg_compare_measure;
@@ -72,14 +73,14 @@ typedef enum cg_compare_measure {
 typedef struct cg_compare_row {
     cg_compare_measure measure;
     int count;     /* point of the curve; CG_BIOACTIVE_ALL for all conformers */
-    int threshold; /* of a hit rate, or radius of clusters; -1 without */
+    int threshold; /* of a hit rate, or radius of clusters; negative without */
     int stratum;   /* -1: all molecules */
 } cg_compare_row;
 
 enum {
-    /* Best RMSD and hit rates at each point of the curve and in each stratum; clusters. */
+    /* Best RMSD, TFD and hit rates at each point of the curve and in each stratum; clusters. */
     CG_COMPARE_ROWS =
-        (CG_BIOACTIVE_COUNTS + CG_BIOACTIVE_STRATA) * (1 + CG_BIOACTIVE_HITS) + CG_BIOACTIVE_RADII
+        (CG_BIOACTIVE_COUNTS + CG_BIOACTIVE_STRATA) * (2 + CG_BIOACTIVE_HITS) + CG_BIOACTIVE_RADII
 };
 
 cg_compare_row cg_compare_row_at(int i);
@@ -96,9 +97,9 @@ typedef struct cg_eval_comparison {
     cg_compare_verdict verdict; /* the largest of all figures */
     uint64_t most_conformers;   /* of a common molecule in one of the files */
     int has_bioactive;          /* 1: both evaluations have them */
-    /* Over all common molecules: best RMSD and clusters over those with output in both, hit rates
-     * with 0 for a molecule without output. They do not count in the verdict above: they are many
-     * and depend on each other, and COV-R and MAT-R have a part in it. */
+    /* Over all common molecules: best RMSD, TFD and clusters over those with output in both, hit
+     * rates with 0 for a molecule without output. They do not count in the verdict above: they are
+     * many and depend on each other, and COV-R and MAT-R have a part in it. */
     cg_compare_figure bioactive[CG_COMPARE_ROWS];
 } cg_eval_comparison;
 

@@ -103,7 +103,7 @@ static void name_group(const cg_compare_row *row, char *name, size_t cap)
  * clusters of all conformers. The JSON has all rows. */
 static void put_bioactive(cg_buf *out, const cg_eval_comparison *c)
 {
-    static const char *const measures[] = { "best RMSD, Å", "hit rate, %", "clusters" };
+    static const char *const measures[] = { "best RMSD, Å", "best TFD", "hit rate, %", "clusters" };
     cg_compare_measure last = CG_COMPARE_CLUSTERS;
     char level[32];
 
@@ -117,7 +117,7 @@ static void put_bioactive(cg_buf *out, const cg_eval_comparison *c)
         int width = 15;
 
         if (!f->estimate.n ||
-            (row.measure == CG_COMPARE_HIT && (row.count != CG_BIOACTIVE_ALL || row.stratum >= 0)))
+            (row.measure != CG_COMPARE_BEST && (row.count != CG_BIOACTIVE_ALL || row.stratum >= 0)))
             continue;
         if (row.count != CG_BIOACTIVE_ALL && cg_bioactive_count(row.count) > c->most_conformers)
             continue;
@@ -249,7 +249,7 @@ static void put_estimate(cg_buf *out, const cg_compare_figure *f)
 /* Experimental references: "conformers" is absent for all of them, "property" for all molecules. */
 static void put_rows(cg_buf *out, const cg_eval_comparison *c)
 {
-    static const char *const names[] = { "best_rmsd", "hit_rate", "clusters" };
+    static const char *const names[] = { "best_rmsd", "best_tfd", "hit_rate", "clusters" };
 
     cg_buf_puts(out, ",\n  \"bioactive\": [\n");
     for (int k = 0; k < CG_COMPARE_ROWS; k++) {

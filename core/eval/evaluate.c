@@ -588,6 +588,21 @@ static cg_status find_maps(const struct evaluation *e, const cg_conformers *ref,
     return CG_OK;
 }
 
+/* Compares torsions, if the molecule has any that are compared. */
+static cg_status compare_torsions(const cg_conformers *ref, const float (*gen_xyz)[3],
+                                  cg_eval_molecule *m, cg_error *err)
+{
+    cg_torsions *torsions = NULL;
+    cg_status st = CG_OK;
+
+    CG_TRY(cg_torsions_create(ref->smiles, ref->n_atoms, &torsions, err));
+    if (torsions)
+        st = cg_recovery_torsions(torsions, (const float(*)[3])ref->xyz, ref->n, gen_xyz, m->n_gen,
+                                  ref->n_atoms, &m->bioactive, err);
+    cg_torsions_destroy(torsions);
+    return st;
+}
+
 static cg_status compare(const struct evaluation *e, const cg_conformers *ref,
                          const float (*gen_xyz)[3], cg_eval_molecule *m, cg_error *err)
 {
@@ -614,6 +629,7 @@ static cg_status compare(const struct evaluation *e, const cg_conformers *ref,
                                         m->ref_min, m->gen_min, &m->bioactive, &count, err),
                     out);
         m->time_limited = count.limited;
+        st = compare_torsions(ref, gen_xyz, m, err);
         goto out;
     }
     CG_TRY_GOTO(st, cg_rmsd_set_create(gen_xyz, m->n_gen, ref->n_atoms, &b, err), out);

@@ -17,6 +17,11 @@ static void put_group(cg_buf *out, const cg_bioactive_group *g, uint64_t n)
     cg_html_put_angstrom(out, g->best.mean);
     cg_buf_puts(out, "</td><td class=\"n\">");
     cg_html_put_angstrom(out, g->best.median);
+    cg_buf_puts(out, "</td><td class=\"n\">");
+    if (isfinite(g->tfd.mean))
+        cg_buf_printf(out, "%.3f", g->tfd.mean);
+    else
+        cg_buf_puts(out, "–");
     cg_buf_puts(out, "</td>");
     for (int t = 0; t < CG_BIOACTIVE_HITS; t++) {
         cg_buf_puts(out, "<td class=\"n\">");
@@ -30,7 +35,8 @@ static void open_table(cg_buf *out, const char *first)
 {
     cg_buf_printf(out,
                   "<table><thead><tr><th>%s</th><th class=\"n\">molecules</th>"
-                  "<th class=\"n\">best, mean</th><th class=\"n\">median</th>",
+                  "<th class=\"n\">best, mean</th><th class=\"n\">median</th>"
+                  "<th class=\"n\">TFD, mean</th>",
                   first);
     for (int t = 0; t < CG_BIOACTIVE_HITS; t++)
         cg_buf_printf(out, "<th class=\"n\">&lt;" CG_NBSP "%g" CG_NBSP "Å</th>",
@@ -40,9 +46,11 @@ static void open_table(cg_buf *out, const char *first)
 
 static void put_curve_table(const cg_bioactive_summary *s, cg_buf *out)
 {
-    cg_buf_puts(out, "<div class=\"card wide\"><h3>The first K conformers</h3>\n"
-                     "<p class=\"sentence\">Molecules that have K conformers; best RMSD; hit rates."
-                     "</p>\n");
+    cg_buf_puts(
+        out,
+        "<div class=\"card wide\"><h3>The first K conformers</h3>\n"
+        "<p class=\"sentence\">Molecules that have K conformers; best RMSD; best TFD; hit rates."
+        "</p>\n");
     open_table(out, "K");
     for (int k = 0; k < CG_BIOACTIVE_COUNTS; k++) {
         if (k < CG_BIOACTIVE_ALL && !s->full[k])
@@ -156,10 +164,12 @@ void cg_html_put_bioactive(const cg_eval_result *result, cg_buf *out)
 
     if (!result->settings.bioactive)
         return;
-    cg_html_open_section(out, "Experimental references",
-                         "Best RMSD: from a reference to the nearest of a molecule’s first K "
-                         "conformers, in the order of the file. Hit rate: share of the references "
-                         "for which it is below a threshold.");
+    cg_html_open_section(
+        out, "Experimental references",
+        "Best RMSD: from a reference to the nearest of a molecule’s first K "
+        "conformers, in the order of the file. Hit rate: share of the references "
+        "for which it is below a threshold. TFD: deviation of the torsions, 0 to 1, "
+        "from a reference to the most similar conformer.");
     put_best(s, out);
     put_hits(s, out);
     put_curve_table(s, out);

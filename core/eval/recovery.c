@@ -190,3 +190,43 @@ out:
     free(part);
     return st;
 }
+
+/* ---- torsions ----------------------------------------------------------------------------- */
+
+cg_status cg_recovery_torsions(const cg_torsions *torsions, const float (*ref)[3], size_t n_ref,
+                               const float (*gen)[3], size_t n_gen, size_t n_atoms,
+                               cg_bioactive *figures, cg_error *err)
+{
+    size_t n = cg_torsions_count(torsions), n_angles, done = 0;
+    double *angles = NULL, *least = cg_alloc_array(n_ref, sizeof *least);
+    double *of_gen = cg_alloc_array(n, sizeof *of_gen);
+    cg_status st = CG_OK;
+
+    if (!cg_mul(n_ref, n, &n_angles))
+        angles = cg_alloc_array(n_angles, sizeof *angles);
+    if (!angles || !least || !of_gen) {
+        st = cg_fail_nomem(err, "torsions");
+        goto out;
+    }
+    for (size_t i = 0; i < n_ref; i++) {
+        cg_torsions_angles(torsions, ref + i * n_atoms, angles + i * n);
+        least[i] = INFINITY;
+    }
+    for (int k = 0; k < CG_BIOACTIVE_COUNTS; k++) {
+        double sum = 0;
+
+        for (; done < n_gen && done < cg_bioactive_count(k); done++) {
+            cg_torsions_angles(torsions, gen + done * n_atoms, of_gen);
+            for (size_t i = 0; i < n_ref; i++)
+                least[i] = fmin(least[i], cg_torsions_deviation(torsions, angles + i * n, of_gen));
+        }
+        for (size_t i = 0; i < n_ref; i++)
+            sum += least[i];
+        figures->tfd[k] = sum / (double)n_ref;
+    }
+out:
+    free(angles);
+    free(least);
+    free(of_gen);
+    return st;
+}

@@ -11,6 +11,7 @@
 
 #include "eval/bioactive.h"
 #include "eval/rmsd.h"
+#include "eval/torsions.h"
 
 /**
  * Computes the minima of cg_rmsd_minima(), to the last bit, and the figures that depend on the
@@ -27,5 +28,14 @@ cg_status cg_recovery_compare(const cg_rmsd_set *ref, size_t n_ref, const float 
                               size_t n_gen, const cg_symmetry *symmetry,
                               const cg_rmsd_limits *limits, float *ret_ref_min, float *ret_gen_min,
                               cg_bioactive *ret_figures, cg_rmsd_count *ret_count, cg_error *err);
+
+/**
+ * Computes figures->tfd.
+ * @param ref, gen  [n_ref], [n_gen][n_atoms][3] Å, both at least one
+ * @return CG_OK; CG_ERR_NOMEM. Memory: the torsions of the references.
+ */
+cg_status cg_recovery_torsions(const cg_torsions *torsions, const float (*ref)[3], size_t n_ref,
+                               const float (*gen)[3], size_t n_gen, size_t n_atoms,
+                               cg_bioactive *figures, cg_error *err);
 
 #endif

@@ -121,6 +121,8 @@ static void put_bioactive(cg_buf *out, const cg_bioactive *b)
     cg_buf_puts(out, "\"bioactive\": {");
     put_reals(out, "best", b->best, CG_BIOACTIVE_COUNTS, 1);
     cg_buf_puts(out, ", ");
+    put_reals(out, "tfd", b->tfd, CG_BIOACTIVE_COUNTS, 1);
+    cg_buf_puts(out, ", ");
     put_hits(out, b->hit[0], CG_BIOACTIVE_COUNTS, CG_BIOACTIVE_HITS);
     cg_buf_puts(out, ", ");
     put_reals(out, "clusters", b->clusters, CG_BIOACTIVE_RADII, 1);
@@ -134,6 +136,10 @@ static void put_group(cg_buf *out, const cg_bioactive_group *g)
     put_real(out, g->best.mean);
     cg_buf_puts(out, ", \"median\": ");
     put_real(out, g->best.median);
+    cg_buf_puts(out, "}, \"tfd\": {\"mean\": ");
+    put_real(out, g->tfd.mean);
+    cg_buf_puts(out, ", \"median\": ");
+    put_real(out, g->tfd.median);
     cg_buf_puts(out, "}, \"hit\": {");
     for (int t = 0; t < CG_BIOACTIVE_HITS; t++) {
         cg_buf_printf(out, "%s\"%g\": ", t ? ", " : "", cg_bioactive_threshold(t));

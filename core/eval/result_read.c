@@ -306,8 +306,9 @@ static cg_status read_bioactive(const cg_json *o, int wanted, int missing, cg_bi
     CG_TRY(open_bioactive(o, wanted, &p, err));
     if (!wanted)
         return CG_OK;
-    CG_TRY(refuse_other_members(&p.o, NAMES("best", "hit", "clusters"), err));
+    CG_TRY(refuse_other_members(&p.o, NAMES("best", "tfd", "hit", "clusters"), err));
     CG_TRY(read_list(&p.o, "best", CG_BIOACTIVE_COUNTS, missing, MAX_REAL, b->best, 1, err));
+    CG_TRY(read_list(&p.o, "tfd", CG_BIOACTIVE_COUNTS, NULLABLE, MAX_REAL, b->tfd, 1, err));
     CG_TRY(read_list(&p.o, "clusters", CG_BIOACTIVE_RADII, missing, MAX_REAL, b->clusters, 1, err));
     CG_TRY(open_object(&p.o, "hit", &hit, err));
     for (int t = 0; t < CG_BIOACTIVE_HITS; t++) {

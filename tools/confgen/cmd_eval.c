@@ -43,7 +43,7 @@ static const char help[] =
     "  --check                       check every generated conformer by itself\n"
     "  --bioactive                   the protocol for experimental references: best RMSD and hit\n"
     "                                rates of the first 1, 10, 25 ... conformers, by rotatable\n"
-    "                                bonds and heavy atoms; clusters\n"
+    "                                bonds and heavy atoms; torsions (TFD); clusters\n"
     "  --json FILE                   write the whole result\n"
     "  --csv FILE                    write one line per molecule\n"
     "  --html FILE                   write a page with charts\n"
@@ -311,11 +311,12 @@ static void begin_groups(struct text_table *t, const char *first, char (*names)[
     headings[1] = "molecules";
     headings[2] = "best, mean";
     headings[3] = "median";
+    headings[4] = "TFD";
     for (int k = 0; k < CG_BIOACTIVE_HITS; k++) {
         snprintf(names[k], sizeof names[k], "< %g Å", cg_bioactive_threshold(k));
-        headings[4 + k] = names[k];
+        headings[5 + k] = names[k];
     }
-    table_begin(t, "lrrrrrrrr", headings);
+    table_begin(t, "lrrrrrrrrr", headings);
 }
 
 static void put_group(struct text_table *t, const cg_bioactive_group *g, uint64_t n)
@@ -323,13 +324,17 @@ static void put_group(struct text_table *t, const cg_bioactive_group *g, uint64_
     table_cell(t, "%llu", (unsigned long long)n);
     cell_distance(t, g->best.mean);
     cell_distance(t, g->best.median);
+    if (isfinite(g->tfd.mean))
+        table_cell(t, "%.4f", g->tfd.mean);
+    else
+        table_cell(t, "-");
     for (int k = 0; k < CG_BIOACTIVE_HITS; k++)
         cell_share(t, g->hit[k]);
 }
 
 static void print_strata(const cg_bioactive_summary *s, int by_heavy)
 {
-    const char *headings[4 + CG_BIOACTIVE_HITS];
+    const char *headings[5 + CG_BIOACTIVE_HITS];
     char names[CG_BIOACTIVE_HITS][32];
     struct text_table t;
 
@@ -351,12 +356,13 @@ static void print_strata(const cg_bioactive_summary *s, int by_heavy)
 static void print_bioactive(const cg_eval_result *r)
 {
     const cg_bioactive_summary *s = &r->summary.bioactive;
-    const char *headings[4 + CG_BIOACTIVE_HITS];
+    const char *headings[5 + CG_BIOACTIVE_HITS];
     char names[CG_BIOACTIVE_HITS][32];
     struct text_table t;
 
-    printf("\nexperimental references (--bioactive): best RMSD and hit rates of the first\n"
-           "conformers of a molecule; molecules of at least as many conformers\n");
+    printf(
+        "\nexperimental references (--bioactive): best RMSD, mean best TFD and hit rates of the\n"
+        "first conformers of a molecule; molecules of at least as many conformers\n");
     begin_groups(&t, "first", names, headings);
     for (int k = 0; k < CG_BIOACTIVE_COUNTS; k++) {
         if (k < CG_BIOACTIVE_ALL && !s->full[k])

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Computes the figures of `confgen eval --bioactive` with RDKit (development only; needs PyPI's rdkit
-and numpy). RMSDs are GetBestRMS without hydrogens.
+and numpy). RMSDs are GetBestRMS without hydrogens, TFDs those of TorsionFingerprints.
 
     tools/study/check_bioactive.py REF.sdf GEN.sdf EVAL.json   compares them with confgen's
     tools/study/check_bioactive.py --make FOLDER               makes tests/data/eval/bioactive_*
@@ -16,7 +16,7 @@ import sys
 
 import numpy as np
 from rdkit import Chem, RDLogger
-from rdkit.Chem import AllChem, rdMolAlign
+from rdkit.Chem import AllChem, TorsionFingerprints, rdMolAlign
 
 COUNTS = [1, 10, 25, 50, 100, 250, 1000, None]
 THRESHOLDS = [0.5, 0.75, 1, 1.5, 2]
@@ -49,6 +49,17 @@ def rms(a, b):
     return rdMolAlign.GetBestRMS(Chem.Mol(a), Chem.Mol(b))
 
 
+def tfd(refs, gens):
+    """[references, conformers], or None where RDKit defines none."""
+    torsions = TorsionFingerprints.CalculateTorsionLists(refs[0])
+    try:
+        weights = TorsionFingerprints.CalculateTorsionWeights(refs[0])
+    except (IndexError, ZeroDivisionError):  # no central bond
+        return None
+    angles = [[TorsionFingerprints.CalculateTorsionAngles(m, *torsions) for m in s] for s in (refs, gens)]
+    return np.array([[TorsionFingerprints.CalculateTFD(r, g, weights) for g in angles[1]] for r in angles[0]])
+
+
 def clusters(gens, radius):
     leaders = []
     for g in gens:
@@ -59,10 +70,12 @@ def clusters(gens, radius):
 
 def figures(refs, gens):
     if not gens:
-        return {"best": [None] * 8, "hit": {"%g" % t: [0] * 8 for t in THRESHOLDS}, "clusters": [None] * 3}
+        return {"best": [None] * 8, "tfd": [None] * 8, "hit": {"%g" % t: [0] * 8 for t in THRESHOLDS}, "clusters": [None] * 3}
     d = np.array([[rms(g, r) for g in gens] for r in refs])
     ends = [d[:, :k].min(axis=1) for k in COUNTS]
+    t = tfd(refs, gens)
     return {"best": [float(e.mean()) for e in ends],
+            "tfd": [float(t[:, :k].min(axis=1).mean()) if t is not None else None for k in COUNTS],
             "hit": {"%g" % t: [float((e < t).mean()) for e in ends] for t in THRESHOLDS},
             "clusters": [clusters(gens, r) for r in RADII]}
 

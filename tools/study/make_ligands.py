@@ -13,7 +13,8 @@ deposited since the date, of the elements H B C N O F Si P S Cl Br I, in one pie
 of whose heavy atoms were observed, and one for each SMILES without stereo. Stereo is perceived from the
 coordinates. --only keeps the ids (second column) of a list; --count the N first by the hash of their id.
 
-data/pdb_ligands_sample.* are `--count 100` of biotite 1.6.0 with RDKit 2026.09.
+data/pdb_ligands_sample.* are 100 of them, from biotite 1.6.0 with RDKit 2026.09 (`--only` with its list
+makes it again).
 """
 import argparse
 import hashlib

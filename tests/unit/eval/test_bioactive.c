@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <math.h>
 
+#include "chem/rdkit_c.h"
 #include "eval/html.h"
 #include "eval/result_json.h"
 #include "sdf_made.h"
@@ -39,12 +40,16 @@ static void equal(double ours, const json_t *wanted)
         ck_assert_double_eq_tol(ours, json_number_value(wanted), 1e-5);
 }
 
-/* Figures of tools/study/check_bioactive.py: GetBestRMS, and leaders by its RMSDs. */
+/* Figures of tools/study/check_bioactive.py: GetBestRMS, leaders by its RMSDs, and TFD. */
 START_TEST(figures_equal_those_of_rdkit)
 {
     json_t *golden = json_load_file(eval_data("bioactive.json"), 0, NULL);
     cg_eval_result r = evaluate(&settings, 2);
+    size_t n = 0, n_atoms = 0;
+    cgrd_torsion *torsions = cgrd_torsions("CCCC", &n, &n_atoms, NULL, 0);
+    int has_torsions = torsions != NULL; /* not with a system librdkitcffi */
 
+    free_ptr((char *)torsions);
     ck_assert_uint_eq(json_object_size(golden), r.n_molecules);
     for (size_t i = 0; i < r.n_molecules; i++) {
         const cg_bioactive *b = &r.molecules[i].bioactive;
@@ -52,6 +57,8 @@ START_TEST(figures_equal_those_of_rdkit)
 
         ck_assert(json_is_object(wanted));
         for (size_t k = 0; k < CG_BIOACTIVE_COUNTS; k++) {
+            if (has_torsions)
+                equal(b->tfd[k], json_array_get(json_object_get(wanted, "tfd"), k));
             equal(b->best[k], json_array_get(json_object_get(wanted, "best"), k));
             for (int t = 0; t < CG_BIOACTIVE_HITS; t++) {
                 char key[32];
