@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file emulated_ptx.cuh  The functions of plugins/attention/common/{ptx,wgmma}.cuh and
- * plugins/attention/hopper/{tma,wgmma_f8}.cuh for the emulator. Included before them: it defines
+ * plugins/attention/hopper/tma.cuh for the emulator. Included before them: it defines
  * the macros that guard these files.
  *
  * Addresses of shared memory are offsets from the dynamic shared memory of the block, plus 1024.
@@ -26,7 +26,6 @@
 #define CG_PTX_CUH
 #define CG_WGMMA_CUH
 #define HOPPER_TMA_CUH
-#define HOPPER_WGMMA_F8_CUH
 #define HAS_WGMMA 1
 
 #define DEVICE_INLINE static inline
@@ -263,16 +262,6 @@ template <typename Element> DEVICE_INLINE float emulated_element(uint32_t pair, 
                            : emulated_bits<float>((uint32_t)bits << 16);
 }
 
-DEVICE_INLINE void stmatrix_x4(uint32_t address, const uint32_t r[4])
-{
-    const uint32_t lane = emulated_lane();
-    const emulated_lane_data *lanes = emulated_exchange({ { address }, {} });
-
-    for (int i = 0; i < 4; i++)
-        memcpy(emulated_aligned<char>(lanes[8 * i + lane / 4].a[0], 16) + lane % 4 * 4, &r[i], 4);
-    emulated_exchange_end();
-}
-
 /* Element (row, k) of A, as the fragments of a warp; see mma.cuh. */
 template <typename Element>
 DEVICE_INLINE float emulated_a(const emulated_lane_data *lanes, int row, int k)
@@ -334,6 +323,21 @@ DEVICE_INLINE float exp2_fast(float x)
 
 DEVICE_INLINE void share_writes(void)
 {
+}
+
+DEVICE_INLINE void f16x4_of_e4m3x4(uint32_t y[2], uint32_t x)
+{
+    y[0] = f16x2_of_e4m3x2((uint16_t)x);
+    y[1] = f16x2_of_e4m3x2((uint16_t)(x >> 16));
+}
+
+DEVICE_INLINE uint32_t multiply_bf16x2(uint32_t x, uint32_t y)
+{
+    float z[2];
+
+    for (int i = 0; i < 2; i++)
+        z[i] = emulated_element<__nv_bfloat16>(x, i) * emulated_element<__nv_bfloat16>(y, i);
+    return pack<__nv_bfloat16>(z[0], z[1]);
 }
 
 DEVICE_INLINE void share_phase_barriers(void)
@@ -510,107 +514,6 @@ template <typename Element> DEVICE_INLINE void wgmma_values(float (*c)[4], uint3
                 a[h][token] = emulated_operand<Element>(
                     p, emulated_row(16 * warp + lane / 4 + 8 * h) + 2 * token);
         emulated_values<256, Element>(c, a, v);
-    });
-}
-
-/* ---- products of 8 bits --------------------------------------------------------------------- */
-
-DEVICE_INLINE uint32_t pack_f8(float x0, float x1, float x2, float x3)
-{
-    const float x[4] = { x0, x1, x2, x3 };
-    uint32_t packed = 0;
-
-    for (int i = 0; i < 4; i++)
-        packed |= (uint32_t)__nv_cvt_float_to_fp8(x[i], __NV_SATFINITE, __NV_E4M3) << 8 * i;
-    return packed;
-}
-
-/* Number of a code of f8_e4m3. */
-DEVICE_INLINE float emulated_f8(uint32_t code)
-{
-    struct table {
-        float number[256];
-
-        table(void)
-        {
-            for (int i = 0; i < 256; i++)
-                number[i] = __half2float(emulated_bits<__half>(
-                    (uint16_t)__nv_cvt_fp8_to_halfraw((uint8_t)i, __NV_E4M3).x));
-        }
-    };
-    static const table of_codes;
-
-    return of_codes.number[code];
-}
-
-DEVICE_INLINE void unpack_f8(float x[4], uint32_t packed)
-{
-    for (int i = 0; i < 4; i++)
-        x[i] = emulated_f8(packed >> 8 * i & 0xff);
-}
-
-DEVICE_INLINE uint32_t convert_f8(uint32_t x)
-{
-    return pack<__half>(emulated_f8(x & 0xff), emulated_f8(x >> 8 & 0xff));
-}
-
-/* Byte `k` of row `row` behind a descriptor's address, in rows of `bytes` with as wide a swizzle.
- */
-DEVICE_INLINE float emulated_f8_operand(uint32_t descriptor, uint32_t bytes, int row, int k)
-{
-    const uint32_t at = ((descriptor & 0x3fff) << 4) + (uint32_t)row * bytes + (uint32_t)k;
-
-    return emulated_f8(*(uint8_t *)emulated_at(at ^ (at >> 7 & (bytes == 128 ? 7 : 3)) << 4));
-}
-
-template <int ROW, bool ADD>
-DEVICE_INLINE void wgmma_f8_scores(float (*c)[4], uint32_t q, uint32_t k)
-{
-    const int lane = (int)emulated_lane(), warp = (int)(emulated_thread() / 32 % 4);
-
-    emulated_queues_of_thread().products.open.push_back([=] {
-        for (int h = 0; h < 2; h++) {
-            float a[32];
-
-            for (int e = 0; e < 32; e++)
-                a[e] = emulated_f8_operand(q, ROW, 16 * warp + lane / 4 + 8 * h, e);
-            for (int n = 0; n < 16; n++)
-                for (int i = 0; i < 2; i++) {
-                    double sum = ADD ? c[n][2 * h + i] : 0;
-
-                    for (int e = 0; e < 32; e++)
-                        sum +=
-                            (double)a[e] * emulated_f8_operand(k, ROW, 8 * n + lane % 4 * 2 + i, e);
-                    c[n][2 * h + i] = (float)sum;
-                }
-        }
-    });
-}
-
-DEVICE_INLINE void wgmma_f8_values(float (*c)[4], const uint32_t p[4], uint32_t v, int add)
-{
-    const int lane = (int)emulated_lane();
-
-    emulated_queues_of_thread().products.open.push_back([=] {
-        const emulated_lane_data *lanes = emulated_exchange({ { p[0], p[1], p[2], p[3] }, {} });
-
-        for (int h = 0; h < 2; h++) {
-            float a[32]; /* of row lane / 4 + 8 h */
-
-            for (int k = 0; k < 32; k++)
-                a[k] = emulated_f8(
-                    lanes[lane / 4 * 4 + k % 16 / 4].a[k / 16 * 2 + h] >> 8 * (k % 4) & 0xff);
-            for (int n = 0; n < 8; n++)
-                for (int i = 0; i < 2; i++) {
-                    double sum = add ? c[n][2 * h + i] : 0;
-
-                    for (int k = 0; k < 32; k++)
-                        sum +=
-                            (double)a[k] * emulated_f8_operand(v, 128, 8 * n + lane % 4 * 2 + i, k);
-                    c[n][2 * h + i] = (float)sum;
-                }
-        }
-        emulated_exchange_end();
     });
 }
 

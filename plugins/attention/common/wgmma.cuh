@@ -49,6 +49,24 @@ DEVICE_INLINE void share_writes(void)
     asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
 
+/* Four f8_e4m3 as two pairs of f16; exact, NaN stays NaN. */
+DEVICE_INLINE void f16x4_of_e4m3x4(uint32_t y[2], uint32_t x)
+{
+    asm("{\n.reg .b16 lo, hi;\nmov.b32 {lo, hi}, %2;\n"
+        "cvt.rn.f16x2.e4m3x2 %0, lo;\ncvt.rn.f16x2.e4m3x2 %1, hi;\n}"
+        : "=r"(y[0]), "=r"(y[1])
+        : "r"(x));
+}
+
+/* x y of two pairs of bf16. */
+DEVICE_INLINE uint32_t multiply_bf16x2(uint32_t x, uint32_t y)
+{
+    uint32_t z;
+
+    asm("mul.rn.bf16x2 %0, %1, %2;" : "=r"(z) : "r"(x), "r"(y));
+    return z;
+}
+
 /* Set the registers of each thread of the calling warpgroups to N: fewer, or more once others have
  * fewer. */
 template <int N> DEVICE_INLINE void registers_shrink(void)

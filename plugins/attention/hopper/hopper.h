@@ -24,31 +24,8 @@ enum {
     HOPPER_PANEL = 64, /* elements that one copy takes of a row: 128 bytes, one swizzle span */
 };
 
-/* Of prefill_f8.cu. */
-enum {
-    HOPPER_F8_KEYS = 128,
-    HOPPER_F8_WARPGROUPS = 2, /* consumers */
-    HOPPER_F8_TURNS = 128,    /* least head size at which warpgroups queue products in turns */
-    HOPPER_F8_STAGES = 2,     /* of keys, of values, of transposed values and of scales */
-    /* 2: queries are the sum of two numbers of f8, which takes half as many products again and
-     * leaves the weights' rounding as the only error of note */
-    HOPPER_F8_QUERY_TERMS = 1,
-    /* Groups of 8 tokens of a key tile, an even number, that a consumer weighs before it waits for
-     * the last product of the tile before */
-    HOPPER_F8_WAIT = 8,
-    HOPPER_F8_PRODUCER_REGISTERS = 40,
-    HOPPER_F8_CONSUMER_REGISTERS = 232,
-    HOPPER_F8_MAX_SHIFT = 90, /* of weights' exponents: sums of 2^31 of them are finite */
-};
-
-/* 8, or 16: products of f16, to which keys and values are converted in shared memory */
-#define HOPPER_F8_PRODUCT_BITS 16
-
-/* With 16 bits: stages of keys and of values as they are in memory. */
-#define HOPPER_F8_RAW_STAGES(head_dim) ((head_dim) == 64 ? 2 : 1)
-
-/* With 16 bits: bytes of barriers, row tiles and scales. */
-#define HOPPER_F8_SHARED 2816
+/* Stages of keys and of values of f8_e4m3, before their conversion. */
+#define HOPPER_F8_STAGES(head_dim) ((head_dim) == 64 ? 2 : 1)
 
 /* Consumer warpgroups, 64 rows each. */
 #define HOPPER_WARPGROUPS(head_dim) ((head_dim) == 64 ? 3 : 2)
@@ -83,44 +60,29 @@ typedef struct hopper_call {
     int64_t scale_token_stride;
 } hopper_call;
 
-/** Returns the prefill kernel for a head size (64 or 128) and an element type (f16, else bf16).
- * Images for architectures other than sm_90a hold a stub of at most 32 threads. */
-const void *hopper_get_prefill_kernel(int head_dim, int f16);
+/** Returns the prefill kernel for a head size (64 or 128), an element type of q and out (f16, else
+ * bf16) and caches of the same type or of f8_e4m3. Images for architectures other than sm_90a hold
+ * a stub of at most 32 threads. */
+const void *hopper_get_prefill_kernel(int head_dim, int f16, int f8);
 
-/** The same over keys and values of f8_e4m3; f16: of q and out. */
-const void *hopper_get_prefill_f8_kernel(int head_dim, int f16);
-
-static inline int hopper_warpgroups(int head_dim, int f8)
+static inline int hopper_rows(int head_dim)
 {
-    return f8 ? HOPPER_F8_WARPGROUPS : HOPPER_WARPGROUPS(head_dim);
+    return 64 * HOPPER_WARPGROUPS(head_dim);
 }
 
-static inline int hopper_rows(int head_dim, int f8)
+static inline int hopper_threads(int head_dim)
 {
-    return 64 * hopper_warpgroups(head_dim, f8);
-}
-
-static inline int hopper_threads(int head_dim, int f8)
-{
-    return 128 * (hopper_warpgroups(head_dim, f8) + 1);
+    return 128 * (HOPPER_WARPGROUPS(head_dim) + 1);
 }
 
 /** Bytes of dynamic shared memory: queries, results, stages of keys and of values; over f8 also
- * queries of 8 bits and transposed values; barriers. */
+ * those before the conversion, with a scale per token; barriers. */
 static inline int hopper_smem(int head_dim, int f8)
 {
-    const int rows = hopper_rows(head_dim, f8);
+    const int copies = f8 ? HOPPER_F8_STAGES(head_dim) * 2 * HOPPER_KEYS * (head_dim + 4) : 0;
 
-    if (f8 && HOPPER_F8_PRODUCT_BITS == 16)
-        return (2 * rows * 2 +
-                (HOPPER_F8_RAW_STAGES(head_dim) + 2 * HOPPER_F8_STAGES) * 2 * HOPPER_F8_KEYS) *
-                   head_dim +
-               HOPPER_F8_SHARED;
-
-    const int stages = f8 ? HOPPER_F8_QUERY_TERMS * rows + HOPPER_F8_STAGES * 3 * HOPPER_F8_KEYS
-                          : HOPPER_STAGES * 2 * HOPPER_KEYS * 2;
-
-    return (2 * rows * 2 + stages) * head_dim + 256;
+    return (2 * hopper_rows(head_dim) + HOPPER_STAGES * 2 * HOPPER_KEYS) * 2 * head_dim + copies +
+           256;
 }
 
 #ifdef __cplusplus

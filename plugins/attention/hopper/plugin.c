@@ -2,8 +2,7 @@
 /*
  * hopper: attention for compute capability 9.0. Selects the host code of latent attention
  * (latent.c) or the one of all other problems, which is here: it describes queries, keys and values
- * of a call to the copy engine and launches the kernel of prefill.cu or, over f8_e4m3, of
- * prefill_f8.cu.
+ * of a call to the copy engine and launches the kernel of prefill.cu.
  */
 #include <string.h>
 
@@ -67,7 +66,7 @@ static void destroy_prefill(void *self)
 static cg_status plan_prefill(const cg_host *host, const cg_attention_problem *p, void **ret_plan,
                               cg_error *err)
 {
-    const int f8 = p->kv_dtype == CG_F8_E4M3, f16 = p->dtype == CG_F16;
+    const int f8 = p->kv_dtype == CG_F8_E4M3;
     hopper_plan *plan;
     cg_status st;
 
@@ -79,13 +78,12 @@ static cg_status plan_prefill(const cg_host *host, const cg_attention_problem *p
         .ops = &prefill_ops,
         .host = host,
         .problem = cg_attention_keep_problem(p),
-        .kernel = f8 ? hopper_get_prefill_f8_kernel(p->head_dim, f16)
-                     : hopper_get_prefill_kernel(p->head_dim, f16),
-        .rows = hopper_rows(p->head_dim, f8),
+        .kernel = hopper_get_prefill_kernel(p->head_dim, p->dtype == CG_F16, f8),
+        .rows = hopper_rows(p->head_dim),
         .is_f8 = f8,
     };
     CG_TRY_GOTO(st,
-                hopper_configure_kernel(host, plan->kernel, hopper_threads(p->head_dim, f8),
+                hopper_configure_kernel(host, plan->kernel, hopper_threads(p->head_dim),
                                         hopper_smem(p->head_dim, f8), err),
                 out);
     CG_TRY_GOTO(st, hopper_find_encode(host, &plan->encode, err), out);
@@ -140,7 +138,6 @@ static cg_status run_prefill(void *self, const cg_attention_args *a, cg_error *e
 {
     hopper_plan *plan = self;
     const cg_attention_problem *p = &plan->problem;
-    const int32_t keys = plan->is_f8 ? HOPPER_F8_KEYS : HOPPER_KEYS;
     hopper_call call;
     void *params[] = { &call };
     dim3 grid = { 1, 1, 1 }, block = { 1, 1, 1 };
@@ -158,7 +155,8 @@ static cg_status run_prefill(void *self, const cg_attention_args *a, cg_error *e
     call.next_tile = plan->next_tile;
     call.table_stride = a->kv->table_stride;
     call.block_tokens = a->kv->block_tokens;
-    call.box_tokens = a->kv->page_table ? hopper_box_of_pages(a->kv->block_tokens, keys) : keys;
+    call.box_tokens =
+        a->kv->page_table ? hopper_box_of_pages(a->kv->block_tokens, HOPPER_KEYS) : HOPPER_KEYS;
     call.n_seqs = a->n_seqs;
     call.n_kv_heads = p->n_kv_heads;
     call.group = p->n_heads / p->n_kv_heads;
@@ -179,7 +177,7 @@ static cg_status run_prefill(void *self, const cg_attention_args *a, cg_error *e
     CG_TRY(describe_cache(plan, a->kv, a->kv->v, call.box_tokens, &call.v, err));
     grid.x =
         (unsigned)(call.n_tiles < plan->multiprocessors ? call.n_tiles : plan->multiprocessors);
-    block.x = (unsigned)hopper_threads(p->head_dim, plan->is_f8);
+    block.x = (unsigned)hopper_threads(p->head_dim);
     return CUDA_CHECK(plan->host,
                       cudaLaunchKernel(plan->kernel, grid, block, params,
                                        (size_t)hopper_smem(p->head_dim, plan->is_f8),

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file producer.cuh  What the prefill kernels of hopper share: row tiles, the copies of queries,
- * keys and values, the turns and masks of consumers, and the way of results to memory.
+ * @file producer.cuh  The producer of prefill.cu: row tiles, the copies of queries, keys and
+ * values.
  *
- * A shape S of such a kernel has the consumer warpgroups GROUPS with ROWS rows and CONSUMERS
- * threads; KEYS tokens of a key tile; the PANELS panels of a token of keys or values, of ROW bytes
- * and ROW_ELEMENTS elements; the bytes PANEL and TILE of a panel and a tile of keys or values, and
- * Q_PANEL and Q of 64 elements and all elements of the queries; the rings' STAGES; COPIERS,
- * the most warps that copy keys and values, 1 or 2; DIM.
+ * Its shape S has the consumer warpgroups GROUPS with ROWS rows and CONSUMERS threads; DIM elements
+ * of a head; KEYS tokens of a key tile; the bytes TILE of a tile of keys or values of 16 bits and
+ * the STAGES of their rings, Q_PANEL and Q of 64 elements and all elements of the queries.
+ *
+ * What is copied: COPY_BOXES boxes of COPY_ELEMENTS elements of a token, COPY_ROW bytes each; the
+ * bytes COPY_PANEL and COPY_TILE of a box of all tokens and of a tile, and the COPY_STAGES. Of 16
+ * bits (!IS_F8) these are the tiles that consumers read. Of 8 bits, CONVERTERS warps write those.
+ * COPIERS is the most warps that copy, 1 or 2.
  */
 #ifndef HOPPER_PRODUCER_CUH
 #define HOPPER_PRODUCER_CUH
 
 #include "../common/sequence_of_tile.cuh"
-#include "../common/softmax.cuh"
 #include "../common/warpgroup_tile.cuh"
 #include "hopper.h"
 #include "tma.cuh"
@@ -31,29 +33,48 @@ struct hopper_tile {
     int32_t first, end; /* key tiles [first, end) that some row sees */
 };
 
-/* Addresses in shared memory. */
+/* Addresses of the stages that copies of keys or values fill. */
+struct copy_stages {
+    uint32_t tiles;
+    uint32_t scales; /* of 8 bits: [stage][KEYS] floats */
+    uint32_t full, empty;
+};
+
+/* Addresses in shared memory, of which the tensors are first. */
 template <typename S> struct hopper_layout {
+    static constexpr uint32_t TILES = 2 * S::Q + 2 * S::STAGES * S::TILE; /* bytes */
+    static constexpr uint32_t F8_TILES = S::COPY_STAGES * S::COPY_TILE;   /* of keys or values */
+    static constexpr uint32_t F8_SCALES = S::COPY_STAGES * S::KEYS * 4;
+    static constexpr uint32_t TENSORS = TILES + (S::IS_F8 ? 2 * (F8_TILES + F8_SCALES) : 0);
+
     uint32_t q, out, k, v; /* k, v: [STAGES] */
     uint32_t q_full, q_empty;
     uint32_t tile_full, tile_empty;            /* [2] */
     uint32_t k_full, k_empty, v_full, v_empty; /* [STAGES] */
-    uint32_t end;
+    copy_stages k_copies, v_copies;
 
-    /* The tensors are at `begin`, the barriers at `barriers`. */
-    __device__ __forceinline__ hopper_layout(uint32_t begin, uint32_t barriers)
-        : q(begin), out(q + S::Q), k(out + S::Q), v(k + S::STAGES * S::TILE), q_full(barriers),
-          q_empty(q_full + 8), tile_full(q_full + 16), tile_empty(q_full + 32), k_full(q_full + 48),
-          k_empty(k_full + 8 * S::STAGES), v_full(k_empty + 8 * S::STAGES),
-          v_empty(v_full + 8 * S::STAGES), end(v_empty + 8 * S::STAGES)
+    __device__ __forceinline__ explicit hopper_layout(uint32_t begin)
+        : q(begin), out(q + S::Q), k(out + S::Q), v(k + S::STAGES * S::TILE),
+          q_full(begin + TENSORS), q_empty(q_full + 8), tile_full(q_full + 16),
+          tile_empty(q_full + 32), k_full(q_full + 48), k_empty(k_full + 8 * S::STAGES),
+          v_full(k_empty + 8 * S::STAGES), v_empty(v_full + 8 * S::STAGES)
     {
+        if constexpr (S::IS_F8) {
+            const uint32_t tiles = begin + TILES, scales = tiles + 2 * F8_TILES;
+            const uint32_t full = v_empty + 8 * S::STAGES, step = 8 * S::COPY_STAGES;
+
+            k_copies = { tiles, scales, full, full + step };
+            v_copies = { tiles + F8_TILES, scales + F8_SCALES, full + 2 * step, full + 3 * step };
+        } else {
+            k_copies = { k, 0, k_full, k_empty };
+            v_copies = { v, 0, v_full, v_empty };
+        }
     }
 };
 
-/* Creates the barriers of a layout. One thread calls it. others: warps besides consumers that read
- * row tiles; k_readers, v_readers: warps that release keys and values. */
-template <typename S>
-DEVICE_INLINE void create_barriers(const hopper_layout<S> &m, int others, int k_readers,
-                                   int v_readers)
+/* Creates the barriers of a layout. One thread calls it. readers: warps besides consumers that read
+ * row tiles. */
+template <typename S> DEVICE_INLINE void create_barriers(const hopper_layout<S> &m, int readers)
 {
     constexpr int WARPS = S::CONSUMERS / 32;
 
@@ -61,13 +82,20 @@ DEVICE_INLINE void create_barriers(const hopper_layout<S> &m, int others, int k_
     phase_barrier_create(m.q_empty, WARPS);
     for (int i = 0; i < 2; i++) {
         phase_barrier_create(m.tile_full + i * 8, 1);
-        phase_barrier_create(m.tile_empty + i * 8, WARPS + others);
+        phase_barrier_create(m.tile_empty + i * 8, WARPS + readers);
     }
     for (int i = 0; i < S::STAGES; i++) {
-        phase_barrier_create(m.k_full + i * 8, 1);
-        phase_barrier_create(m.v_full + i * 8, 1);
-        phase_barrier_create(m.k_empty + i * 8, k_readers);
-        phase_barrier_create(m.v_empty + i * 8, v_readers);
+        phase_barrier_create(m.k_full + i * 8, S::IS_F8 ? S::CONVERTERS : 1);
+        phase_barrier_create(m.v_full + i * 8, S::IS_F8 ? S::CONVERTERS : 1);
+        phase_barrier_create(m.k_empty + i * 8, WARPS);
+        phase_barrier_create(m.v_empty + i * 8, WARPS);
+    }
+    for (int i = 0; S::IS_F8 && i < S::COPY_STAGES; i++) {
+        /* completed by boxes, and by the copies of scales that each lane has queued */
+        phase_barrier_create(m.k_copies.full + i * 8, 1 + 32);
+        phase_barrier_create(m.v_copies.full + i * 8, 1 + 32);
+        phase_barrier_create(m.k_copies.empty + i * 8, S::CONVERTERS);
+        phase_barrier_create(m.v_copies.empty + i * 8, S::CONVERTERS);
     }
 }
 
@@ -158,19 +186,45 @@ DEVICE_INLINE tile_source find_source(const hopper_call *c, const hopper_tile *t
     return from;
 }
 
-/* Queues the copies of a key tile to dst, each lane that of box `lane`. `full` completes. */
+/* Queues the copies of the scales of key tile j to dst, those of tokens that no row sees as 0. */
 template <typename S>
-DEVICE_INLINE void copy_tile(const hopper_call *c, const CUtensorMap *map, int head,
-                             tile_source from, uint32_t dst, uint32_t full, int lane)
+DEVICE_INLINE void copy_scales(const hopper_call *c, const float *scales, const hopper_tile *t,
+                               int j, tile_source from, uint32_t dst, int lane)
 {
+#pragma unroll
+    for (int i = 0; i < S::KEYS; i += 32) {
+        const int row = i + lane, box = row / c->box_tokens, token = j * S::KEYS + row;
+        const int block = __shfl_sync(FULL_WARP, from.block, box);
+        const int at = __shfl_sync(FULL_WARP, from.token, box) + row - box * c->box_tokens;
+
+        cp_async_4B(dst + row * 4,
+                    (const char *)scales + block * c->scale_block_stride +
+                        t->head * c->scale_head_stride + at * c->scale_token_stride,
+                    token >= t->lo && token < t->kv_len);
+    }
+}
+
+/* Queues the copies of key tile j to a stage, each lane that of box `lane`. */
+template <typename S>
+DEVICE_INLINE void copy_tile(const hopper_call *c, const CUtensorMap *map, const float *scales,
+                             const hopper_tile *t, int j, tile_source from, const copy_stages &to,
+                             int stage, int lane)
+{
+    const uint32_t dst = to.tiles + stage * S::COPY_TILE, full = to.full + stage * 8;
+
     if (lane == 0)
-        phase_expect(full, S::TILE);
+        phase_expect(full, S::COPY_TILE);
     __syncwarp();
     if (lane * c->box_tokens < S::KEYS) {
 #pragma unroll
-        for (int panel = 0; panel < S::PANELS; panel++)
-            copy_box(dst + panel * S::PANEL + lane * c->box_tokens * S::ROW, map, full,
-                     panel * S::ROW_ELEMENTS, from.token, head, from.block);
+        for (int box = 0; box < S::COPY_BOXES; box++)
+            copy_box(dst + box * S::COPY_PANEL + lane * c->box_tokens * S::COPY_ROW, map, full,
+                     box * S::COPY_ELEMENTS, from.token, t->head, from.block);
+    }
+    if constexpr (S::IS_F8) {
+        if (scales)
+            copy_scales<S>(c, scales, t, j, from, to.scales + stage * (S::KEYS * 4), lane);
+        phase_arrive_copied(full);
     }
 }
 
@@ -187,7 +241,7 @@ template <typename S> DEVICE_INLINE bool has_second_copier(const hopper_call *c)
  * memory of this one.
  */
 template <typename S> struct tile_copier {
-    hopper_ring<S::STAGES> k, v;
+    hopper_ring<S::COPY_STAGES> k, v;
     const bool keys, values;
 
     __device__ __forceinline__ tile_copier(bool of_keys, bool of_values)
@@ -207,15 +261,13 @@ template <typename S> struct tile_copier {
             if (j > t->first)
                 next = find_source<S>(c, t, j - 1, lane);
             if (keys && j >= t->first) {
-                phase_wait(m.k_empty + k.stage() * 8, k.parity() ^ 1);
-                copy_tile<S>(c, &c->k, t->head, now, m.k + k.stage() * S::TILE,
-                             m.k_full + k.stage() * 8, lane);
+                phase_wait(m.k_copies.empty + k.stage() * 8, k.parity() ^ 1);
+                copy_tile<S>(c, &c->k, c->k_scale, t, j, now, m.k_copies, k.stage(), lane);
                 k.n++;
             }
             if (values && j + 1 < t->end) {
-                phase_wait(m.v_empty + v.stage() * 8, v.parity() ^ 1);
-                copy_tile<S>(c, &c->v, t->head, last, m.v + v.stage() * S::TILE,
-                             m.v_full + v.stage() * 8, lane);
+                phase_wait(m.v_copies.empty + v.stage() * 8, v.parity() ^ 1);
+                copy_tile<S>(c, &c->v, c->v_scale, t, j + 1, last, m.v_copies, v.stage(), lane);
                 v.n++;
             }
         }
@@ -294,89 +346,6 @@ DEVICE_INLINE void produce_values(const hopper_call *c, const hopper_layout<S> &
         release(m.tile_empty + tiles.stage() * 8, lane);
         tiles.n++;
         copier.copy(c, m, &t, lane);
-    }
-}
-
-/* ---- consumers ------------------------------------------------------------------------------ */
-
-/* Named barriers: 0 is __syncthreads(). */
-enum {
-    CONSUMER_BARRIER = 1,
-    TURN_BARRIER = 2,  /* and following, of each consumer warpgroup */
-    GROUP_BARRIER = 6, /* and following, of the threads of each */
-};
-
-/* Waits until the previous warpgroup has queued its products. */
-DEVICE_INLINE void wait_for_turn(int warpgroup)
-{
-    barrier_wait(TURN_BARRIER + warpgroup, 256);
-}
-
-template <int GROUPS> DEVICE_INLINE void pass_turn(int warpgroup)
-{
-    barrier_arrive(TURN_BARRIER + (warpgroup + 1 == GROUPS ? 0 : warpgroup + 1), 256);
-}
-
-/* What a warp knows of its 16 rows, of which the lane holds rows g and g + 8. Row r sees tokens
- * [first, last]. */
-struct warp_rows {
-    int32_t least_last, most_first; /* of the warp's rows: all rows see the tokens between */
-    int32_t first[2], last[2];      /* of the lane's rows */
-};
-
-/* row: the warp's first, of the sequence and key/value head */
-DEVICE_INLINE warp_rows find_rows(const hopper_call *c, int pos0, int kv_len, int row, int g)
-{
-    const int before = c->window ? c->window - 1 : INT32_MAX / 2; /* tokens before its own */
-    warp_rows w;
-
-    w.least_last = c->is_causal ? pos0 + row / c->group : kv_len - 1;
-    w.most_first = pos0 + (row + 15) / c->group - before;
-#pragma unroll
-    for (int h = 0; h < 2; h++) {
-        const int pos = pos0 + (row + 8 * h + g) / c->group;
-
-        w.last[h] = c->is_causal ? pos : kv_len - 1;
-        w.first[h] = pos - before;
-    }
-    return w;
-}
-
-/* Returns whether some row does not see all tokens [token, token + n). */
-DEVICE_INLINE bool is_masked(const warp_rows *w, int token, int n)
-{
-    return token + n - 1 > w->least_last || token < w->most_first;
-}
-
-/* Sets the scores of hidden tokens to -infinity. token: position of the score in p[0][0]. */
-template <int NN> DEVICE_INLINE void mask_tile(float (*p)[4], const warp_rows *w, int token)
-{
-#pragma unroll
-    for (int h = 0; h < 2; h++)
-        mask_columns(p, NN, h, w->first[h] - token, w->last[h] - token);
-}
-
-/* Copies the warp's rows of out from `staging`, where vector n of row r of a panel of 64 elements
- * is at vector n ^ (r & 7), to memory. */
-template <typename S>
-DEVICE_INLINE void copy_out(const hopper_call *c, const volatile hopper_tile *tile,
-                            uint32_t staging, int warp_row, int lane)
-{
-    constexpr int VECTORS = S::DIM / 8, ROWS_PER_PASS = 32 / VECTORS;
-    const int vector = lane % VECTORS, warp_rows = tile->rows - warp_row; /* may be negative */
-    char *out = c->out + (int64_t)tile->head * c->group * (S::DIM * 2) + vector * 16;
-
-#pragma unroll
-    for (int i = 0; i < 16 / ROWS_PER_PASS; i++) {
-        const int r = lane / VECTORS + i * ROWS_PER_PASS;
-        const int row = tile->row0 + warp_row + r, token = row / c->group;
-        uint32_t x[4];
-
-        load_16B(x, staging + vector / 8 * S::Q_PANEL + r * 128 + (((vector ^ r) & 7) << 4));
-        if (r < warp_rows)
-            *(uint4 *)(out + (tile->token0 + token) * c->out_stride +
-                       (row - token * c->group) * (S::DIM * 2)) =
-                make_uint4(x[0], x[1], x[2], x[3]);
     }
 }
 
