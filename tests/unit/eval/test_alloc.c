@@ -6,6 +6,7 @@
 
 #include "alloc_fail.h"
 #include "eval/conformers.h"
+#include "eval/recovery.h"
 #include "eval/result_json.h"
 #include "eval_made.h"
 
@@ -35,6 +36,37 @@ static cg_status write_result(cg_error *err)
 static cg_status summarize(cg_error *err)
 {
     return cg_eval_summarize(&result, err);
+}
+
+static cg_torsions *torsions; /* of butane; NULL with a system librdkitcffi */
+
+/* Figures for experimental references, of made conformers of a chain of four atoms. */
+static cg_status recover(cg_error *err)
+{
+    enum { GEN = 20 };
+    uint16_t map[] = { 0, 1, 2, 3 };
+    cg_symmetry symmetry = { .n_atoms = 4, .n_maps = 1, .maps = map };
+    cg_rmsd_limits limits = { 0 };
+    float gen[GEN][4][3], ref_min[1], gen_min[GEN];
+    cg_bioactive figures;
+    cg_rmsd_count count;
+    cg_rmsd_set *ref = NULL;
+    cg_status st;
+
+    for (int i = 0; i < GEN; i++)
+        for (int k = 0; k < 4; k++) {
+            gen[i][k][0] = (float)(k * k) + 0.3f * (float)i;
+            gen[i][k][1] = 2.5f * (float)(i * k % 3);
+            gen[i][k][2] = 1.5f * (float)(i * k % 7);
+        }
+    CG_TRY(cg_rmsd_set_create((const float(*)[3])gen, 1, 4, &ref, err));
+    st = cg_recovery_compare(ref, 1, (const float(*)[3])gen, GEN, &symmetry, &limits, ref_min,
+                             gen_min, &figures, &count, err);
+    if (st == CG_OK && torsions)
+        st = cg_recovery_torsions(torsions, (const float(*)[3])gen, 1, (const float(*)[3])gen, GEN,
+                                  4, &figures, err);
+    cg_rmsd_set_destroy(ref);
+    return st;
 }
 
 /* Broken records pass through everything except RDKit. */
@@ -99,12 +131,16 @@ START_TEST(every_failure_is_reported)
     cg_error err = CG_ERROR_INIT;
 
     result = made_result(3);
+    result.settings.bioactive = 1;
     made_mismatch(&result, CG_FAULT_MOLECULE, 1, "m000", "CCC");
     result.run_json = strdup("{\"engine\": {}}");
     ck_assert_int_eq(cg_eval_write_json(&result, &json, &err), CG_OK);
     sweep(read_result, parser_allocations(), 20);
     sweep(write_result, 0, 5);
-    sweep(summarize, 0, 4);
+    sweep(summarize, 0, 6);
+    ck_assert_int_eq(cg_torsions_create("CCCC", 4, &torsions, &err), CG_OK);
+    sweep(recover, 0, 30);
+    cg_torsions_destroy(torsions);
     sweep(read_records, 0, 15);
     cg_eval_result_finish(&result);
     cg_buf_finish(&json);
