@@ -57,10 +57,11 @@ template <typename S> DEVICE_INLINE convert_lane find_convert_lane(int lane)
              row * 128 + ((2 * u ^ row) << 4) };
 }
 
-/* Converts groups share, share + CONVERTERS ... of 8 tokens of the tile in a stage. */
+/* Converts groups share, share + CONVERTERS ... of 8 tokens of the tile in a stage. Token rows from
+ * `end` on become zeros. */
 template <typename S, typename Element>
 DEVICE_INLINE void convert_groups(const copy_stages &copies, int stage, bool has_scales,
-                                  uint32_t to, int share, const convert_lane &lane)
+                                  uint32_t to, int share, int end, const convert_lane &lane)
 {
     const uint32_t scales = copies.scales + stage * (S::KEYS * 4) + lane.row * 4;
     const uint32_t from = copies.tiles + stage * S::COPY_TILE + lane.from;
@@ -75,10 +76,18 @@ DEVICE_INLINE void convert_groups(const copy_stages &copies, int stage, bool has
         scale = __uint_as_float(load_4B(scales + share * 32));
 #pragma unroll 1
     for (int group = share; group < S::KEYS / 8; group += S::CONVERTERS) {
-        const uint32_t factor = factor_of_scale<Element>(scale);
+        uint32_t factor = factor_of_scale<Element>(scale);
         const int next = min(group + S::CONVERTERS, S::KEYS / 8 - 1); /* loaded ahead */
         const float next_scale = has_scales ? __uint_as_float(load_4B(scales + next * 32)) : 1.0f;
 
+        if ((int)(group * 8 + lane.row) >= end) { /* memory that holds anything, NaN too */
+            factor = 0;
+#pragma unroll
+            for (int panel = 0; panel < S::PANELS; panel++)
+#pragma unroll
+                for (int i = 0; i < 4; i++)
+                    x[panel][i] = 0;
+        }
 #pragma unroll
         for (int panel = 0; panel < S::PANELS; panel++) {
             const uint32_t at = to + panel * S::PANEL + group * 1024;
@@ -107,20 +116,17 @@ DEVICE_INLINE void convert(const hopper_call *c, const hopper_layout<S> &m,
         phase_wait(m.tile_full + tiles.stage() * 8, tiles.parity());
 
         const volatile hopper_tile *tile = shared_tiles + tiles.stage();
-        const int rows = tile->rows, first = tile->first, end = tile->end;
+        const int first = tile->first, end = tile->end;
 
-        if (rows < 0)
+        if (tile->rows < 0)
             return;
-        __syncwarp();
-        release(m.tile_empty + tiles.stage() * 8, lane);
-        tiles.n++;
 #pragma unroll 1
         for (int j = end - 1; j >= first - 1; j--) {
             if (j >= first) {
                 phase_wait(m.k_copies.full + k8.stage() * 8, k8.parity());
                 phase_wait(m.k_empty + k.stage() * 8, k.parity() ^ 1);
                 convert_groups<S, Element>(m.k_copies, k8.stage(), c->k_scale,
-                                           m.k + k.stage() * S::TILE, share, at);
+                                           m.k + k.stage() * S::TILE, share, S::KEYS, at);
                 share_writes();
                 __syncwarp();
                 release(m.k_copies.empty + k8.stage() * 8, lane);
@@ -134,7 +140,7 @@ DEVICE_INLINE void convert(const hopper_call *c, const hopper_layout<S> &m,
                 /* who has one group more of keys has none more of values */
                 convert_groups<S, Element>(m.v_copies, v8.stage(), c->v_scale,
                                            m.v + v.stage() * S::TILE, S::CONVERTERS - 1 - share,
-                                           at);
+                                           tile->kv_len - (j + 1) * S::KEYS, at);
                 share_writes();
                 __syncwarp();
                 release(m.v_copies.empty + v8.stage() * 8, lane);
@@ -143,6 +149,9 @@ DEVICE_INLINE void convert(const hopper_call *c, const hopper_layout<S> &m,
                 v.n++;
             }
         }
+        __syncwarp();
+        release(m.tile_empty + tiles.stage() * 8, lane);
+        tiles.n++;
     }
 }
 

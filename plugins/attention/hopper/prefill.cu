@@ -226,7 +226,7 @@ DEVICE_INLINE void consume(const hopper_call *c, const hopper_layout<S> &m,
         mask_tile<NN>(p, &w, j * KEYS + 2 * t);
         update_softmax<NN>(p, soft, factor, c->scale);
         pack_tile<NN, Element>(weights, p);
-        if (kv_len < (j + 1) * KEYS) {
+        if (!S::IS_F8 && kv_len < (j + 1) * KEYS) { /* what is converted is zero there */
             phase_wait(m.v_full + v.stage() * 8, v.parity());
             clear_values<S>(m.v + v.stage() * S::TILE, kv_len - j * KEYS);
         }
