@@ -557,7 +557,7 @@ def prompts_page(folder):
                      f"{c['requested'] / c['seconds']:.0f}"])
     table(["record", "prompt tokens", "prompt steps", "ms each", "seconds", "molecules/s"], rows)
     for name in profiles:
-        kernels = re.findall(r"^ +(\w+).*Context", folder.body(name) or "", re.M)
+        kernels = re.findall(r"^ +(?:void )?(\w+).*Context", folder.body(name) or "", re.M)
         if kernels:
             print(f"Kernels in `{name}`: " + ", ".join(f"{kernels.count(k)} `{k}`" for k in unique(kernels)) + ".\n")
     return []
