@@ -2,11 +2,12 @@
 #include "eval/rmsd_kernel.h"
 
 #include <math.h>
+#include <string.h>
 
 enum { MAX_SWEEPS = 30 };
 
-/* Jacobi rotation that zeroes m[p][q]. */
-static void rotate(int n, double m[4][4], int p, int q)
+/* Jacobi rotation that zeroes m[p][q]; the columns of v, if not NULL, turn along. */
+static void rotate(int n, double m[4][4], int p, int q, double v[4][4])
 {
     double theta = (m[q][q] - m[p][p]) / (2 * m[p][q]);
     double t = (theta < 0 ? -1 : 1) / (fabs(theta) + sqrt(theta * theta + 1));
@@ -25,9 +26,16 @@ static void rotate(int n, double m[4][4], int p, int q)
         m[q][k] = s * a + c * b;
     }
     m[p][q] = m[q][p] = 0;
+    for (int k = 0; v && k < n; k++) {
+        double a = v[k][p], b = v[k][q];
+
+        v[k][p] = c * a - s * b;
+        v[k][q] = s * a + c * b;
+    }
 }
 
-void cg_rmsd_eigenvalues(int n, double m[4][4], double *ret_values)
+/* Makes m diagonal by Jacobi rotations; v as in rotate(). */
+static void diagonalize(int n, double m[4][4], double v[4][4])
 {
     double total = 0, off = 1;
 
@@ -40,9 +48,14 @@ void cg_rmsd_eigenvalues(int n, double m[4][4], double *ret_values)
             for (int q = p + 1; q < n; q++) {
                 off += m[p][q] * m[p][q];
                 if (m[p][q] != 0)
-                    rotate(n, m, p, q);
+                    rotate(n, m, p, q, v);
             }
     }
+}
+
+void cg_rmsd_eigenvalues(int n, double m[4][4], double *ret_values)
+{
+    diagonalize(n, m, NULL);
     for (int i = 0; i < n; i++) {
         int at = i;
 
@@ -52,7 +65,26 @@ void cg_rmsd_eigenvalues(int n, double m[4][4], double *ret_values)
     }
 }
 
-double cg_rmsd_horn(const double *products, int stride)
+void cg_rmsd_eigenvectors(int n, double m[4][4], double ret_vectors[4][4])
+{
+    double v[4][4] = { { 1, 0, 0, 0 }, { 0, 1, 0, 0 }, { 0, 0, 1, 0 }, { 0, 0, 0, 1 } };
+    int order[4];
+
+    diagonalize(n, m, v);
+    for (int i = 0; i < n; i++) {
+        int at = i;
+
+        for (; at > 0 && m[order[at - 1]][order[at - 1]] < m[i][i]; at--)
+            order[at] = order[at - 1];
+        order[at] = i;
+    }
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < n; k++)
+            ret_vectors[i][k] = v[k][order[i]];
+}
+
+/* Horn's matrix of the inner products, whose largest eigenvalue is lambda. */
+static void horn_matrix(const double *products, int stride, double ret_m[4][4])
 {
     double xx = products[0], xy = products[stride], xz = products[2 * stride];
     double yx = products[3 * stride], yy = products[4 * stride], yz = products[5 * stride];
@@ -63,8 +95,24 @@ double cg_rmsd_horn(const double *products, int stride)
         { zx - xz, xy + yx, yy - xx - zz, yz + zy },
         { xy - yx, zx + xz, yz + zy, zz - xx - yy },
     };
-    double values[4];
 
+    memcpy(ret_m, horn, sizeof horn);
+}
+
+void cg_rmsd_quaternion(const double *products, double ret_q[4])
+{
+    double horn[4][4], vectors[4][4];
+
+    horn_matrix(products, 1, horn);
+    cg_rmsd_eigenvectors(4, horn, vectors);
+    memcpy(ret_q, vectors[0], sizeof vectors[0]);
+}
+
+double cg_rmsd_horn(const double *products, int stride)
+{
+    double horn[4][4], values[4];
+
+    horn_matrix(products, stride, horn);
     cg_rmsd_eigenvalues(4, horn, values);
     return values[0];
 }

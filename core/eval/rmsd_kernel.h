@@ -64,6 +64,11 @@ const cg_rmsd_kernel *cg_rmsd_kernel_get(int i);
 /** Eigenvalues of a symmetric n x n matrix, n <= 4, by Jacobi rotations, descending; m is
  * overwritten. */
 void cg_rmsd_eigenvalues(int n, double m[4][4], double *ret_values);
+/** Unit eigenvectors likewise: ret_vectors[i][k < n] is that of the i-th largest eigenvalue. */
+void cg_rmsd_eigenvectors(int n, double m[4][4], double ret_vectors[4][4]);
+/** The unit quaternion (w, x, y, z) of the rotation that superposes a on b, from the inner products
+ * [3][3] (axes of a by axes of b). */
+void cg_rmsd_quaternion(const double *products, double ret_q[4]);
 /** Lambda from the inner products [3][3] (axes of a by axes of b), `stride` apart, by Jacobi
  * rotations: accurate also for multiple roots. */
 double cg_rmsd_horn(const double *products, int stride);

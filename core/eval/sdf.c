@@ -393,28 +393,40 @@ out:
 
 /* ---- the record ------------------------------------------------------------------------- */
 
+/* Advances to the value of the next data item, trimmed; *ret_key[*ret_key_len] is its name. Returns
+ * 0 if there is none. The line after the name is the value, whatever it looks like: a name may be
+ * "> <SMILES>". */
+static int next_item(struct lines *l, const char **ret_key, size_t *ret_key_len)
+{
+    while (next_line(l)) {
+        const char *open, *close;
+
+        if (!l->len || l->line[0] != '>')
+            continue;
+        open = memchr(l->line, '<', l->len);
+        close = open ? memchr(open, '>', (size_t)(l->line + l->len - open)) : NULL;
+        if (!close)
+            continue;
+        *ret_key = open + 1;
+        *ret_key_len = (size_t)(close - open - 1);
+        if (!next_line(l))
+            return 0;
+        trim(&l->line, &l->len);
+        return 1;
+    }
+    return 0;
+}
+
 /* Takes name and SMILES from the data items that follow. */
 static void read_items(struct lines l, cg_sdf_record *record)
 {
-    while (next_line(&l)) {
-        const char *open, *close;
-        size_t len;
-        int smiles, name;
+    const char *key;
+    size_t len;
 
-        if (!l.len || l.line[0] != '>')
-            continue;
-        open = memchr(l.line, '<', l.len);
-        close = open ? memchr(open, '>', (size_t)(l.line + l.len - open)) : NULL;
-        if (!close)
-            continue;
-        open++;
-        len = (size_t)(close - open);
-        smiles = len == 6 && !strncasecmp(open, "SMILES", 6) && !record->smiles;
-        name = len == 4 && !strncasecmp(open, "name", 4) && !record->name_len;
-        /* The next line is the value, whatever it looks like: a name may be "> <SMILES>". */
-        if (!next_line(&l))
-            return;
-        trim(&l.line, &l.len);
+    while (next_item(&l, &key, &len)) {
+        int smiles = len == 6 && !strncasecmp(key, "SMILES", 6) && !record->smiles;
+        int name = len == 4 && !strncasecmp(key, "name", 4) && !record->name_len;
+
         if (smiles && l.len) {
             record->smiles = l.line;
             record->smiles_len = l.len;
@@ -569,4 +581,23 @@ out:
     XXH3_freeState(p.hash);
     free(p.xyz);
     return st;
+}
+
+int cg_sdf_item(const char *text, size_t len, const char *key, const char **ret_value,
+                size_t *ret_len)
+{
+    struct lines l = { .at = text, .end = text + len };
+    const char *found;
+    size_t found_len;
+
+    while (next_line(&l))
+        if (starts_with(l.line, l.len, "M  END"))
+            break;
+    while (next_item(&l, &found, &found_len))
+        if (found_len == strlen(key) && !memcmp(found, key, found_len)) {
+            *ret_value = l.line;
+            *ret_len = l.len;
+            return 1;
+        }
+    return 0;
 }

@@ -49,4 +49,13 @@ typedef struct cg_sdf_record {
 cg_status cg_sdf_read(const char *text, size_t len, float (*ret_xyz)[3], size_t cap,
                       cg_sdf_record *ret_record, cg_error *err);
 
+/**
+ * Finds the data item `key` of a record: text[len] without its "$$$$" line.
+ *
+ * @param ret_value  [*ret_len] first line of the value, trimmed; points into the text
+ * @return 1; 0 if the record has none, the outputs are then unchanged
+ */
+int cg_sdf_item(const char *text, size_t len, const char *key, const char **ret_value,
+                size_t *ret_len);
+
 #endif

@@ -147,7 +147,7 @@ expect 2 '^confgen: found 1 operand, wanted attention, cache or constraint, and 
 CONFGEN_DATA=$work expect 3 "^confgen: 'sdk/cache/plugin.c': not in the directory" plugins new cache flat
 [ ! -e flat ] || { echo 'FAILED: plugins new left a folder behind'; failures=$((failures + 1)); }
 cd "$OLDPWD" || exit 1
-for command in 'plugins' 'plugins list' 'plugins matrix' 'plugins check' 'plugins new' inspect doctor bench eval \
+for command in 'plugins' 'plugins list' 'plugins matrix' 'plugins check' 'plugins new' inspect draw doctor bench eval \
     'bench decode' 'bench attention' 'bench tokenizer' 'bench templates' 'bench rmsd' 'eval --compare'; do
   # shellcheck disable=SC2086
   expect 0 "^confgen $command" $command --help
@@ -195,6 +195,8 @@ done <<'END'
 --rounds plugins check
 --output plugins new
 --molecule inspect
+-o draw
+--output draw
 --ref eval
 --seed eval --compare
 --batch bench decode

@@ -120,7 +120,7 @@ static void run_program(int argc, char **argv)
 static int is_run(const char *command)
 {
     return *command == '-' || !strcmp(command, "generate") || !strcmp(command, "eval") ||
-           !strcmp(command, "inspect");
+           !strcmp(command, "inspect") || !strcmp(command, "draw");
 }
 
 /* Cuts text into arguments; argv[0] is the program. Returns their number, 0 to leave them. */

@@ -118,10 +118,16 @@ static _Noreturn void refuse_option(char **argv)
 
 int next_option(int argc, char **argv, const struct option *options, const char *help)
 {
+    return next_short_option(argc, argv, ":h", options, help);
+}
+
+int next_short_option(int argc, char **argv, const char *letters, const struct option *options,
+                      const char *help)
+{
     int option;
 
     opterr = 0;
-    option = getopt_long(argc, argv, ":h", options, NULL); /* ":" reports missing values as such */
+    option = getopt_long(argc, argv, letters, options, NULL);
     switch (option) {
     case ':':
         usage_error("%s: requires a value", argv[optind - 1]);

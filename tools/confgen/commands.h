@@ -27,6 +27,7 @@ int cmd_inspect(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
+int cmd_draw(int argc, char **argv);
 int cmd_text(int argc, char **argv);
 int cmd_model(int argc, char **argv);
 /** confgen eval --compare; takes the arguments of cmd_eval(). */
@@ -107,6 +108,10 @@ _Noreturn void out_of_memory(void);
  */
 int next_option(int argc, char **argv, const struct option *options, const char *help);
 enum { OPTION_HELP = 'h' };
+/** The same with options of one letter: `letters` as of getopt(), beginning with ":h", of which ":"
+ * reports missing values as such. */
+int next_short_option(int argc, char **argv, const char *letters, const struct option *options,
+                      const char *help);
 
 /** After the options: returns the only operand, which usage errors call `name`. */
 const char *single_operand(int argc, char **argv, const char *name);

@@ -10,7 +10,7 @@
 static const struct command commands[] = {
     { "generate", cmd_generate }, { "plugins", cmd_plugins }, { "inspect", cmd_inspect },
     { "doctor", cmd_doctor },     { "bench", cmd_bench },     { "eval", cmd_eval },
-    { "text", cmd_text },         { "model", cmd_model },
+    { "text", cmd_text },         { "model", cmd_model },     { "draw", cmd_draw },
 };
 
 /*

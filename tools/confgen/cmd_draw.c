@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/* confgen draw FILE: a grid of a molecule's conformers in SVG. */
+#include "base/whole_file.h"
+#include "eval/drawing.h"
+
+#include "commands.h"
+
+enum {
+    MAX_CONFORMERS = 10000,
+    MAX_COLUMNS = 100,
+};
+
+static const char help[] =
+    "confgen draw FILE [-o OUT.svg]    draw a molecule's conformers in a grid\n"
+    "\n"
+    "FILE is an SDF of a run or of another program: .zst, .gz or plain. The conformers are drawn "
+    "as\n"
+    "sticks of their heavy atoms, near ones wide and dark, with what their records state:\n"
+    "generation, energy, checks.\n"
+    "\n"
+    "  --molecule NAME       the first molecule of that name (default: the first molecule)\n"
+    "  --limit N             conformers, in the order of FILE, at most 10000 (24)\n"
+    "  --columns N           conformers in a row, at most 100 (4)\n"
+    "  --align first|none    superpose all conformers on the first one by their heavy atoms, or\n"
+    "                        turn each to its own principal axes (first)\n"
+    "  -o, --output FILE     - is standard output, the default\n"
+    "  --overwrite           replace an existing file\n"
+    "\n"
+    "Exit status: 0; 1 if records are left out because they cannot be read or are of another\n"
+    "molecule, or if no molecule has that name; 2 usage error; 3 a file cannot be read or "
+    "written,\n"
+    "or FILE holds no conformer.\n";
+
+struct draw_options {
+    const char *input, *molecule, *output;
+    size_t limit;
+    int columns, overwrite;
+    cg_drawing_align align;
+};
+
+static void parse(int argc, char **argv, struct draw_options *o)
+{
+    enum { O_MOLECULE = 256, O_LIMIT, O_COLUMNS, O_ALIGN, O_OVERWRITE };
+    static const struct option options[] = {
+        { "molecule", required_argument, NULL, O_MOLECULE },
+        { "limit", required_argument, NULL, O_LIMIT },
+        { "columns", required_argument, NULL, O_COLUMNS },
+        { "align", required_argument, NULL, O_ALIGN },
+        { "output", required_argument, NULL, 'o' },
+        { "overwrite", no_argument, NULL, O_OVERWRITE },
+        { "help", no_argument, NULL, OPTION_HELP },
+        { NULL, 0, NULL, 0 },
+    };
+    static const char *const aligns[] = { "first", "none" };
+    int option;
+
+    *o = (struct draw_options) { .output = "-", .limit = 24, .columns = 4 };
+    while ((option = next_short_option(argc, argv, ":ho:", options, help)) != -1) {
+        switch (option) {
+        case O_MOLECULE:
+            o->molecule = optarg;
+            break;
+        case O_LIMIT:
+            o->limit = (size_t)parse_int("--limit", optarg, 1, MAX_CONFORMERS);
+            break;
+        case O_COLUMNS:
+            o->columns = parse_int("--columns", optarg, 1, MAX_COLUMNS);
+            break;
+        case O_ALIGN:
+            o->align = (cg_drawing_align)parse_keyword("--align", optarg, aligns, 2);
+            break;
+        case 'o':
+            o->output = optarg;
+            break;
+        default:
+            o->overwrite = 1;
+        }
+    }
+    o->input = single_operand(argc, argv, "FILE");
+    check_files(&(struct named_file) { NULL, "FILE", o->input }, 1,
+                &(struct named_file) { "--output", "the --output file", o->output }, 1,
+                o->overwrite);
+}
+
+/* Says which records are not drawn; returns the exit status. */
+static int warn(const cg_drawn_molecule *m)
+{
+    if (!m->reason)
+        return EXIT_OK;
+    message("%s", m->reason);
+    message("not drawn: %zu records that cannot be read, %zu of another molecule", m->n_broken,
+            m->n_other);
+    return EXIT_SOME_FAILED;
+}
+
+int cmd_draw(int argc, char **argv)
+{
+    cg_drawn_molecule molecule = { 0 };
+    struct draw_options o;
+    cg_buf text = { 0 };
+    cg_error err = CG_ERROR_INIT;
+    int status = EXIT_OK;
+    cg_status st;
+
+    command_name = "draw";
+    parse(argc, argv, &o);
+    CG_TRY_GOTO(st, cg_drawn_molecule_read(o.input, o.molecule, o.limit, &molecule, &err), out);
+    CG_TRY_GOTO(st, cg_drawing_write(&molecule, o.columns, o.align, &text, &err), out);
+    CG_TRY_GOTO(st, cg_file_write_whole(o.output, text.data, text.len, o.overwrite, &err), out);
+    status = warn(&molecule);
+out:
+    cg_drawn_molecule_finish(&molecule);
+    cg_buf_finish(&text);
+    if (st != CG_OK)
+        status = report_error(&err);
+    return st == CG_ERR_INPUT ? EXIT_SOME_FAILED : status; /* no such molecule: as in `inspect` */
+}
