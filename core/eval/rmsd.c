@@ -423,3 +423,143 @@ out:
     free(m.min_b);
     return st;
 }
+
+/* ---- leaders ----------------------------------------------------------------------------- */
+
+/* The conformers without a leader are the live ones of the set. */
+struct leaders {
+    struct comparison c;
+    cg_rmsd_set *set;
+    size_t *position; /* [n] of the caller's conformers in the set; valid for live ones */
+    size_t n_live;
+    unsigned char *live;     /* [n_blocks][LANES] */
+    unsigned char *in_block; /* [n_blocks] number of live conformers */
+    double *limit;           /* [LANES] squared deviations of interest */
+    double radius;
+    size_t *leader; /* [n] the caller's */
+};
+
+/* Moves a conformer of the set to another position; what was there is lost. */
+static void move_conformer(cg_rmsd_set *set, size_t from, size_t to)
+{
+    const size_t n = set->n_atoms * 3;
+    double *xyz = set->xyz + to / LANES * n * LANES + to % LANES;
+    double *singular = set->singular + to / LANES * 3 * LANES + to % LANES;
+    const double *old = set->xyz + from / LANES * n * LANES + from % LANES;
+    const double *values = set->singular + from / LANES * 3 * LANES + from % LANES;
+
+    for (size_t k = 0; k < n; k++)
+        xyz[k * LANES] = old[k * LANES];
+    for (size_t k = 0; k < 3; k++)
+        singular[k * LANES] = values[k * LANES];
+    set->norm[to] = set->norm[from];
+    set->index[to] = set->index[from];
+}
+
+/* Removes the others from the set, which stays sorted. */
+static void keep_live(struct leaders *l)
+{
+    cg_rmsd_set *set = l->set;
+    size_t n = 0;
+
+    for (size_t at = 0; at < set->n; at++) {
+        if (!l->live[at])
+            continue;
+        if (at != n)
+            move_conformer(set, at, n);
+        l->position[set->index[n]] = n;
+        n++;
+    }
+    set->n = n;
+    set->n_blocks = n / LANES + (n % LANES != 0);
+    memset(l->live, 0, set->n_blocks * LANES);
+    memset(l->live, 1, n);
+    for (size_t block = 0; block < set->n_blocks; block++)
+        l->in_block[block] = (unsigned char)(n - block * LANES < LANES ? n - block * LANES : LANES);
+}
+
+static void set_leader(struct leaders *l, size_t at, size_t leader)
+{
+    l->leader[l->set->index[at]] = leader;
+    l->live[at] = 0;
+    l->in_block[at / LANES]--;
+    l->n_live--;
+}
+
+/* Compares the conformer at sorted position `at`, a new leader, with the live ones. */
+static void lead(struct leaders *l, size_t at)
+{
+    const cg_rmsd_set *set = l->set;
+    const double *singular = set->singular + at / LANES * 3 * LANES + at % LANES;
+    cg_rmsd_bound bound = { .norm_a = set->norm[at],
+                            .singular_a = { singular[0], singular[LANES], singular[2 * LANES] },
+                            .msd_b = l->limit,
+                            .threshold = l->c.threshold };
+    size_t leader = set->index[at];
+
+    load_conformer(&l->c, at);
+    set_leader(l, at, leader);
+    for (size_t block = 0; block < set->n_blocks; block++) {
+        bound.norm_b = set->norm + block * LANES;
+        bound.singular_b = set->singular + block * 3 * LANES;
+        if (!l->in_block[block] || !l->c.kernel->bound(&bound))
+            continue;
+        run_block(&l->c, &l->c.plan, block);
+        for (size_t k = 0; k < LANES; k++) {
+            size_t to = block * LANES + k;
+            double d;
+
+            if (!l->live[to])
+                continue;
+            d = squared_deviation(bound.norm_a, bound.norm_b[k], l->c.best[k]);
+            if ((double)to_rmsd(d, set->n_atoms) < l->radius)
+                set_leader(l, to, leader);
+        }
+    }
+}
+
+static cg_status leaders_init(struct leaders *l, const float (*xyz)[3], size_t n,
+                              const cg_symmetry *symmetry, cg_error *err)
+{
+    CG_TRY(cg_rmsd_set_create(xyz, n, symmetry->n_atoms, &l->set, err));
+    CG_TRY(comparison_init(&l->c, l->set, l->set, symmetry, err));
+    l->position = cg_alloc_array(n, sizeof *l->position);
+    l->live = cg_alloc_array(l->set->n_blocks, LANES);
+    l->in_block = cg_alloc_array(l->set->n_blocks, 1);
+    l->limit = alloc_doubles(LANES, 1);
+    if (!l->position || !l->live || !l->in_block || !l->limit)
+        return cg_fail_nomem(err, "RMSD");
+    /* the bound is rounded less than a float is */
+    for (int k = 0; k < LANES; k++)
+        l->limit[k] = l->radius * l->radius * (double)symmetry->n_atoms * (1 + 1e-6);
+    memset(l->live, 1, n);
+    l->n_live = n;
+    keep_live(l);
+    return CG_OK;
+}
+
+cg_status cg_rmsd_leaders(const float (*xyz)[3], size_t n, const cg_symmetry *symmetry,
+                          double radius, size_t *ret_leader, cg_error *err)
+{
+    struct leaders l = { .radius = radius, .leader = ret_leader };
+    cg_status st;
+
+    CG_TRY_GOTO(st, leaders_init(&l, xyz, n, symmetry, err), out);
+    for (size_t i = 0; i < n; i++)
+        ret_leader[i] = SIZE_MAX;
+    for (size_t i = 0; i < n; i++) {
+        if (ret_leader[i] != SIZE_MAX)
+            continue;
+        if (l.n_live <= l.set->n / 2)
+            keep_live(&l);
+        lead(&l, l.position[i]);
+    }
+out:
+    comparison_finish(&l.c);
+    cg_rmsd_set_destroy(l.set);
+    free(l.position);
+    free(l.live);
+    free(l.in_block);
+    free(l.limit);
+    return st;
+}

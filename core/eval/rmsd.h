@@ -60,4 +60,18 @@ cg_status cg_rmsd_minima(const cg_rmsd_set *a, const cg_rmsd_set *b, const cg_sy
                          const cg_rmsd_limits *limits, float *ret_min_a, float *ret_min_b,
                          cg_rmsd_count *ret_count, cg_error *err);
 
+/**
+ * Leader clustering: in order, a conformer that is nearer than `radius` to no leader becomes one,
+ * any other belongs to the first leader that near. Distances are those of cg_rmsd_matrix() from the
+ * leader to the conformer; pairs that a lower bound excludes are skipped.
+ *
+ * @param xyz         [n][symmetry->n_atoms][3] Å, in order of preference; copied
+ * @param radius      Å, > 0
+ * @param ret_leader  [n] index of the conformer's leader; its own for a leader; unspecified on
+ *                    failure
+ * @return as cg_rmsd_set_create() and cg_rmsd_matrix()
+ */
+cg_status cg_rmsd_leaders(const float (*xyz)[3], size_t n, const cg_symmetry *symmetry,
+                          double radius, size_t *ret_leader, cg_error *err);
+
 #endif

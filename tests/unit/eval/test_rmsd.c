@@ -520,6 +520,69 @@ START_TEST(bad_input_is_refused)
 }
 END_TEST
 
+/* Against a clustering that reads the full matrix; with permuted copies, which only maps find. */
+START_TEST(leaders_are_those_of_the_matrix)
+{
+    enum { N = 150 };
+    static float xyz[N * MAX_ATOMS][3], base[8 * MAX_ATOMS][3], d[N * N];
+    size_t n_leaders = 0, n_followers = 0;
+
+    state = (uint64_t)_i * 1000 + 23;
+    for (int round = 0; round < 20; round++) {
+        size_t n_atoms = 1 + below(round % 3 ? MAX_ATOMS : 6), n = below(N + 1);
+        size_t n_bases = 1 + below(6), found[N];
+        cg_symmetry s = make_maps(n_atoms, 1 + below(20), below(n_atoms + 1));
+        double radius = round % 5 ? 0.1 + uniform() : 0.01;
+        cg_error err = CG_ERROR_INIT;
+
+        for (size_t i = 0; i < n_bases; i++)
+            make_shape((enum shape)(round % 4 ? SOLID : below(SHAPES)), n_atoms,
+                       base + i * n_atoms);
+        for (size_t i = 0; i < n; i++) {
+            const float(*from)[3] = (const float(*)[3])(base + below(n_bases) * n_atoms);
+            const uint16_t *map = s.maps + below(s.n_maps) * n_atoms;
+            float permuted[MAX_ATOMS][3];
+
+            for (size_t k = 0; k < n_atoms; k++)
+                memcpy(permuted[k], from[map[k]], sizeof permuted[k]);
+            move((const float(*)[3])permuted, n_atoms, uniform(), xyz + i * n_atoms);
+        }
+        matrix((const float(*)[3])xyz, n, (const float(*)[3])xyz, n, n_atoms, &s, d);
+        ck_assert_msg(cg_rmsd_leaders((const float(*)[3])xyz, n, &s, radius, found, &err) == CG_OK,
+                      "%s", err.msg);
+        for (size_t i = 0; i < n; i++) {
+            size_t leader = 0;
+
+            while (leader < i && (found[leader] != leader || (double)d[leader * n + i] >= radius))
+                leader++;
+            ck_assert_uint_eq(found[i], leader);
+            n_leaders += leader == i;
+            n_followers += leader != i;
+        }
+        cg_symmetry_finish(&s);
+    }
+    ck_assert_uint_gt(n_leaders, 100);
+    ck_assert_uint_gt(n_followers, 100);
+}
+END_TEST
+
+/* A chain in the opposite order: another list of coordinates of one conformer. */
+START_TEST(symmetric_copies_follow)
+{
+    static const float xyz[2][4][3] = { { { 0, 0, 0 }, { 1.5f, 0, 0 }, { 2, 1, 0 }, { 3, 1, 1 } },
+                                        { { 3, 1, 1 }, { 2, 1, 0 }, { 1.5f, 0, 0 }, { 0, 0, 0 } } };
+    uint16_t maps[] = { 0, 1, 2, 3, 3, 2, 1, 0 };
+    cg_symmetry both = { 4, 2, maps, 0 }, plain = { 4, 1, maps, 0 };
+    cg_error err = CG_ERROR_INIT;
+    size_t leader[2];
+
+    ck_assert_int_eq(cg_rmsd_leaders(xyz[0], 2, &both, 0.1, leader, &err), CG_OK);
+    ck_assert_uint_eq(leader[1], 0);
+    ck_assert_int_eq(cg_rmsd_leaders(xyz[0], 2, &plain, 0.1, leader, &err), CG_OK);
+    ck_assert_uint_eq(leader[1], 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("rmsd");
@@ -536,6 +599,8 @@ int main(void)
     tcase_add_loop_test(tc, kernels_agree_to_the_bit, 0, 4);
     tcase_add_loop_test(tc, plans_hold_all_maps, 0, 4);
     tcase_add_loop_test(tc, minima_are_those_of_the_matrix, 0, 6);
+    tcase_add_loop_test(tc, leaders_are_those_of_the_matrix, 0, 6);
+    tcase_add_test(tc, symmetric_copies_follow);
     tcase_add_test(tc, time_limit_is_observed);
     tcase_add_test(tc, bad_input_is_refused);
     suite_add_tcase(s, tc);

@@ -40,8 +40,9 @@ START_TEST(comparison)
     cg_symmetry s = { 3, 2, maps, 0 };
     cg_rmsd_limits limits = { 10, 1 };
     float d[9], min_a[3], min_b[3];
+    size_t leader[3];
 
-    for (int which = 0, ok = 0; which < 3; which++, ok = 0)
+    for (int which = 0, ok = 0; which < 4; which++, ok = 0)
         for (long k = 0; !ok; k++) {
             cg_error err = CG_ERROR_INIT;
             cg_rmsd_set *set = NULL;
@@ -57,6 +58,8 @@ START_TEST(comparison)
                 st = cg_rmsd_matrix(set, set, &s, d, &err);
             if (which == 2)
                 st = cg_rmsd_minima(set, set, &s, &limits, min_a, min_b, NULL, &err);
+            if (which == 3)
+                st = cg_rmsd_leaders(xyz, 3, &s, 0.5, leader, &err);
             countdown = -1;
             ok = st == CG_OK;
             ck_assert_msg(ok || st == CG_ERR_NOMEM, "%s", err.msg);

@@ -17,6 +17,8 @@
 
 enum { MATRIX_ROWS = 100, MATRIX_COLUMNS = 200 };
 
+static const double leader_radius = 0.5; /* Å */
+
 static const char help[] =
     "confgen bench rmsd [options]\n"
     "\n"
@@ -32,8 +34,8 @@ static const char help[] =
     "Conformers are artificial: RDKit embeds one per molecule, then its bonds are rotated and\n"
     "its atoms displaced; half of those compared are near a reference. minima is what confgen\n"
     "eval computes: the nearest of each, without the pairs that a bound excludes. matrix is all\n"
-    "pairs of up to 100 with up to 200. Seconds are processor time, independent of the number\n"
-    "of threads.\n";
+    "pairs of up to 100 with up to 200. leaders is what --prune 0.5 computes, of the conformers\n"
+    "that are compared. Seconds are processor time, independent of the number of threads.\n";
 
 struct rmsd_molecule {
     char *name, *smiles;
@@ -43,7 +45,8 @@ struct rmsd_molecule {
     int limited, failed;
     cg_rmsd_count count;
     uint64_t matrix_pairs;
-    double symmetry_seconds, minima_seconds, matrix_seconds;
+    size_t n_leaders;
+    double symmetry_seconds, minima_seconds, matrix_seconds, leaders_seconds;
 };
 
 struct rmsd_bench {
@@ -104,11 +107,12 @@ static cg_status compare(struct rmsd_molecule *m, const float (*xyz)[3],
     size_t rows = n_ref < MATRIX_ROWS ? n_ref : MATRIX_ROWS;
     size_t columns = n_gen < MATRIX_COLUMNS ? n_gen : MATRIX_COLUMNS;
     float *ret = cg_alloc_array(n_ref + n_gen + rows * columns, sizeof *ret);
+    size_t *leader = cg_alloc_array(n_gen, sizeof *leader);
     cg_rmsd_set *ref = NULL, *gen = NULL, *some_ref = NULL, *some_gen = NULL;
     double start = thread_seconds();
     cg_status st;
 
-    if (!ret)
+    if (!ret || !leader)
         out_of_memory();
     CG_TRY_GOTO(st, cg_rmsd_set_create(xyz, n_ref, n, &ref, err), out);
     CG_TRY_GOTO(st, cg_rmsd_set_create(xyz + n_ref * n, n_gen, n, &gen, err), out);
@@ -121,12 +125,19 @@ static cg_status compare(struct rmsd_molecule *m, const float (*xyz)[3],
     CG_TRY_GOTO(st, cg_rmsd_matrix(some_ref, some_gen, symmetry, ret, err), out);
     m->matrix_seconds = thread_seconds() - start;
     m->matrix_pairs = (uint64_t)rows * columns;
+    start = thread_seconds();
+    CG_TRY_GOTO(st, cg_rmsd_leaders(xyz + n_ref * n, n_gen, symmetry, leader_radius, leader, err),
+                out);
+    m->leaders_seconds = thread_seconds() - start;
+    for (size_t i = 0; i < n_gen; i++)
+        m->n_leaders += leader[i] == i;
 out:
     cg_rmsd_set_destroy(ref);
     cg_rmsd_set_destroy(gen);
     cg_rmsd_set_destroy(some_ref);
     cg_rmsd_set_destroy(some_gen);
     free(ret);
+    free(leader);
     return st;
 }
 
@@ -184,7 +195,7 @@ static cg_status run_all(struct rmsd_bench *b, cg_error *err)
 /* Sums over the molecules whose number of maps is in a range. */
 struct rmsd_sums {
     uint64_t molecules, failed, limited, pairs, maps_tried, pruned, all, matrix_pairs;
-    double symmetry, minima, matrix;
+    double symmetry, minima, matrix, leaders;
     struct samples minima_rate, matrix_rate; /* pairs/s, by molecule */
 };
 
@@ -210,6 +221,7 @@ static struct rmsd_sums add_up(const struct rmsd_bench *b, size_t low, size_t hi
         s.symmetry += m->symmetry_seconds;
         s.minima += m->minima_seconds;
         s.matrix += m->matrix_seconds;
+        s.leaders += m->leaders_seconds;
         samples_add(&s.minima_rate, (double)m->count.pairs / m->minima_seconds);
         samples_add(&s.matrix_rate, (double)m->matrix_pairs / m->matrix_seconds);
     }
@@ -234,10 +246,10 @@ static void print(const struct rmsd_bench *b)
                    { "32 to 199", 32, 199 },
                    { "200 and more", 200, SIZE_MAX },
                    { "all", 0, SIZE_MAX } };
-    static const char *const headings[] = {
-        "maps",    "molecules",        "pairs",         "superpositions", "pruned", "minima s",
-        "pairs/s", "superpositions/s", "matrix pairs/s"
-    };
+    static const char *const headings[] = { "maps",           "molecules",        "pairs",
+                                            "superpositions", "pruned",           "minima s",
+                                            "pairs/s",        "superpositions/s", "matrix pairs/s",
+                                            "leaders s" };
     struct text_table t;
     struct rmsd_sums all = add_up(b, 0, SIZE_MAX);
 
@@ -249,7 +261,7 @@ static void print(const struct rmsd_bench *b)
            (unsigned long long)all.limited, (double)all.pairs * 1e-6, all.symmetry, all.minima,
            b->wall, (int)b->threads, samples_median(&all.minima_rate),
            samples_median(&all.matrix_rate));
-    table_begin(&t, "lrrrrrrrr", headings);
+    table_begin(&t, "lrrrrrrrrr", headings);
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
         struct rmsd_sums s = add_up(b, ranges[i].low, ranges[i].high);
 
@@ -263,6 +275,7 @@ static void print(const struct rmsd_bench *b)
             table_cell(&t, "%.3e", (double)s.pairs / s.minima);
             table_cell(&t, "%.3e", (double)s.maps_tried / s.minima);
             table_cell(&t, "%.3e", (double)s.matrix_pairs / s.matrix);
+            table_cell(&t, "%.3f", s.leaders);
         }
         sums_finish(&s);
     }
@@ -279,14 +292,15 @@ static cg_status write_json(const struct rmsd_bench *b, cg_error *err)
 
         json_array_append_new(
             list,
-            json_pack("{s:o, s:o, s:b, s:I, s:I, s:b, s:I, s:I, s:I, s:f, s:f, s:I, s:f}", "name",
-                      cg_json_text(m->name), "smiles", cg_json_text(m->smiles), "failed", m->failed,
-                      "heavy_atoms", (json_int_t)m->n_atoms, "maps", (json_int_t)m->n_maps,
-                      "maps_limited", m->limited, "pairs", (json_int_t)m->count.pairs,
-                      "superpositions", (json_int_t)m->count.maps_tried, "pruned",
-                      (json_int_t)m->count.pruned, "symmetry_seconds", m->symmetry_seconds,
-                      "minima_seconds", m->minima_seconds, "matrix_pairs",
-                      (json_int_t)m->matrix_pairs, "matrix_seconds", m->matrix_seconds));
+            json_pack("{s:o, s:o, s:b, s:I, s:I, s:b, s:I, s:I, s:I, s:f, s:f, s:I, s:f, s:I, s:f}",
+                      "name", cg_json_text(m->name), "smiles", cg_json_text(m->smiles), "failed",
+                      m->failed, "heavy_atoms", (json_int_t)m->n_atoms, "maps",
+                      (json_int_t)m->n_maps, "maps_limited", m->limited, "pairs",
+                      (json_int_t)m->count.pairs, "superpositions", (json_int_t)m->count.maps_tried,
+                      "pruned", (json_int_t)m->count.pruned, "symmetry_seconds",
+                      m->symmetry_seconds, "minima_seconds", m->minima_seconds, "matrix_pairs",
+                      (json_int_t)m->matrix_pairs, "matrix_seconds", m->matrix_seconds, "leaders",
+                      (json_int_t)m->n_leaders, "leaders_seconds", m->leaders_seconds));
     }
     return write_bench_json(b->json,
                             json_pack("{s:s, s:i, s:f, s:o}", "bench", "rmsd", "threads",
