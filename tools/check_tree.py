@@ -29,7 +29,7 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 # The modules that each module may use. Every module may use its own headers and core/include.
-ENGINE = "base chem check constraint cuda_loader decode forcefield format fsq io model plugin sequence template tokenizer"
+ENGINE = "base chem check constraint cuda_loader decode eval forcefield format fsq io model plugin sequence template tokenizer"
 MODULES = {
     "include": "",
     "base": "",

@@ -205,14 +205,18 @@ static void report_molecule_failure(const struct run *run, const cg_pipeline_mol
                      failed);
 }
 
+static int64_t n_failed(const cg_pipeline_molecule *m, const cg_run_records *r)
+{
+    return m->input.n_generations - r->counts[CG_CONFORMER_OK] - r->n_dropped;
+}
+
 static void report_failed_conformers(const struct run *run, const cg_pipeline_molecule *m,
                                      const cg_run_records *r)
 {
     char text[CG_ERROR_TEXT + 256];
 
     snprintf(text, sizeof text, "%s:%" PRId64 ": %s: %" PRId64 " of %d conformers failed, e.g. %s",
-             input_name(run), m->input.line, m->input.name,
-             m->input.n_generations - r->counts[CG_CONFORMER_OK], m->input.n_generations,
+             input_name(run), m->input.line, m->input.name, n_failed(m, r), m->input.n_generations,
              r->first_reason);
     report_failure(run, text);
 }
@@ -228,7 +232,7 @@ static cg_status write_molecule(struct run *run, const cg_pipeline_molecule *m,
         .bytes = r->frame.data,
         .len = r->frame.len,
         .n_records = r->counts[CG_CONFORMER_OK],
-        .n_failed = m->input.n_generations - r->counts[CG_CONFORMER_OK],
+        .n_failed = n_failed(m, r),
         .failed_text = cg_buf_text(&r->failed),
         .failed_len = r->failed.len,
     };
@@ -273,7 +277,7 @@ static cg_status run_emit(void *ctx, cg_pipeline_molecule *m, cg_error *err)
     if (m->failure.code == CG_OK)
         CG_TRY(write_parts(run, m, err));
     if (m->failure.code == CG_OK) {
-        if (r->counts[CG_CONFORMER_OK] < m->input.n_generations)
+        if (n_failed(m, r))
             report_failed_conformers(run, m, r);
         return write_molecule(run, m, r, err);
     }
@@ -322,6 +326,10 @@ static cg_status run_to_output(struct run *run, cg_error *err)
         .add_hs = run->options->add_hs,
         .minimize = run->options->minimize,
         .energies = run->options->energies || run->options->minimize,
+        .ensemble = { .prune = run->options->prune,
+                      .energy_window = run->options->energy_window,
+                      .max_conformers = run->options->max_conformers,
+                      .sort = run->options->sort },
         .next = run_next,
         .prepare = run_prepare,
         .finish = run_finish,

@@ -2,11 +2,33 @@
 #include "api/run_input.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/error.h"
 #include "base/sized_struct.h"
+
+static cg_status check_ensemble(const cg_run_options *o, cg_error *err)
+{
+    if (o->sort < CG_SORT_GENERATION || o->sort > CG_SORT_ENERGY)
+        return cg_fail(err, CG_ERR_USAGE, "cg_run_options.sort is %d: wanted a CG_SORT_*", o->sort);
+    if (o->max_conformers < 0)
+        return cg_fail(err, CG_ERR_USAGE, "--max-conformers %d: wanted at least 1, or 0 for all",
+                       o->max_conformers);
+    if (!isfinite(o->prune) || o->prune < 0)
+        return cg_fail(err, CG_ERR_USAGE, "--prune %g: wanted an RMSD in Å, or 0 for all",
+                       o->prune);
+    if (!isfinite(o->energy_window) || o->energy_window < 0)
+        return cg_fail(err, CG_ERR_USAGE,
+                       "--energy-window %g: wanted an energy in kcal/mol, or 0 for all",
+                       o->energy_window);
+    if ((o->energy_window > 0 || o->sort == CG_SORT_ENERGY) && !o->minimize && !o->energies)
+        return cg_fail(err, CG_ERR_USAGE,
+                       "%s: conformers have no energy without --energies or --minimize",
+                       o->energy_window > 0 ? "--energy-window" : "--sort energy");
+    return CG_OK;
+}
 
 cg_status cg_run_check_options(const cg_run_options *o, cg_error *err)
 {
@@ -15,6 +37,7 @@ cg_status cg_run_check_options(const cg_run_options *o, cg_error *err)
     if (o->minimize < CG_MINIMIZE_NONE || o->minimize > CG_MINIMIZE_MMFF94S)
         return cg_fail(err, CG_ERR_USAGE, "cg_run_options.minimize is %d: wanted a CG_MINIMIZE_*",
                        o->minimize);
+    CG_TRY(check_ensemble(o, err));
     if (o->gens < 1)
         return cg_fail(err, CG_ERR_USAGE, "--gens %d: wanted at least 1", o->gens);
     if (o->shards > 1 && (o->shard < 0 || o->shard >= o->shards))

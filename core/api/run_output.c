@@ -103,7 +103,9 @@ cg_status cg_run_find_formats(const cg_run_options *o, const char *path,
     CG_TRY(o->format ? cg_record_format_parse(o->format, &f.record, err)
                      : find_record_format(path, &f.record, err));
     if (o->add_hs && f.record != CG_RECORD_SDF)
-        return cg_fail(err, CG_ERR_USAGE, "--add-hs: only the sdf format has hydrogens");
+        return cg_fail(err, CG_ERR_USAGE,
+                       "--add-hs: only the sdf format has hydrogens; presets of --ensemble other "
+                       "than raw add them");
     if (o->minimize && f.record == CG_RECORD_SMILES3D)
         return cg_fail(err, CG_ERR_USAGE,
                        "--minimize: the smiles3d format has the coordinates as they are generated");
@@ -258,7 +260,7 @@ cg_status cg_run_open_output(const cg_engine *engine, const cg_run_options *o, c
     const cg_sampling *s = &engine->sampling;
     char hash[32], model[32], tokenizer[32], seed[32], gens[32], sampling[128], molecules[64],
         max_new[32], length[32], device[200], sums[200], retry[32], attention[512], cache[512],
-        constraint[128], attention_at[1024], cache_at[1024], constraint_at[1024];
+        constraint[128], ensemble[128], attention_at[1024], cache_at[1024], constraint_at[1024];
     const cg_fingerprint_item items[] = {
         { "version", CG_VERSION_STRING, NULL },
         { "input", hash, NULL },
@@ -282,6 +284,7 @@ cg_status cg_run_open_output(const cg_engine *engine, const cg_run_options *o, c
         { "add_hs", o->add_hs ? "yes" : "no", NULL },
         { "minimize", minima[o->minimize], NULL },
         { "energies", o->energies ? "yes" : "no", NULL },
+        { "ensemble", ensemble, NULL },
         { "check", info->check ? "yes" : "no", NULL },
         { "retry", retry, NULL },
         { "geometry", info->geometry, NULL },
@@ -307,6 +310,9 @@ cg_status cg_run_open_output(const cg_engine *engine, const cg_run_options *o, c
     snprintf(max_new, sizeof max_new, "%d", engine->constraint.format.max_new_tokens);
     snprintf(length, sizeof length, "%d", info->max_length);
     snprintf(retry, sizeof retry, "%d", info->retry);
+    snprintf(ensemble, sizeof ensemble, "prune %.9g energy window %.9g max %d sort %s", o->prune,
+             o->energy_window, o->max_conformers,
+             o->sort == CG_SORT_ENERGY ? "energy" : "generation");
     describe_machine(engine, device, sums, sizeof sums);
     describe_plugins(engine, "attention", attention, sizeof attention);
     describe_plugins(engine, "cache", cache, sizeof cache);

@@ -81,8 +81,8 @@ out:
  */
 struct data_items {
     char checks[CG_CHECK_NAMES_MAX], retry[16], repair[CG_REPAIR_COUNTS_TEXT];
-    char energy[32], released[32], gradient[32];
-    cg_tag items[7];
+    char energy[32], released[32], gradient[32], cluster_size[16];
+    cg_tag items[8];
     size_t n;
 };
 
@@ -95,6 +95,7 @@ struct data_items {
  * - with --minimize, "minimized": "yes", or "no" for a molecule without parameters;
  * - with an energy, "energy", and if it was minimised "energy_released" (both kcal/mol) and
  *   "gradient" (greatest component, kcal/mol/Å);
+ * - with --prune, "cluster_size": the number of conformers that it stands for, itself included;
  * - with retries, "retry": the retry round it was sampled in, 0 for the first.
  */
 static void make_data_items(const cg_run_writer *w, const cg_pipeline_molecule *m,
@@ -127,6 +128,10 @@ static void make_data_items(const cg_run_writer *w, const cg_pipeline_molecule *
         snprintf(t->gradient, sizeof t->gradient, "%.4f", c->gradient);
         t->items[t->n++] = (cg_tag) { "energy_released", t->released };
         t->items[t->n++] = (cg_tag) { "gradient", t->gradient };
+    }
+    if (c->cluster_size) {
+        snprintf(t->cluster_size, sizeof t->cluster_size, "%" PRId32, c->cluster_size);
+        t->items[t->n++] = (cg_tag) { "cluster_size", t->cluster_size };
     }
     if (e->info.retry) {
         snprintf(t->retry, sizeof t->retry, "%" PRIu32, c->retry);
@@ -184,6 +189,10 @@ static cg_status write_generation(const cg_run_writer *w, cg_pipeline_molecule *
     char reason[CG_ERROR_TEXT + 32];
     cg_status st = CG_OK;
 
+    if (c->dropped) {
+        r->n_dropped++;
+        return CG_OK;
+    }
     r->counts[c->verdict]++;
     if (c->verdict == CG_CONFORMER_OK) {
         st = write_record(w, m, generation, c, out, err);
@@ -198,6 +207,16 @@ static cg_status write_generation(const cg_run_writer *w, cg_pipeline_molecule *
     return st;
 }
 
+static cg_status write_next(const cg_run_writer *w, cg_pipeline_molecule *m, cg_buf *out,
+                            cg_error *err)
+{
+    cg_run_records *r = m->user;
+    int32_t position = r->next++;
+
+    return write_generation(w, m, m->finished.order ? m->finished.order[position] : position, out,
+                            err);
+}
+
 static cg_status write_frame(const cg_run_writer *w, cg_pipeline_molecule *m, cg_buf *out,
                              cg_error *err)
 {
@@ -205,7 +224,7 @@ static cg_status write_frame(const cg_run_writer *w, cg_pipeline_molecule *m, cg
 
     cg_buf_clear(&r->frame);
     while (r->next < m->input.n_generations && out->len < w->frame_bytes)
-        CG_TRY(write_generation(w, m, r->next++, out, err));
+        CG_TRY(write_next(w, m, out, err));
     CG_TRY(cg_buf_check(out, "records", err));
     CG_TRY(cg_buf_check(&r->failed, "failures", err));
     r->plain = out->len;

@@ -14,12 +14,13 @@ enum { CG_VERDICTS = CG_CONFORMER_INVALID_GEOMETRY + 1 };
 typedef struct cg_run_records {
     cg_molblock *block;          /* sdf */
     const char **elements;       /* xyz, json: [atoms] */
-    int32_t next;                /* generation to write next */
+    int32_t next;                /* position of the generation to write next */
     cg_buf frame;                /* compressed, of cg_run_records_write() */
     uint64_t plain;              /* bytes of its records before compression */
     uint64_t n_before;           /* bytes of the frames that the caller wrote before it */
     cg_buf failed;               /* lines of the file of failures, of all frames */
-    int64_t counts[CG_VERDICTS]; /* generations by verdict */
+    int64_t counts[CG_VERDICTS]; /* generations by verdict, without the dropped ones */
+    int64_t n_dropped;           /* conformers that are not delivered */
     char first_reason[256];      /* of a conformer that failed */
 } cg_run_records;
 

@@ -18,6 +18,14 @@ typedef struct cg_completion {
     cg_repair_counts repair;
 } cg_completion;
 
+/** cg_parsed_conformer.dropped: why a good conformer is not delivered. */
+enum {
+    CG_DROPPED_NOT = 0,
+    CG_DROPPED_RMSD,   /* near one that is preferred */
+    CG_DROPPED_ENERGY, /* above the energy window */
+    CG_DROPPED_NUMBER, /* after the first ones */
+};
+
 /** Zero first; cg_parsed_conformer_finish() releases. */
 typedef struct cg_parsed_conformer {
     int32_t verdict; /* CG_CONFORMER_* */
@@ -31,7 +39,9 @@ typedef struct cg_parsed_conformer {
     int32_t has_energy, is_minimized;  /* what minimization.h has done */
     double energy, released, gradient; /* kcal/mol, kcal/mol, greatest component in kcal/mol/Å */
     uint32_t checks_done, checks_failed, checks_unchecked; /* bits of cg_verdict; 0: no --check */
-    uint32_t retry; /* retry round it was sampled in; 0: the first */
+    int32_t dropped;                                       /* CG_DROPPED_*: not delivered */
+    int32_t cluster_size; /* conformers that it stands for, itself included; 0: no --prune */
+    uint32_t retry;       /* retry round it was sampled in; 0: the first */
     cg_repair_counts repair;
     char reason[CG_ERROR_TEXT]; /* of a verdict other than OK, or of the first failed check */
 } cg_parsed_conformer;

@@ -105,6 +105,10 @@ static const cg_report_counter counters[] = {
     COUNT(minimized_rejected, "energy.rejected"),
     COUNT(energy_refused, "energy.refused_molecules"),
 
+    COUNT(dropped_rmsd, "ensemble.pruned"),
+    COUNT(dropped_energy, "ensemble.above_energy_window"),
+    COUNT(dropped_number, "ensemble.above_max_conformers"),
+
     TIME(seconds, "seconds.total"),
     TIME(decode_seconds, "seconds.decode"),
     TIME(matmul_seconds, "seconds.matmul"),
@@ -115,6 +119,7 @@ static const cg_report_counter counters[] = {
     TIME(template_seconds, "seconds.template"),
     TIME(record_seconds, "seconds.record"),
     TIME(minimize_seconds, "seconds.minimize"),
+    TIME(prune_seconds, "seconds.prune"),
     TIME(device_seconds, NULL),
     TIME(idle_seconds, NULL),
 

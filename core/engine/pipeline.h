@@ -16,6 +16,7 @@
 
 #include "engine/conformer.h"
 #include "engine/engine.h"
+#include "engine/ensemble.h"
 #include "engine/minimization.h"
 
 /** One conformer to generate: its last sequence until that is parsed, and the best result so far.
@@ -50,6 +51,7 @@ struct cg_pipeline_molecule {
         cg_molecule_template template;
         cg_hydrogen_placement *hydrogens; /* NULL: none are added */
         cg_minimization *minimization;    /* NULL: no energies */
+        cg_ensemble ensemble;             /* zeroed: all conformers, in the order of generation */
         cg_checker *checker;              /* NULL: the geometry is not checked */
         int32_t *tokens;            /* [groups] of the FSQ decoder; NULL in formats without codes */
         cg_generation *generations; /* [input.n_generations] each written by its decoder */
@@ -65,7 +67,8 @@ struct cg_pipeline_molecule {
     /** Set by the finish job. */
     struct {
         double seconds;
-        cg_report counts; /* checks, retries, hydrogens, energies */
+        int32_t *order;   /* [input.n_generations] of delivery, owned; NULL: of generation */
+        cg_report counts; /* checks, retries, hydrogens, energies, dropped conformers */
     } finished;
 
     /** Guarded by the pipeline's lock. */
@@ -85,8 +88,9 @@ typedef struct cg_pipeline_io {
     /** The template is built; may set `failure`. May be NULL. Jobs, any thread. */
     void (*prepare)(void *ctx, cg_pipeline_molecule *m);
     /**
-     * All generations are parsed, after the last retry round. May set `failure` and take over
-     * their `parsed`. Jobs. Not called for failed molecules. May be NULL.
+     * All generations are parsed, after the last retry round, and selected: those whose
+     * parsed.dropped is set have neither text nor coordinates any more. May set `failure` and take
+     * over their `parsed`. Jobs. Not called for failed molecules. May be NULL.
      */
     void (*finish)(void *ctx, cg_pipeline_molecule *m);
     /** In input order, failed molecules included. May set `failure`. Calling thread. */
@@ -98,6 +102,7 @@ typedef struct cg_pipeline_io {
     int add_hs;       /* hydrogens are checked and written */
     int32_t minimize; /* CG_MINIMIZE_* */
     int energies;     /* conformers get energies */
+    cg_ensemble_rules ensemble;
 } cg_pipeline_io;
 
 /**

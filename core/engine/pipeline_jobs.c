@@ -53,6 +53,23 @@ static cg_status make_minimization(cg_pipeline_molecule *m, cg_error *err)
     return st;
 }
 
+static int selects(const cg_ensemble_rules *r)
+{
+    return r->prune > 0 || r->energy_window > 0 || r->max_conformers || r->sort;
+}
+
+static cg_status make_ensemble(cg_pipeline_molecule *m, cg_error *err)
+{
+    const struct cg_pipeline *p = m->pipeline;
+
+    CG_TRY(cg_ensemble_init(&p->io->ensemble, m->built.template.molecule, &m->built.ensemble, err));
+    if (m->built.ensemble.symmetry.limited)
+        cg_host_log(&p->engine->host.host, CG_LOG_WARNING,
+                    "%s: more than %d symmetries: pruning compares the first %d", m->input.name,
+                    CG_ENSEMBLE_MAX_MAPS, CG_ENSEMBLE_MAX_MAPS);
+    return CG_OK;
+}
+
 static cg_status build(cg_pipeline_molecule *m, cg_error *err)
 {
     const cg_engine *e = m->pipeline->engine;
@@ -66,6 +83,8 @@ static cg_status build(cg_pipeline_molecule *m, cg_error *err)
         CG_TRY(cg_hydrogen_placement_create(m->built.template.molecule, &m->built.hydrogens, err));
     if (io->minimize || io->energies)
         CG_TRY(make_minimization(m, err));
+    if (selects(&io->ensemble))
+        CG_TRY(make_ensemble(m, err));
     if (e->info.check)
         CG_TRY(make_checker(m, err));
     m->built.generations = calloc((size_t)m->input.n_generations, sizeof *m->built.generations);
@@ -233,6 +252,37 @@ static void start_retry_round(cg_pipeline_molecule *m, int32_t n)
     pthread_mutex_unlock(&p->lock);
 }
 
+/* Selects the conformers that are delivered. */
+static cg_status select_conformers(cg_pipeline_molecule *m, cg_error *err)
+{
+    const int32_t n = m->input.n_generations;
+    cg_report *r = &m->finished.counts;
+    cg_parsed_conformer **c;
+    double start = cg_now();
+    cg_status st = CG_OK;
+
+    if (!selects(&m->pipeline->io->ensemble))
+        return CG_OK;
+    c = cg_alloc_array((size_t)n, sizeof(cg_parsed_conformer *));
+    m->finished.order = cg_alloc_array((size_t)n, sizeof *m->finished.order);
+    if (!c || !m->finished.order) {
+        st = cg_fail_nomem(err, "ensemble");
+        goto out;
+    }
+    for (int32_t i = 0; i < n; i++)
+        c[i] = &m->built.generations[i].parsed;
+    CG_TRY_GOTO(st, cg_ensemble_select(&m->built.ensemble, c, n, m->finished.order, err), out);
+    for (int32_t i = 0; i < n; i++) {
+        r->dropped_rmsd += c[i]->dropped == CG_DROPPED_RMSD;
+        r->dropped_energy += c[i]->dropped == CG_DROPPED_ENERGY;
+        r->dropped_number += c[i]->dropped == CG_DROPPED_NUMBER;
+    }
+    r->prune_seconds += cg_now() - start;
+out:
+    free(c);
+    return st;
+}
+
 static void count_results(cg_pipeline_molecule *m)
 {
     const cg_pipeline_io *io = m->pipeline->io;
@@ -250,7 +300,7 @@ static void count_results(cg_pipeline_molecule *m)
         r->minimized += c->is_minimized && c->verdict == CG_CONFORMER_OK;
         r->minimized_rejected += c->is_minimized && c->verdict != CG_CONFORMER_OK;
         r->fixed_by_retry += c->retry && !cg_parsed_conformer_n_failures(c);
-        if (!c->checks_done)
+        if (!c->checks_done || c->dropped)
             continue;
         r->checked++;
         r->passed += !c->checks_failed && !c->checks_unchecked;
@@ -260,6 +310,19 @@ static void count_results(cg_pipeline_molecule *m)
             r->check_failed[id] += c->checks_failed >> id & 1;
             r->check_unchecked[id] += c->checks_unchecked >> id & 1;
         }
+    }
+}
+
+static void release_dropped(cg_pipeline_molecule *m)
+{
+    for (int32_t i = 0; i < m->input.n_generations; i++) {
+        cg_parsed_conformer *c = &m->built.generations[i].parsed;
+        const int32_t dropped = c->dropped;
+
+        if (!dropped)
+            continue;
+        cg_parsed_conformer_finish(c);
+        c->dropped = dropped;
     }
 }
 
@@ -277,8 +340,11 @@ void cg_pipeline_finish_job(void *arg, int worker)
         start_retry_round(m, n_bad);
         return;
     }
+    if (st == CG_OK)
+        st = select_conformers(m, &m->failure);
     if (st == CG_OK) {
         count_results(m);
+        release_dropped(m);
         if (p->io->finish)
             p->io->finish(p->io->ctx, m);
     }

@@ -41,6 +41,8 @@ void cg_pipeline_free_molecule(cg_pipeline_molecule *m)
     free(m->built.generations);
     free(m->built.tokens);
     free(m->round.generations);
+    free(m->finished.order);
+    cg_ensemble_finish(&m->built.ensemble);
     cg_checker_destroy(m->built.checker);
     cg_minimization_destroy(m->built.minimization);
     cg_hydrogen_placement_destroy(m->built.hydrogens);

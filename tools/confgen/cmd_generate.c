@@ -36,6 +36,15 @@ static const char help[] =
     "                        move hydrogens, or all atoms, to a minimum of the MMFF94 energy\n"
     "                        (none); it is written to the record\n"
     "  --energies            write the MMFF94 energy to the record\n"
+    "  --ensemble raw|standard|thorough\n"
+    "                        standard: --add-hs --minimize mmff94 --prune 0.5 --sort energy;\n"
+    "                        thorough: mmff94s and --prune 0.25; the options below and above\n"
+    "                        override it (raw)\n"
+    "  --prune RMSD          write one of conformers nearer than that, in angstroms over heavy\n"
+    "                        atoms and symmetries: the lowest in energy, else the first\n"
+    "  --energy-window KCAL  write conformers up to that above the molecule's lowest energy\n"
+    "  --max-conformers N    write the N lowest in energy of a molecule, else the first N\n"
+    "  --sort energy|generation   order of a molecule's records (generation)\n"
     "  --failed FILE         list failures with their reasons and raw text; standard error shows\n"
     "                        the first 100\n"
     "  --header auto|yes|no  whether the first line of a .smi is a header (auto)\n"
@@ -109,6 +118,11 @@ struct generate {
     cg_engine_options engine;
     cg_run_options run;
     cg_sampling sampling; /* members that were not given are negative */
+    const char *ensemble; /* preset; NULL: none */
+    struct {              /* over those of the preset; negative: not given */
+        int32_t add_hs, minimize, sort, max_conformers;
+        double prune, energy_window;
+    } given;
     struct plugin_files plugins;
     cg_append_file report;
     json_t *messages;     /* failures that the report repeats */
@@ -236,6 +250,11 @@ enum {
     O_ADD_HS,
     O_MINIMIZE,
     O_ENERGIES,
+    O_ENSEMBLE,
+    O_PRUNE,
+    O_ENERGY_WINDOW,
+    O_MAX_CONFORMERS,
+    O_SORT,
     O_FAILED,
     O_HEADER,
     O_LIMIT,
@@ -286,6 +305,11 @@ static const struct option options[] = {
     { "add-hs", no_argument, NULL, O_ADD_HS },
     { "minimize", required_argument, NULL, O_MINIMIZE },
     { "energies", no_argument, NULL, O_ENERGIES },
+    { "ensemble", required_argument, NULL, O_ENSEMBLE },
+    { "prune", required_argument, NULL, O_PRUNE },
+    { "energy-window", required_argument, NULL, O_ENERGY_WINDOW },
+    { "max-conformers", required_argument, NULL, O_MAX_CONFORMERS },
+    { "sort", required_argument, NULL, O_SORT },
     { "failed", required_argument, NULL, O_FAILED },
     { "header", required_argument, NULL, O_HEADER },
     { "limit", required_argument, NULL, O_LIMIT },
@@ -375,11 +399,21 @@ static int32_t parse_auto(const char *name, const char *text, int32_t hi)
     return strcmp(text, "auto") ? parse_int(name, text, 1, hi) : 0;
 }
 
+static double parse_nonnegative(const char *name, const char *text)
+{
+    double value = parse_real(name, text);
+
+    if (!(value >= 0) || value > 1e6)
+        usage_error("%s '%s': wanted 0 (off) to 1000000", name, text);
+    return value;
+}
+
 static void set_option(struct generate *s, int option, const char *arg)
 {
     static const char *const headers[] = { "auto", "yes", "no" };
     static const char *const progresses[] = { "auto", "never", "json" };
     static const char *const minima[] = { "none", "hydrogens", "mmff94", "mmff94s" };
+    static const char *const orders[] = { "generation", "energy" };
     static const char *const tunings[] = { "auto", "never", "always" };
     cg_sampling preset = { CG_SIZED(cg_sampling) };
     cg_error err = CG_ERROR_INIT;
@@ -398,13 +432,28 @@ static void set_option(struct generate *s, int option, const char *arg)
         parse_gens(&s->run, arg);
         break;
     case O_ADD_HS:
-        s->run.add_hs = 1;
+        s->given.add_hs = 1;
         break;
     case O_MINIMIZE:
-        s->run.minimize = parse_keyword("--minimize", arg, minima, 4);
+        s->given.minimize = parse_keyword("--minimize", arg, minima, 4);
         break;
     case O_ENERGIES:
         s->run.energies = 1;
+        break;
+    case O_ENSEMBLE:
+        s->ensemble = arg;
+        break;
+    case O_PRUNE:
+        s->given.prune = parse_nonnegative("--prune", arg);
+        break;
+    case O_ENERGY_WINDOW:
+        s->given.energy_window = parse_nonnegative("--energy-window", arg);
+        break;
+    case O_MAX_CONFORMERS:
+        s->given.max_conformers = parse_int("--max-conformers", arg, 0, 1000000000);
+        break;
+    case O_SORT: /* `orders` has the order of CG_SORT_* */
+        s->given.sort = parse_keyword("--sort", arg, orders, 2);
         break;
     case O_FAILED:
         s->run.failed = arg;
@@ -540,6 +589,29 @@ static void select_sampling(struct generate *s)
     s->engine.sampling = v;
 }
 
+/* The options that were given, over those of the preset. */
+static void set_ensemble(struct generate *s)
+{
+    cg_error err = CG_ERROR_INIT;
+    cg_run_options *run = &s->run;
+    const int32_t energies = run->energies;
+
+    if (cg_run_ensemble_preset(s->ensemble ? s->ensemble : "raw", run, &err) != CG_OK)
+        usage_error("--ensemble %s", err.msg);
+    run->energies = energies;
+    run->add_hs |= s->given.add_hs;
+    if (s->given.minimize >= 0)
+        run->minimize = s->given.minimize;
+    if (s->given.sort >= 0)
+        run->sort = s->given.sort;
+    if (s->given.max_conformers >= 0)
+        run->max_conformers = s->given.max_conformers;
+    if (s->given.prune >= 0)
+        run->prune = s->given.prune;
+    if (s->given.energy_window >= 0)
+        run->energy_window = s->given.energy_window;
+}
+
 /* A file without --input before it, or a misspelt command. */
 static _Noreturn void refuse_operand(const char *text)
 {
@@ -557,6 +629,11 @@ static void parse_command_line(struct generate *s, int argc, char **argv)
         .run = { CG_SIZED(cg_run_options), .gens = 1, .on_failure = on_failure, .ctx = s,
                  .stop = &stop_run },
         .sampling = { sizeof(cg_sampling), -1, -1, -1, -1, -1 },
+        .given = { .minimize = -1,
+                   .sort = -1,
+                   .max_conformers = -1,
+                   .prune = -1,
+                   .energy_window = -1 },
         .lock = PTHREAD_MUTEX_INITIALIZER,
     };
     while ((option = next_option(argc, argv, options, help)) != -1)
@@ -568,6 +645,7 @@ static void parse_command_line(struct generate *s, int argc, char **argv)
     s->engine.plugins = s->plugins.files;
     s->engine.n_plugins = s->plugins.n;
     select_sampling(s);
+    set_ensemble(s);
     if (s->progress == PROGRESS_JSON ||
         (s->progress == PROGRESS_AUTO && !s->quiet && isatty(STDERR_FILENO)))
         s->run.progress = on_progress;
@@ -624,6 +702,28 @@ static void print_totals(const cg_report *r, const char *path)
     fputc('\n', stderr);
 }
 
+/* Conformers that were generated and are not written. */
+static void print_dropped(const cg_report *r)
+{
+    const struct {
+        int64_t count;
+        const char *reason;
+    } dropped[] = {
+        { r->dropped_energy, "above the energy window" },
+        { r->dropped_rmsd, "near another one" },
+        { r->dropped_number, "above --max-conformers" },
+    };
+    int printed = 0;
+
+    for (size_t i = 0; i < sizeof dropped / sizeof dropped[0]; i++)
+        if (dropped[i].count)
+            fprintf(stderr, "%s%lld %s",
+                    printed++ ? ", " : "conformers left out: ", (long long)dropped[i].count,
+                    dropped[i].reason);
+    if (printed)
+        fputc('\n', stderr);
+}
+
 static void print_summary(const struct generate *s, const cg_report *r, const char *path)
 {
     int64_t atoms = 0;
@@ -656,6 +756,7 @@ static void print_summary(const struct generate *s, const cg_report *r, const ch
     if (r->retried)
         fprintf(stderr, "%lld retries fixed %lld conformers\n", (long long)r->retried,
                 (long long)r->fixed_by_retry);
+    print_dropped(r);
     print_failures(r);
 }
 

@@ -356,6 +356,12 @@ enum {
     CG_MINIMIZE_MMFF94S = 3,   /* the same of MMFF94s' */
 };
 
+/** cg_run_options.sort: the order of a molecule's records. */
+enum {
+    CG_SORT_GENERATION = 0,
+    CG_SORT_ENERGY = 1, /* lowest first, equal ones by generation */
+};
+
 /**
  * A run from file to file. Zero or NULL is the default of every member except gens and input. As in
  * cg_engine_options, words are those of the command line.
@@ -385,7 +391,24 @@ typedef struct cg_run_options {
     const char *report; /* a file that the caller writes after the run, for cg_run_check_files() */
     int32_t minimize;   /* CG_MINIMIZE_*; hydrogens take part, whether they are written or not */
     int32_t energies;   /* records have their MMFF94 energy, hydrogens included */
+    /* Conformers that are not delivered are counted. Of those that a rule compares, the one of
+     * lowest energy stays, without energies and among equal ones the first generated. */
+    int32_t sort;           /* CG_SORT_*; ENERGY needs energies */
+    int32_t max_conformers; /* delivered of a molecule; 0: all */
+    double prune;           /* Å: one of conformers nearer than that, by RMSD; 0: all */
+    double energy_window;   /* kcal/mol above the molecule's lowest; 0: all; needs energies */
 } cg_run_options;
+
+/**
+ * Sets the members of *run that a preset of finished ensembles has, and clears the others among
+ * add_hs, minimize, energies, sort, max_conformers, prune and energy_window.
+ *
+ * @param name  "raw", "standard" or "thorough"
+ * @param run   its struct_size is set
+ * @return CG_OK; CG_ERR_USAGE for another name, with the names, or a struct that lacks these
+ * members
+ */
+CG_EXPORT cg_status cg_run_ensemble_preset(const char *name, cg_run_options *run, cg_error *err);
 
 /**
  * Compares the files of a run by identity (device and inode): output, its manifest, file of

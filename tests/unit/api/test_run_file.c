@@ -2,6 +2,8 @@
 /* Runs from file to file: outputs, failures, shards, resuming, stopping, refusals. */
 #include <confgen/results.h>
 
+#include <math.h>
+
 #include "api/run_file.h"
 #include "base/buf.h"
 #include "base/file.h"
@@ -428,6 +430,86 @@ START_TEST(bad_options_are_refused)
 }
 END_TEST
 
+START_TEST(contradictions_of_an_ensemble_are_refused)
+{
+    options.prune = -1;
+    refused(CG_ERR_USAGE, "--prune -1: wanted an RMSD");
+    options.prune = NAN;
+    refused(CG_ERR_USAGE, "--prune nan: wanted an RMSD");
+    options.prune = 0;
+    options.energy_window = INFINITY;
+    refused(CG_ERR_USAGE, "--energy-window inf: wanted an energy");
+    options.energy_window = 5;
+    refused(CG_ERR_USAGE, "--energy-window: conformers have no energy");
+    options.energy_window = 0;
+    options.sort = CG_SORT_ENERGY;
+    refused(CG_ERR_USAGE, "--sort energy: conformers have no energy");
+    options.sort = 2;
+    refused(CG_ERR_USAGE, "cg_run_options.sort is 2");
+    options.sort = CG_SORT_GENERATION;
+    options.max_conformers = -1;
+    refused(CG_ERR_USAGE, "--max-conformers -1");
+    ck_assert_int_ne(access(output, F_OK), 0);
+}
+END_TEST
+
+START_TEST(presets_set_the_options_of_an_ensemble)
+{
+    options.energies = 1;
+    options.energy_window = 5;
+    options.max_conformers = 3;
+    ck_assert_int_eq(cg_run_ensemble_preset("thorough", &options, &err), CG_OK);
+    ck_assert_int_eq(options.add_hs, 1);
+    ck_assert_int_eq(options.minimize, CG_MINIMIZE_MMFF94S);
+    ck_assert_int_eq(options.energies, 0);
+    ck_assert_int_eq(options.sort, CG_SORT_ENERGY);
+    ck_assert_double_eq(options.prune, 0.25);
+    ck_assert_double_eq(options.energy_window, 0);
+    ck_assert_int_eq(options.max_conformers, 0);
+    ck_assert_int_eq(options.gens, 2);
+    ck_assert_int_eq(cg_run_ensemble_preset("standard", &options, &err), CG_OK);
+    ck_assert_int_eq(options.minimize, CG_MINIMIZE_MMFF94);
+    ck_assert_double_eq(options.prune, 0.5);
+    ck_assert_int_eq(cg_run_ensemble_preset("raw", &options, &err), CG_OK);
+    ck_assert_int_eq(options.add_hs, 0);
+    ck_assert_int_eq(options.minimize, CG_MINIMIZE_NONE);
+    ck_assert_int_eq(options.sort, CG_SORT_GENERATION);
+    ck_assert_double_eq(options.prune, 0);
+    ck_assert_int_eq(cg_run_ensemble_preset("fast", &options, &err), CG_ERR_USAGE);
+    options.struct_size = offsetof(cg_run_options, prune);
+    ck_assert_int_eq(cg_run_ensemble_preset("raw", &options, &err), CG_ERR_USAGE);
+}
+END_TEST
+
+/* Dropped conformers are counted, and are no failures, whatever the frames. */
+START_TEST(dropped_conformers_are_counted)
+{
+    int64_t conformers;
+
+    options.gens = 20;
+    options.overwrite = 1;
+    run_ok();
+    conformers = report.conformers;
+    for (int i = 0; i < 2; i++) {
+        const cg_report all = report;
+        char *text;
+
+        options.prune = i ? 1e6 : 0;
+        options.max_conformers = i ? 0 : 1;
+        ck_assert_msg(cg_engine_run_in_frames(engine, &options, 100, &report, &err) == CG_OK, "%s",
+                      err.msg);
+        ck_assert_int_eq(report.molecules_failed, all.molecules_failed);
+        ck_assert_int_gt(report.conformers, 0);
+        ck_assert_int_eq(report.conformers + (i ? report.dropped_rmsd : report.dropped_number),
+                         conformers);
+        text = read_all(output);
+        ck_assert_int_eq(count(text, "$$$$"), report.conformers);
+        ck_assert_int_eq(count(text, "<cluster_size>"), i ? report.conformers : 0);
+        free(text);
+    }
+}
+END_TEST
+
 START_TEST(hydrogens_are_added)
 {
     char *text;
@@ -504,6 +586,9 @@ int main(void)
     tcase_add_test(tc, conformers_per_reference);
     tcase_add_test(tc, workload_is_counted);
     tcase_add_test(tc, bad_options_are_refused);
+    tcase_add_test(tc, contradictions_of_an_ensemble_are_refused);
+    tcase_add_test(tc, presets_set_the_options_of_an_ensemble);
+    tcase_add_test(tc, dropped_conformers_are_counted);
     tcase_add_test(tc, hydrogens_are_added);
     tcase_add_test(tc, unusable_conformers_are_failures);
     tcase_add_test(tc, default_output_names);
