@@ -569,8 +569,8 @@ END_TEST
 /* A chain in the opposite order: another list of coordinates of one conformer. */
 START_TEST(symmetric_copies_follow)
 {
-    static const float xyz[2][4][3] = { { { 0, 0, 0 }, { 1.5f, 0, 0 }, { 2, 1, 0 }, { 3, 1, 1 } },
-                                        { { 3, 1, 1 }, { 2, 1, 0 }, { 1.5f, 0, 0 }, { 0, 0, 0 } } };
+    static const float xyz[2][4][3] = { { { 0, 0, 0 }, { 1.5f, 0, 0 }, { 2, 1, 0 }, { 5, 1, 1 } },
+                                        { { 5, 1, 1 }, { 2, 1, 0 }, { 1.5f, 0, 0 }, { 0, 0, 0 } } };
     uint16_t maps[] = { 0, 1, 2, 3, 3, 2, 1, 0 };
     cg_symmetry both = { 4, 2, maps, 0 }, plain = { 4, 1, maps, 0 };
     cg_error err = CG_ERROR_INIT;
