@@ -42,7 +42,10 @@ static void put_head(const cg_eval_result *r, cg_buf *out)
     cg_buf_puts(out, "<!DOCTYPE html>\n<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\">\n"
                      "<head>\n<meta charset=\"utf-8\"/>\n"
                      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
-                     "style-src 'unsafe-inline'; img-src data:\"/>\n"
+                     "style-src 'unsafe-inline'; img-src data:");
+    if (r->n_overlays)
+        cg_buf_puts(out, "; script-src 'sha256-" CG_HTML_SCRIPT_HASH "'");
+    cg_buf_puts(out, "\"/>\n"
                      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
                      "<title>Evaluation of ");
     cg_html_put_text(out, base_name(r->gen_path));
@@ -293,6 +296,7 @@ static cg_status put_page(const cg_eval_result *r, const json_t *run, cg_buf *ou
     cg_html_close_section(out);
     cg_html_put_failures(r, run, out);
     CG_TRY(cg_html_put_worst(r, out, err));
+    CG_TRY(cg_html_put_overlays(r, out, err));
     cg_html_put_run(run, out);
     put_settings(r, out);
     cg_buf_printf(out, "<footer>Written by confgen %s.</footer>\n</main>\n</body>\n</html>\n",

@@ -2,9 +2,10 @@
 /**
  * @file html.h  An evaluation as an HTML page: figures, charts, drawings.
  *
- * The page is one self-contained HTML file that is also well-formed XML: no script, font or network
- * access, and a content security policy that forbids them. It supports light and dark colour
- * schemes and print. Its bytes depend only on the result.
+ * The page is one self-contained HTML file that is also well-formed XML: no font and no network
+ * access, and a content security policy that forbids them. It has no script either, except for the
+ * one that turns overlays, if the result has some: the policy names its hash. It supports light and
+ * dark colour schemes and print. Its bytes depend only on the result.
  */
 #ifndef CG_EVAL_HTML_H
 #define CG_EVAL_HTML_H

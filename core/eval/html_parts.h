@@ -34,7 +34,7 @@ cg_status cg_html_put_histograms(const cg_eval_result *result, cg_buf *out, cg_e
 void cg_html_put_scatters(const cg_eval_result *result, cg_buf *out);
 cg_status cg_html_put_sizes(const cg_eval_result *result, cg_buf *out, cg_error *err);
 
-/* ---- html_bioactive.c, html_failures.c, html_run.c, html_worst.c: sections
+/* ---- html_bioactive.c, html_failures.c, html_overlay.c, html_run.c, html_worst.c: sections
  * ------------------------------- */
 
 /** Nothing without settings.bioactive. */
@@ -43,5 +43,10 @@ void cg_html_put_bioactive(const cg_eval_result *result, cg_buf *out);
 void cg_html_put_failures(const cg_eval_result *result, const json_t *run, cg_buf *out);
 void cg_html_put_run(const json_t *run, cg_buf *out);
 cg_status cg_html_put_worst(const cg_eval_result *result, cg_buf *out, cg_error *err);
+
+/** Nothing without overlays; with them the page has one script, whose SHA-256 in base 64 is
+ * CG_HTML_SCRIPT_HASH: no other runs. */
+cg_status cg_html_put_overlays(const cg_eval_result *result, cg_buf *out, cg_error *err);
+#define CG_HTML_SCRIPT_HASH "XFhh5gT//tq1JE8jP3Y2S+3IrGzHeAAA5IDKVF3bLXc="
 
 #endif

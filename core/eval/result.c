@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/size.h"
+#include "eval/overlay.h"
 
 void cg_eval_result_finish(cg_eval_result *result)
 {
@@ -24,6 +25,12 @@ void cg_eval_result_finish(cg_eval_result *result)
         free(result->mismatches[i].found);
         free(result->mismatches[i].wanted);
     }
+    for (size_t i = 0; i < result->n_overlays; i++) {
+        free(result->overlays[i].name);
+        free(result->overlays[i].xyz);
+        cg_sticks_finish(&result->overlays[i].sticks);
+    }
+    free(result->overlays);
     free(result->mismatches);
     free(result->molecules);
     free(result->ref_path);

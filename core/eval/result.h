@@ -145,7 +145,10 @@ typedef struct cg_eval_result {
     cg_eval_summary summary;
     size_t n_mismatches;
     cg_eval_mismatch *mismatches; /* [n_mismatches] by file, fault and order of the file */
-    char *run_json;               /* report of the generating run, unchanged; NULL without */
+    size_t n_overlays;
+    struct cg_eval_overlay
+        *overlays;  /* [n_overlays] overlay.h; not written to files but the page */
+    char *run_json; /* report of the generating run, unchanged; NULL without */
 } cg_eval_result;
 
 void cg_eval_result_finish(cg_eval_result *result); /* accepts NULL and a zeroed struct */

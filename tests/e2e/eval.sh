@@ -24,6 +24,15 @@ verdict 'a table of checks is printed' grep -Eq '^bond_lengths +32 +0 +0 +100.00
 verdict 'nothing on standard error' test ! -s err
 verdict 'one line per molecule and a header' test "$(wc -l <ours.csv)" = 9
 verdict 'the page is complete' grep -q '</html>' ours.html
+verdict 'its overlays have all conformers' grep -q '^<h3>[a-z]*</h3><p class="about">4 conformers, ' ours.html
+python3 - ours.html >hash <<'END' || true
+import base64, hashlib, re, sys
+page = open(sys.argv[1], encoding="utf-8").read()
+script, = re.findall("<script>(.*?)</script>", page, re.S)
+print("sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode())
+END
+verdict 'its policy permits its script and no other' \
+  test "$(grep -o "script-src '[^\"]*" ours.html)" = "script-src '$(cat hash)'"
 verdict 'the JSON names its format' grep -q '"format": "confgen-eval-1"' ours.json
 eval_to 0 foreign --gen "$sets/foreign.sdf" --delta 0.25 || true
 verdict 'foreign records have the same COV' diff \

@@ -14,6 +14,7 @@
 #include "eval/conformers.h"
 #include "eval/evaluate.h"
 #include "eval/html.h"
+#include "eval/overlay.h"
 #include "eval/result_json.h"
 
 #include "commands.h"
@@ -647,6 +648,8 @@ static cg_status evaluate(const struct eval_options *o, cg_eval_result *result, 
     CG_TRY_GOTO(st, cg_conformer_file_read(o->gen, o->threads, &gen, err), out);
     CG_TRY_GOTO(st, cg_evaluate(&ref, &gen, &o->settings, o->threads, result, &notes, err), out);
     result->summary.seconds = cg_now() - start;
+    if (o->html)
+        CG_TRY_GOTO(st, cg_eval_add_overlays(result, &gen, err), out);
     print_result(result);
     *ret_status = warn(result, &gen, &notes);
 out:

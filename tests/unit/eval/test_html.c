@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "eval/html.h"
 
+#include "eval/overlay.h"
+#include "sdf_made.h"
 #include "eval_made.h"
 #include "xml_check.h"
 
@@ -211,6 +213,50 @@ START_TEST(same_bytes_each_time)
 }
 END_TEST
 
+/* Overlays of three generated molecules: 30, 1 and 2 conformers; the third has a hostile name. */
+static void add_overlays(void)
+{
+    cg_conformer_file gen = { 0 };
+    cg_error err = CG_ERROR_INIT;
+    cg_buf text = { 0 };
+
+    for (int i = 0; i < 30; i++)
+        sdf_chain(&text, "m002", "CCO", 1 + 0.01 * i, NULL);
+    sdf_chain(&text, "m001", "CCNCC", 1, NULL);
+    sdf_chain(&text, "</svg><script>&\"", "CCS", 1, NULL);
+    sdf_chain(&text, "</svg><script>&\"", "CCS", 0.5, NULL);
+    gen = sdf_read(&text, 1);
+    made_replace(&result.molecules[0].name, "</svg><script>&\"");
+    ck_assert_msg(cg_eval_add_overlays(&result, &gen, &err) == CG_OK, "%s", err.msg);
+    cg_conformer_file_finish(&gen);
+    cg_buf_finish(&text);
+}
+
+START_TEST(overlays)
+{
+    cg_error err = CG_ERROR_INIT;
+    const char *text, *script;
+
+    result = made_result(5);
+    result.molecules[2].mat_r = 7;
+    made_missing(&result, 1); /* has no MAT-R, and so no overlay */
+    add_overlays();
+    ck_assert_uint_ge(result.n_overlays, 2);
+    ck_assert_str_eq(result.overlays[0].name, "m002");
+    ck_assert_uint_eq(result.overlays[0].n, CG_OVERLAY_CONFORMERS);
+    ck_assert_uint_eq(result.overlays[0].n_generated, 30);
+    ck_assert_msg(cg_eval_write_html(&result, &out, &err) == CG_OK, "%s", err.msg);
+    text = cg_buf_text(&out);
+    xml_check(text);
+    ck_assert_int_eq(count(text, "<script"), 1);
+    ck_assert_contains(text, "; script-src 'sha256-");
+    script = strstr(text, "<script>") + 1;
+    ck_assert_msg(!strncmp(strpbrk(script, "<&"), "</script>", 9), "%.60s", strpbrk(script, "<&"));
+    ck_assert_contains(text, "the first 20 of 30 conformers");
+    ck_assert_contains(text, "aria-label=\"&lt;/svg&gt;&lt;script&gt;&amp;&quot;: conformers");
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = tcase_create("html");
@@ -227,6 +273,7 @@ int main(void)
     tcase_add_test(tc, number_of_points_is_limited);
     tcase_add_test(tc, run_facts);
     tcase_add_test(tc, bad_run_report_or_delta_is_refused);
+    tcase_add_test(tc, overlays);
     tcase_add_test(tc, same_bytes_each_time);
     return run_suite("eval_html", &tc, 1);
 }
