@@ -19,6 +19,7 @@ static const char help[] =
     "  confgen plugins list|matrix|check|new attention, KV cache and constraint plugins\n"
     "  confgen inspect FILE                  list an output's molecules, extract one\n"
     "  confgen eval --ref FILE --gen FILE    COV and MAT against reference conformers\n"
+    "  confgen draw FILE                     a molecule's conformers as a picture (SVG)\n"
     "  confgen model inspect DIR             what a checkpoint is, and whether it runs\n"
     "  confgen text write|read               conformers to the text of a model's format and back\n"
     "  confgen bench decode|attention|tokenizer|templates|rmsd\n"
