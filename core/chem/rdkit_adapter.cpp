@@ -50,7 +50,7 @@ void set_reason(char *reason, size_t cap, const char *text)
         snprintf(reason, cap, "%s", text);
 }
 
-void discard(char *result)
+void discard(void *result)
 {
     free(result);
 }
@@ -117,18 +117,22 @@ char *to_c(const std::string &s, size_t *ret_size = nullptr)
     return p;
 }
 
-/* Malloc'ed copy of the elements. */
-template <typename T> char *to_c(const std::vector<T> &elements, size_t *ret_n)
+/* Malloc'ed copy of n elements. */
+template <typename T> T *to_c(const T *elements, size_t n)
 {
-    const size_t size = elements.size() * sizeof(T);
-    char *p = static_cast<char *>(malloc(size + 1));
+    T *p = static_cast<T *>(malloc(n * sizeof(T) + 1));
 
     if (!p)
         throw std::bad_alloc();
-    if (size)
-        memcpy(p, elements.data(), size);
-    *ret_n = elements.size();
+    if (n)
+        memcpy(p, elements, n * sizeof(T));
     return p;
+}
+
+template <typename T> T *to_c(const std::vector<T> &elements, size_t *ret_n)
+{
+    *ret_n = elements.size();
+    return to_c(elements.data(), elements.size());
 }
 
 /* A details object: the accessors read one key each, finish() refuses keys that were not read. */
@@ -1483,7 +1487,7 @@ double *cgrd_distance_bounds(const char *pkl, size_t pkl_sz, const char *details
                              char *reason, size_t reason_cap)
 {
     const unsigned max_atoms = 10000; /* 800 MB */
-    char *bytes = guarded<char *>(
+    return guarded<double *>(
         nullptr,
         [&] {
             Details details(details_json);
@@ -1513,23 +1517,16 @@ double *cgrd_distance_bounds(const char *pkl, size_t pkl_sz, const char *details
                 replace_angles(mol, angles, n_angles, *bounds);
             if (smooth && !DistGeom::triangleSmoothBounds(bounds))
                 throw std::runtime_error("its distance bounds contradict each other");
-            const size_t size = sizeof(double) * n * n;
-            std::unique_ptr<char, decltype(&free)> copy(static_cast<char *>(malloc(size)), free);
-            if (!copy)
-                throw std::bad_alloc();
-            memcpy(copy.get(), bounds->getData(), size);
             *ret_n_atoms = n;
-            return copy.release();
+            return to_c<double>(bounds->getData(), size_t { n } * n);
         },
         reason, reason_cap);
-
-    return reinterpret_cast<double *>(bytes); /* malloc'ed: aligned */
 }
 
 cgrd_stereo *cgrd_find_stereo(const char *smiles, size_t *ret_n, size_t *ret_n_atoms, char *reason,
                               size_t reason_cap)
 {
-    char *bytes = guarded<char *>(
+    return guarded<cgrd_stereo *>(
         nullptr,
         [&] {
             std::unique_ptr<RDKit::RWMol> mol = parse_smiles(smiles, true, false);
@@ -1545,8 +1542,6 @@ cgrd_stereo *cgrd_find_stereo(const char *smiles, size_t *ret_n, size_t *ret_n_a
             return to_c(found, ret_n);
         },
         reason, reason_cap);
-
-    return reinterpret_cast<cgrd_stereo *>(bytes); /* malloc'ed: aligned */
 }
 
 int cgrd_count_lost_stereo(const char *smiles, char *reason, size_t reason_cap)
@@ -1589,7 +1584,7 @@ char *cgrd_invert_stereo(const char *smiles, const cgrd_stereo *inverted, size_t
 cgrd_mmff_term *cgrd_mmff_terms(const char *smiles, const char *variant, size_t *ret_n,
                                 size_t *ret_n_atoms, char *reason, size_t reason_cap)
 {
-    char *bytes = guarded<char *>(
+    return guarded<cgrd_mmff_term *>(
         nullptr,
         [&] {
             std::unique_ptr<RDKit::RWMol> mol = parse_smiles(smiles, true, false);
@@ -1599,14 +1594,12 @@ cgrd_mmff_term *cgrd_mmff_terms(const char *smiles, const char *variant, size_t 
             return to_c(terms.find(), ret_n);
         },
         reason, reason_cap);
-
-    return reinterpret_cast<cgrd_mmff_term *>(bytes); /* malloc'ed: aligned */
 }
 
 cgrd_torsion *cgrd_torsions(const char *smiles, size_t *ret_n, size_t *ret_n_atoms, char *reason,
                             size_t reason_cap)
 {
-    char *bytes = guarded<char *>(
+    return guarded<cgrd_torsion *>(
         nullptr,
         [&] {
             std::unique_ptr<RDKit::RWMol> mol = parse_smiles(smiles, true, false);
@@ -1616,6 +1609,4 @@ cgrd_torsion *cgrd_torsions(const char *smiles, size_t *ret_n, size_t *ret_n_ato
             return to_c(TorsionFingerprint(*mol).find(), ret_n);
         },
         reason, reason_cap);
-
-    return reinterpret_cast<cgrd_torsion *>(bytes); /* malloc'ed: aligned */
 }

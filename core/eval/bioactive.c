@@ -69,6 +69,12 @@ void cg_bioactive_set(cg_bioactive *b, int k, const float *d, size_t n_ref)
     }
 }
 
+/* Is a molecule of the stratum? All are if that is negative. */
+static int is_of(const cg_bioactive_item *m, int stratum)
+{
+    return stratum < 0 || cg_bioactive_in_stratum(stratum, m->n_rotatable, m->n_heavy);
+}
+
 /* Figures of the first counts[k] conformers, over the molecules of a stratum, or over all if
  * `stratum` is negative. values[n] is overwritten. */
 static cg_bioactive_group group_of(const cg_bioactive_item *items, size_t n, int drop_missing,
@@ -80,8 +86,7 @@ static cg_bioactive_group group_of(const cg_bioactive_item *items, size_t n, int
     for (size_t i = 0; i < n; i++) {
         const cg_bioactive_item *m = &items[i];
 
-        if ((stratum >= 0 && !cg_bioactive_in_stratum(stratum, m->n_rotatable, m->n_heavy)) ||
-            (drop_missing && !m->n_gen))
+        if (!is_of(m, stratum) || (drop_missing && !m->n_gen))
             continue;
         g.n_molecules++;
         for (int t = 0; t < CG_BIOACTIVE_HITS; t++)
@@ -94,9 +99,7 @@ static cg_bioactive_group group_of(const cg_bioactive_item *items, size_t n, int
     g.best = cg_eval_figure_of(values, n_best);
     n_best = 0;
     for (size_t i = 0; i < n; i++)
-        if ((stratum < 0 ||
-             cg_bioactive_in_stratum(stratum, items[i].n_rotatable, items[i].n_heavy)) &&
-            isfinite(items[i].figures->tfd[k]))
+        if (is_of(&items[i], stratum) && isfinite(items[i].figures->tfd[k]))
             values[n_best++] = items[i].figures->tfd[k];
     g.tfd = cg_eval_figure_of(values, n_best);
     return g;

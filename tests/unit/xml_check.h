@@ -106,4 +106,14 @@ static inline void xml_check(const char *s)
     ck_assert_int_eq(roots, 1);
 }
 
+/* How often a text has a part. */
+static inline int xml_count(const char *text, const char *part)
+{
+    int n = 0;
+
+    for (; (text = strstr(text, part)); text++)
+        n++;
+    return n;
+}
+
 #endif

@@ -174,26 +174,17 @@ static const char *draw(int columns, cg_drawing_align align)
     return cg_buf_text(&out);
 }
 
-static int count(const char *text, const char *part)
-{
-    int n = 0;
-
-    for (; (text = strstr(text, part)); text++)
-        n++;
-    return n;
-}
-
 START_TEST(one_cell_a_conformer)
 {
     static const size_t sizes[] = { 1, 2, 4, 5, 33 };
 
     make("CC(N)C(=O)O", "alanine", sizes[_i]);
     draw(4, _i % 2 ? CG_ALIGN_NONE : CG_ALIGN_FIRST);
-    ck_assert_int_eq(count(cg_buf_text(&out), "class=\"cell\""), (int)sizes[_i]);
-    ck_assert_int_eq(count(cg_buf_text(&out), "<title>record "), (int)sizes[_i]);
+    ck_assert_int_eq(xml_count(cg_buf_text(&out), "class=\"cell\""), (int)sizes[_i]);
+    ck_assert_int_eq(xml_count(cg_buf_text(&out), "<title>record "), (int)sizes[_i]);
     /* five bonds, two halves each; the legend has three more paths */
-    ck_assert_int_eq(count(cg_buf_text(&out), "L"), 10 * (int)sizes[_i]);
-    ck_assert_int_eq(count(cg_buf_text(&out), "h12"), 3);
+    ck_assert_int_eq(xml_count(cg_buf_text(&out), "L"), 10 * (int)sizes[_i]);
+    ck_assert_int_eq(xml_count(cg_buf_text(&out), "h12"), 3);
 }
 END_TEST
 

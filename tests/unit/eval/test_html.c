@@ -29,15 +29,6 @@ static const char *page(void)
     return cg_buf_text(&out);
 }
 
-static int count(const char *text, const char *part)
-{
-    int n = 0;
-
-    for (; (text = strstr(text, part)); text++)
-        n++;
-    return n;
-}
-
 START_TEST(any_number_of_molecules)
 {
     static const size_t sizes[] = { 0, 1, 2, 3, 9, 10, 11, 19, 20, 21, 31, 39, 40, 49, 101 };
@@ -45,10 +36,10 @@ START_TEST(any_number_of_molecules)
 
     result = made_result(sizes[_i]);
     page();
-    ck_assert_int_eq(count(cg_buf_text(&out), "<svg class=\"chart\""), 7);
-    ck_assert_int_eq(count(cg_buf_text(&out), "class=\"drawing\""), drawn);
+    ck_assert_int_eq(xml_count(cg_buf_text(&out), "<svg class=\"chart\""), 7);
+    ck_assert_int_eq(xml_count(cg_buf_text(&out), "class=\"drawing\""), drawn);
     /* One point per molecule in the MAT-P secondst MAT-R plot. */
-    ck_assert_int_eq(count(cg_buf_text(&out), "class=\"m point\""), (int)sizes[_i]);
+    ck_assert_int_eq(xml_count(cg_buf_text(&out), "class=\"m point\""), (int)sizes[_i]);
 }
 END_TEST
 
@@ -94,9 +85,9 @@ START_TEST(all_missing)
     memset(result.summary.check_done, 0, sizeof result.summary.check_done);
     memset(result.summary.check_failed, 0, sizeof result.summary.check_failed);
     page();
-    ck_assert_int_eq(count(cg_buf_text(&out), "nothing generated</p>"), 20);
+    ck_assert_int_eq(xml_count(cg_buf_text(&out), "nothing generated</p>"), 20);
     ck_assert_contains(cg_buf_text(&out), "Of 25 molecules without output, 20 are shown.");
-    ck_assert_int_eq(count(cg_buf_text(&out), "m point\""), 0);
+    ck_assert_int_eq(xml_count(cg_buf_text(&out), "m point\""), 0);
 }
 END_TEST
 
@@ -106,8 +97,8 @@ START_TEST(missing_molecules_take_at_most_half_of_the_list)
     for (size_t i = 0; i < 30; i++)
         made_missing(&result, i);
     page();
-    ck_assert_int_eq(count(cg_buf_text(&out), "nothing generated</p>"), 10);
-    ck_assert_int_eq(count(cg_buf_text(&out), "class=\"drawing\""), 20);
+    ck_assert_int_eq(xml_count(cg_buf_text(&out), "nothing generated</p>"), 10);
+    ck_assert_int_eq(xml_count(cg_buf_text(&out), "class=\"drawing\""), 20);
 }
 END_TEST
 
@@ -151,7 +142,7 @@ START_TEST(number_of_points_is_limited)
 {
     result = made_result(2 * CG_EVAL_HTML_POINTS + 1);
     page();
-    ck_assert_int_le(count(cg_buf_text(&out), "m point\""), CG_EVAL_HTML_POINTS);
+    ck_assert_int_le(xml_count(cg_buf_text(&out), "m point\""), CG_EVAL_HTML_POINTS);
     ck_assert_contains(cg_buf_text(&out), "One molecule in 3 is drawn.");
 }
 END_TEST
@@ -248,7 +239,7 @@ START_TEST(overlays)
     ck_assert_msg(cg_eval_write_html(&result, &out, &err) == CG_OK, "%s", err.msg);
     text = cg_buf_text(&out);
     xml_check(text);
-    ck_assert_int_eq(count(text, "<script"), 1);
+    ck_assert_int_eq(xml_count(text, "<script"), 1);
     ck_assert_contains(text, "; script-src 'sha256-");
     script = strstr(text, "<script>") + 1;
     ck_assert_msg(!strncmp(strpbrk(script, "<&"), "</script>", 9), "%.60s", strpbrk(script, "<&"));
