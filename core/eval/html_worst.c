@@ -9,28 +9,8 @@
 #include "eval/html_parts.h"
 #include "eval/html_text.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* MAT-R is not finite exactly when nothing was generated. */
-static int is_missing(const cg_eval_molecule *m)
-{
-    return !isfinite(m->mat_r);
-}
-
-/* Missing molecules in input order, then the others by descending MAT-R. */
-static int compare_worst(const void *a, const void *b)
-{
-    const cg_eval_molecule *x = *(const cg_eval_molecule *const *)a;
-    const cg_eval_molecule *y = *(const cg_eval_molecule *const *)b;
-
-    if (is_missing(x) != is_missing(y))
-        return is_missing(x) ? -1 : 1;
-    if (!is_missing(x) && x->mat_r != y->mat_r)
-        return x->mat_r > y->mat_r ? -1 : 1;
-    return (x > y) - (x < y);
-}
 
 /* RDKit's yellow for sulfur and turquoise for fluorine are nearly invisible on white, and on black
  * after the dark scheme inverts lightness. Replaces them by darker colours of the same length. */
@@ -94,7 +74,7 @@ static void put_molecule(const cg_eval_molecule *m, cg_buf *out)
     cg_buf_puts(out, " references, ");
     cg_html_put_count(out, m->n_gen);
     cg_buf_puts(out, " generated</p>\n");
-    if (is_missing(m)) {
+    if (cg_eval_is_missing(m)) {
         cg_buf_puts(out, "<p class=\"none\">nothing generated</p>\n</div>\n");
         return;
     }
@@ -119,9 +99,9 @@ cg_status cg_html_put_worst(const cg_eval_result *result, cg_buf *out, cg_error 
         return cg_fail_nomem(err, "report");
     for (size_t i = 0; i < n; i++) {
         order[i] = &result->molecules[i];
-        n_missing += is_missing(order[i]) != 0;
+        n_missing += cg_eval_is_missing(order[i]);
     }
-    qsort(order, n, sizeof *order, compare_worst);
+    qsort(order, n, sizeof *order, cg_eval_compare_worst);
     /* Missing molecules take at most half of the list, so that bad geometry is always shown. */
     missing_drawn = CG_EVAL_HTML_WORST / 2;
     if (n - n_missing < CG_EVAL_HTML_WORST / 2)

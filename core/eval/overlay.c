@@ -5,21 +5,8 @@
 #include "base/size.h"
 #include "eval/drawing.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* By descending MAT-R, then in input order; those without output last. */
-static int compare_mat(const void *a, const void *b)
-{
-    const cg_eval_molecule *x = *(const cg_eval_molecule *const *)a;
-    const cg_eval_molecule *y = *(const cg_eval_molecule *const *)b;
-    double p = isfinite(x->mat_r) ? x->mat_r : -1, q = isfinite(y->mat_r) ? y->mat_r : -1;
-
-    if (p != q)
-        return p > q ? -1 : 1;
-    return (x > y) - (x < y);
-}
 
 /* The generated molecule with the name of m, or else with its SMILES; NULL without. */
 static const cg_conformers *find_generated(const cg_conformer_file *gen, const cg_eval_molecule *m)
@@ -62,11 +49,12 @@ cg_status cg_eval_add_overlays(cg_eval_result *r, const cg_conformer_file *gen, 
     }
     for (size_t i = 0; i < r->n_molecules; i++)
         order[i] = &r->molecules[i];
-    qsort(order, r->n_molecules, sizeof *order, compare_mat);
+    qsort(order, r->n_molecules, sizeof *order, cg_eval_compare_worst);
     for (size_t i = 0; i < r->n_molecules && r->n_overlays < CG_EVAL_OVERLAYS; i++) {
-        const cg_conformers *from = find_generated(gen, order[i]);
+        const cg_conformers *from =
+            cg_eval_is_missing(order[i]) ? NULL : find_generated(gen, order[i]);
 
-        if (isfinite(order[i]->mat_r) && from)
+        if (from)
             CG_TRY_GOTO(st, fill_overlay(&r->overlays[r->n_overlays++], order[i], from, err), out);
     }
 out:

@@ -149,6 +149,23 @@ cg_status cg_eval_summarize_bioactive(cg_eval_result *r, cg_error *err)
     return st;
 }
 
+int cg_eval_is_missing(const cg_eval_molecule *m)
+{
+    return !isfinite(m->mat_r);
+}
+
+int cg_eval_compare_worst(const void *a, const void *b)
+{
+    const cg_eval_molecule *x = *(const cg_eval_molecule *const *)a;
+    const cg_eval_molecule *y = *(const cg_eval_molecule *const *)b;
+
+    if (cg_eval_is_missing(x) != cg_eval_is_missing(y))
+        return cg_eval_is_missing(x) ? -1 : 1;
+    if (!cg_eval_is_missing(x) && x->mat_r != y->mat_r)
+        return x->mat_r > y->mat_r ? -1 : 1;
+    return (x > y) - (x < y);
+}
+
 cg_status cg_eval_summarize(cg_eval_result *result, cg_error *err)
 {
     cg_eval_summary *s = &result->summary;

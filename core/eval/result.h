@@ -168,6 +168,15 @@ double cg_eval_coverage(const float *d, size_t n, double delta);
  */
 void cg_eval_molecule_figures(cg_eval_molecule *molecule, double delta);
 
+/** Whether nothing was generated of a molecule: exactly then its MAT-R is not finite. */
+int cg_eval_is_missing(const cg_eval_molecule *molecule);
+
+/**
+ * For qsort() of pointers to molecules of one result: missing molecules in input order, then the
+ * others by descending MAT-R, of equal ones in input order.
+ */
+int cg_eval_compare_worst(const void *a, const void *b);
+
 /**
  * Computes the summary from molecules and settings. Keeps n_extra, n_broken, n_ref_broken and
  * seconds, which are not derived from the molecules.
