@@ -21,7 +21,7 @@ typedef struct cg_ensemble_rules {
     int32_t sort;           /* CG_SORT_* */
 } cg_ensemble_rules;
 
-/** What the rules compare in the conformers of one molecule. */
+/** The rules, and the atoms and symmetries by which they compare conformers of a molecule. */
 typedef struct cg_ensemble {
     cg_ensemble_rules rules;
     size_t *heavy; /* [symmetry.n_atoms] their atoms in the coordinates */

@@ -5,7 +5,7 @@
 
 #include "engine/conformer.h"
 
-/** What is computed of one molecule's conformers, and with what. Immutable. */
+/** Energies or minima of one molecule's conformers: the mode and the tables. Immutable. */
 typedef struct cg_minimization cg_minimization;
 
 /**

@@ -10,7 +10,7 @@
 
 #include "eval/sticks.h"
 
-/** What the record of a conformer states. */
+/** The data items of a conformer's record. */
 typedef struct cg_drawn_conformer {
     size_t record;      /* of the molecule, from 1 */
     int64_t generation; /* -1 without */

@@ -439,7 +439,7 @@ struct leaders {
     size_t *leader; /* [n] the caller's */
 };
 
-/* Moves a conformer of the set to another position; what was there is lost. */
+/* Moves a conformer of the set to another position, and overwrites the conformer there. */
 static void move_conformer(cg_rmsd_set *set, size_t from, size_t to)
 {
     const size_t n = set->n_atoms * 3;

@@ -94,7 +94,7 @@ typedef struct cg_report {
     int64_t minimized_rejected; /* conformers that lost a configuration in it */
     int64_t energy_refused;     /* molecules without parameters: neither energies nor minima */
     double minimize_seconds;    /* thread seconds of energies and minimisation */
-    int64_t dropped_rmsd;       /* conformers that another one, near it, stands for */
+    int64_t dropped_rmsd;       /* conformers within --prune of a preferred one */
     int64_t dropped_energy;     /* conformers above the energy window */
     int64_t dropped_number;     /* conformers after the number that is delivered */
     double prune_seconds;       /* thread seconds of selecting conformers */
