@@ -54,7 +54,7 @@ MODULES = {
     "api": ENGINE + " engine",
     "conformance": "constraint",
     "plugins": "",
-    "tools": "base bench check conformance eval text",
+    "tools": "base bench check chem conformance eval text",
     "text": "base check chem engine eval format fsq io model template tokenizer tools",
     "bench": "base check chem conformance eval io plugin tools",
 }

@@ -54,6 +54,8 @@ int cg_run_is_rereadable(const cg_run_options *o)
 {
     struct stat info;
 
+    if (o->molecules)
+        return 1;
     return strcmp(o->input, "-") && !stat(o->input, &info) && S_ISREG(info.st_mode);
 }
 
@@ -66,6 +68,11 @@ cg_status cg_run_open_input(const cg_run_options *o, cg_input **ret_input, cg_er
     };
     cg_input_options options = { .header = headers[o->header], .stop = o->stop };
 
+    if (o->molecules) {
+        options.format = CG_INPUT_SMI;
+        return cg_input_open_memory(o->input, o->molecules, strlen(o->molecules), &options,
+                                    ret_input, err);
+    }
     return cg_input_open(o->input, &options, ret_input, err);
 }
 

@@ -15,7 +15,7 @@ typedef struct cg_run_range {
 /** CG_ERR_USAGE naming the first option that is out of range. */
 cg_status cg_run_check_options(const cg_run_options *options, cg_error *err);
 
-/** Whether the input is a regular file, which can be read twice. */
+/** Whether the input can be read twice: a regular file, or options->molecules. */
 int cg_run_is_rereadable(const cg_run_options *options);
 
 cg_status cg_run_open_input(const cg_run_options *options, cg_input **ret_input, cg_error *err);

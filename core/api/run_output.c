@@ -13,6 +13,7 @@
 #include "base/sized_struct.h"
 #include "base/file.h"
 #include "base/file_set.h"
+#include "base/index.h"
 
 /* ---- paths and formats -------------------------------------------------------------------- */
 
@@ -119,7 +120,8 @@ static cg_status add_inputs(cg_file_set *files, const cg_engine *e, const cg_run
     const cg_registry_entry *plugins;
     int32_t n = cg_registry_entries(e->registry, &plugins);
 
-    CG_TRY(cg_file_set_add_input(files, "the input file", o->input, err));
+    if (!o->molecules)
+        CG_TRY(cg_file_set_add_input(files, "the input file", o->input, err));
     /* A run that is resumed may have its files there: their contents are checked. */
     if (!o->resume)
         CG_TRY(cg_file_set_add_folder(files, "a file of the model", e->model.name, err));
@@ -238,7 +240,9 @@ static cg_status hash_input(const cg_run_options *o, char *ret_hash, size_t cap,
     uint64_t hash;
 
     snprintf(ret_hash, cap, "-");
-    if (cg_run_is_rereadable(o)) {
+    if (o->molecules) {
+        snprintf(ret_hash, cap, "%016" PRIx64, cg_index_hash(o->molecules));
+    } else if (cg_run_is_rereadable(o)) {
         CG_TRY(cg_file_hash(o->input, &hash, err));
         snprintf(ret_hash, cap, "%016" PRIx64, hash);
     } else if (o->resume) {

@@ -105,10 +105,6 @@ static _Noreturn void refuse_option(char **argv)
 {
     const char *text = argv[optind - 1];
 
-    if (!strncmp(text, "--smiles", 8))
-        usage_error("%s: unknown option; give a SMILES as a line of --input FILE or of standard "
-                    "input: echo 'CCO ethanol' | confgen --input -",
-                    text);
     if (!optopt)
         usage_error("%s: unknown option", text);
     if (!strncmp(text, "--", 2) && strchr(text, '='))

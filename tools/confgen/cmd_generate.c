@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* confgen --input FILE ...: generates conformers of the molecules of a file. */
+/* confgen SMILES ..., confgen --input FILE ...: generates conformers of molecules. */
 #include <confgen/gpu.h>
 #include <pthread.h>
 #include <signal.h>
@@ -15,7 +15,8 @@
 static const char help[] =
     "confgen: SMILES to 3D conformers\n"
     "\n"
-    "  confgen --input FILE|- [options]      generate conformers\n"
+    "  confgen SMILES... [options]           generate conformers, on standard output\n"
+    "  confgen --input FILE|- [options]      the same for a list of molecules, to a file\n"
     "  confgen plugins list|matrix|check|new attention, KV cache and constraint plugins\n"
     "  confgen inspect FILE                  list an output's molecules, extract one\n"
     "  confgen eval --ref FILE --gen FILE    COV and MAT against reference conformers\n"
@@ -28,7 +29,9 @@ static const char help[] =
     "input and output\n"
     "  --input FILE|-        .smi (SMILES, name, k), .csv, .tsv; also .gz, .zst; - is standard "
     "input\n"
-    "  --output FILE|-       default <stem>.sdf.zst; the suffix selects .zst, .gz or plain\n"
+    "  --smiles SMILES       a molecule of the command line, as SMILES...; repeatable\n"
+    "  --output FILE|-       default <stem>.sdf.zst, or - (standard output) for molecules of the\n"
+    "                        command line; the suffix selects .zst, .gz or plain\n"
     "  --format FORMAT       sdf, xyz, smiles3d, json (default: by the output's name, else sdf)\n"
     "  --gens N|Nk           conformers per molecule; Nk: N for each of its k references\n"
     "                        (default 1)\n"
@@ -125,6 +128,7 @@ struct generate {
         double prune, energy_window;
     } given;
     struct plugin_files plugins;
+    cg_buf molecules; /* of the command line: lines of a .smi */
     cg_append_file report;
     json_t *messages;     /* failures that the report repeats */
     int64_t n_failures;   /* messages about them */
@@ -245,6 +249,7 @@ static void on_log(void *ctx, int32_t level, const char *text)
 
 enum {
     O_INPUT = 256,
+    O_SMILES,
     O_OUTPUT,
     O_FORMAT,
     O_GENS,
@@ -300,6 +305,7 @@ enum {
 
 static const struct option options[] = {
     { "input", required_argument, NULL, O_INPUT },
+    { "smiles", required_argument, NULL, O_SMILES },
     { "output", required_argument, NULL, O_OUTPUT },
     { "format", required_argument, NULL, O_FORMAT },
     { "gens", required_argument, NULL, O_GENS },
@@ -422,6 +428,9 @@ static void set_option(struct generate *s, int option, const char *arg)
     switch (option) {
     case O_INPUT:
         s->run.input = arg;
+        break;
+    case O_SMILES:
+        add_smiles(&s->molecules, "--smiles", arg);
         break;
     case O_OUTPUT:
         s->run.output = arg;
@@ -613,12 +622,29 @@ static void set_ensemble(struct generate *s)
         run->energy_window = s->given.energy_window;
 }
 
-/* A file without --input before it, or a misspelt command. */
-static _Noreturn void refuse_operand(const char *text)
+/* The molecules of the command line, where there are any, are the input. */
+static void set_input(struct generate *s, int n_operands, char **operands)
 {
-    if (!access(text, F_OK) || strchr(text, '.'))
-        usage_error("'%s': wanted --input %s", text, text);
-    usage_error("'%s': neither a command nor the value of an option", text);
+    for (int i = 0; i < n_operands; i++)
+        add_operand(&s->molecules, operands[i]);
+    if (s->molecules.len && s->run.input)
+        usage_error("--input %s and a SMILES: wanted one of them", s->run.input);
+    if (!s->molecules.len && !s->run.input)
+        usage_error("no input: give a SMILES, such as confgen CCO, or --input FILE, or - for "
+                    "standard input");
+    if (!s->molecules.len)
+        return;
+    s->run.molecules = cg_buf_text(&s->molecules);
+    s->run.input = "command line";
+    s->run.header = CG_HEADER_NO;
+    if (!s->run.output)
+        s->run.output = "-";
+}
+
+/* A bar would stand between records that a terminal shows. */
+static int records_are_shown(const struct generate *s)
+{
+    return s->run.output && !strcmp(s->run.output, "-") && isatty(STDOUT_FILENO);
 }
 
 static void parse_command_line(struct generate *s, int argc, char **argv)
@@ -639,16 +665,13 @@ static void parse_command_line(struct generate *s, int argc, char **argv)
     };
     while ((option = next_option(argc, argv, options, help)) != -1)
         set_option(s, option, optarg);
-    if (optind < argc)
-        refuse_operand(argv[optind]);
-    if (!s->run.input)
-        usage_error("no input: give --input FILE, or - for standard input");
+    set_input(s, argc - optind, argv + optind);
     s->engine.plugins = s->plugins.files;
     s->engine.n_plugins = s->plugins.n;
     select_sampling(s);
     set_ensemble(s);
-    if (s->progress == PROGRESS_JSON ||
-        (s->progress == PROGRESS_AUTO && !s->quiet && isatty(STDERR_FILENO)))
+    if (s->progress == PROGRESS_JSON || (s->progress == PROGRESS_AUTO && !s->quiet &&
+                                         isatty(STDERR_FILENO) && !records_are_shown(s)))
         s->run.progress = on_progress;
 }
 
@@ -882,6 +905,7 @@ int cmd_generate(int argc, char **argv)
     if (open_engine(&s, path, sizeof path, &engine, &err) != CG_OK) {
         json_decref(s.messages);
         json_decref(s.warnings);
+        cg_buf_finish(&s.molecules);
         cg_engine_close(engine);
         return report_error(&err);
     }
@@ -912,6 +936,7 @@ int cmd_generate(int argc, char **argv)
     cg_append_file_close(&s.report);
     json_decref(s.messages);
     json_decref(s.warnings);
+    cg_buf_finish(&s.molecules);
     cg_engine_close(engine);
     return exit_status;
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "base/append_file.h"
+#include "base/buf.h"
 
 /** Exit statuses of the program. */
 enum {
@@ -117,6 +118,30 @@ int next_short_option(int argc, char **argv, const char *letters, const struct o
 const char *single_operand(int argc, char **argv, const char *name);
 /** After the options: an operand is a usage error; `hint` (may be "") says what to do instead. */
 void no_operands(int argc, char **argv, const char *hint);
+
+/* ---- operands (operands.c) ------------------------------------------------------------------- */
+
+enum {
+    COMMAND_GENERATE, /* the default */
+    COMMAND_PLUGINS,
+    COMMAND_INSPECT,
+    COMMAND_DOCTOR,
+    COMMAND_BENCH,
+    COMMAND_EVAL,
+    COMMAND_TEXT,
+    COMMAND_MODEL,
+    COMMAND_DRAW,
+    N_COMMANDS,
+};
+/** The COMMAND_* of that name; -1 if there is none. */
+int find_command(const char *name);
+/** The command that at most 2 changes of letters make of `text`; NULL if there is none. */
+const char *nearest_command(const char *text);
+/** Adds a line of a .smi to a list: a SMILES, which a name may follow. `option` is for messages. */
+void add_smiles(cg_buf *molecules, const char *option, const char *text);
+/** As add_smiles() for an operand. One that is no SMILES is a usage error, which says whether it is
+ * a file or a misspelt command. */
+void add_operand(cg_buf *molecules, const char *text);
 
 /** Values of --plugin, which may be repeated. */
 struct plugin_files {

@@ -7,10 +7,12 @@
 
 #include "commands.h"
 
-static const struct command commands[] = {
-    { "generate", cmd_generate }, { "plugins", cmd_plugins }, { "inspect", cmd_inspect },
-    { "doctor", cmd_doctor },     { "bench", cmd_bench },     { "eval", cmd_eval },
-    { "text", cmd_text },         { "model", cmd_model },     { "draw", cmd_draw },
+static int (*const mains[N_COMMANDS])(int argc, char **argv) = {
+    [COMMAND_GENERATE] = cmd_generate, [COMMAND_PLUGINS] = cmd_plugins,
+    [COMMAND_INSPECT] = cmd_inspect,   [COMMAND_DOCTOR] = cmd_doctor,
+    [COMMAND_BENCH] = cmd_bench,       [COMMAND_EVAL] = cmd_eval,
+    [COMMAND_TEXT] = cmd_text,         [COMMAND_MODEL] = cmd_model,
+    [COMMAND_DRAW] = cmd_draw,
 };
 
 /*
@@ -26,35 +28,29 @@ static void open_standard_descriptors(void)
             _exit(EXIT_ENVIRONMENT);
 }
 
-/* The command of that name; NULL if there is none. */
-static const struct command *find_command(const char *name)
-{
-    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-        if (!strcmp(name, commands[i].name))
-            return &commands[i];
-    return NULL;
-}
-
 /* confgen help [COMMAND] */
 static _Noreturn void help(int argc, char **argv)
 {
     static char option[] = "--help";
-    const struct command *command = find_command(argc > 2 ? argv[2] : "generate");
     char *arguments[] = { argv[0], option, NULL };
+    const int command = argc > 2 ? find_command(argv[2]) : COMMAND_GENERATE;
+    const char *nearest = command < 0 ? nearest_command(argv[2]) : NULL;
 
-    if (!command)
+    if (nearest)
+        usage_error("'%s': no such command; the nearest is %s", argv[2], nearest);
+    if (command < 0)
         usage_error("'%s': no such command", argv[2]);
-    end_program(command->main(2, arguments));
+    end_program(mains[command](2, arguments));
 }
 
 int main(int argc, char **argv)
 {
-    const struct command *command;
+    const int command = argc > 1 ? find_command(argv[1]) : -1;
 
     open_standard_descriptors();
     signal(SIGXFSZ, SIG_IGN); /* the file size limit is a write error */
-    if (argc > 1 && (command = find_command(argv[1])) != NULL)
-        end_program(command->main(argc - 1, argv + 1));
+    if (command >= 0)
+        end_program(mains[command](argc - 1, argv + 1));
     if (argc > 1 && !strcmp(argv[1], "help"))
         help(argc, argv);
     end_program(cmd_generate(argc, argv));

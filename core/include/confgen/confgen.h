@@ -378,7 +378,7 @@ typedef struct cg_run_options {
     int32_t shards;             /* 0 or 1: all */
     int32_t reserved;
     int64_t limit;      /* molecules read, at most; 0: all */
-    const char *input;  /* file or "-" */
+    const char *input;  /* file or "-"; with `molecules`: their name in messages */
     const char *output; /* file or "-"; NULL: <stem of the input>.<format>.zst */
     const char *format; /* "sdf", "xyz", "smiles3d", "json"; NULL: by the output's name, sdf */
     const char *failed; /* file of failures, or NULL */
@@ -397,6 +397,7 @@ typedef struct cg_run_options {
     int32_t max_conformers; /* delivered of a molecule; 0: all */
     double prune;           /* Å: one of conformers nearer than that, by RMSD; 0: all */
     double energy_window;   /* kcal/mol above the molecule's lowest; 0: all; needs energies */
+    const char *molecules;  /* text of a .smi to read in the place of a file, terminated, or NULL */
 } cg_run_options;
 
 /**

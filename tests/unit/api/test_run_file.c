@@ -430,6 +430,32 @@ START_TEST(bad_options_are_refused)
 }
 END_TEST
 
+/* The same records, and the input's name in messages. */
+START_TEST(molecules_may_be_a_text)
+{
+    cg_bytes want = { 0 }, found = { 0 };
+
+    run_ok();
+    ck_assert_int_eq(cg_file_read(output, 1 << 20, &want, &err), CG_OK);
+    options.molecules = list;
+    options.input = "my molecules";
+    options.overwrite = 1;
+    run_ok();
+    ck_assert_ptr_nonnull(strstr(failure_texts, "my molecules:2: open: "));
+    ck_assert_int_eq(cg_file_read(output, 1 << 20, &found, &err), CG_OK);
+    ck_assert_uint_eq(found.len, want.len);
+    ck_assert_mem_eq(found.data, want.data, want.len);
+    cg_bytes_release(&want);
+    cg_bytes_release(&found);
+    options.overwrite = 0;
+    options.resume = 1;
+    options.molecules = "CCC\n";
+    refused(CG_ERR_MISMATCH, "input");
+    options.molecules = "";
+    refused(CG_ERR_FORMAT, "'my molecules' is empty");
+}
+END_TEST
+
 START_TEST(contradictions_of_an_ensemble_are_refused)
 {
     options.prune = -1;
@@ -587,6 +613,7 @@ int main(void)
     tcase_add_test(tc, workload_is_counted);
     tcase_add_test(tc, bad_options_are_refused);
     tcase_add_test(tc, contradictions_of_an_ensemble_are_refused);
+    tcase_add_test(tc, molecules_may_be_a_text);
     tcase_add_test(tc, presets_set_the_options_of_an_ensemble);
     tcase_add_test(tc, dropped_conformers_are_counted);
     tcase_add_test(tc, hydrogens_are_added);

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/* Molecules of the command line, and what else its operands may have been meant to be. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "chem/molecule.h"
+#include "commands.h"
+
+static const char *const command_names[N_COMMANDS] = {
+    [COMMAND_GENERATE] = "generate", [COMMAND_PLUGINS] = "plugins", [COMMAND_INSPECT] = "inspect",
+    [COMMAND_DOCTOR] = "doctor",     [COMMAND_BENCH] = "bench",     [COMMAND_EVAL] = "eval",
+    [COMMAND_TEXT] = "text",         [COMMAND_MODEL] = "model",     [COMMAND_DRAW] = "draw",
+};
+
+int find_command(const char *name)
+{
+    for (int i = 0; i < N_COMMANDS; i++)
+        if (!strcmp(name, command_names[i]))
+            return i;
+    return -1;
+}
+
+enum { MAX_WORD = 32 };
+
+static int min_of(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* Letters to insert, remove, replace or swap with their neighbour to make b of a (optimal string
+ * alignment); MAX_WORD for longer texts. */
+static int edits(const char *a, const char *b)
+{
+    const size_t n = strlen(a), m = strlen(b);
+    int d[MAX_WORD + 1][MAX_WORD + 1];
+
+    if (n > MAX_WORD || m > MAX_WORD)
+        return MAX_WORD;
+    for (size_t i = 0; i <= n; i++)
+        d[i][0] = (int)i;
+    for (size_t j = 0; j <= m; j++)
+        d[0][j] = (int)j;
+    for (size_t i = 1; i <= n; i++)
+        for (size_t j = 1; j <= m; j++) {
+            d[i][j] = min_of(min_of(d[i - 1][j], d[i][j - 1]) + 1,
+                             d[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                d[i][j] = min_of(d[i][j], d[i - 2][j - 2] + 1);
+        }
+    return d[n][m];
+}
+
+const char *nearest_command(const char *text)
+{
+    const char *nearest = NULL;
+    int fewest = 3;
+
+    for (int i = 0; i < N_COMMANDS; i++) {
+        const int found = edits(text, command_names[i]);
+
+        /* more than half of the letters make any word of any other */
+        if (found < fewest && 2 * found <= (int)strlen(command_names[i])) {
+            nearest = command_names[i];
+            fewest = found;
+        }
+    }
+    return nearest;
+}
+
+/* Does the name end in a kind of file? */
+static int has_file_ending(const char *text)
+{
+    static const char *const endings[] = { "smi", "smiles", "ism", "can",  "txt", "csv",
+                                           "tsv", "sdf",    "mol", "mol2", "gz",  "zst" };
+    const char *dot = strrchr(text, '.');
+
+    for (size_t i = 0; dot && i < sizeof endings / sizeof endings[0]; i++)
+        if (!strcmp(dot + 1, endings[i]))
+            return 1;
+    return 0;
+}
+
+/* An operand that is no SMILES for that reason: a file, a misspelt command, or a misspelt SMILES.
+ */
+static _Noreturn void refuse_operand(const char *text, const char *reason)
+{
+    const char *command = nearest_command(text);
+
+    if (has_file_ending(text) || (*text && !access(text, F_OK)))
+        usage_error("'%s': wanted --input %s", text, text);
+    if (command)
+        usage_error("'%s': no such command; the nearest is %s", text, command);
+    usage_error("'%s': neither a command nor a SMILES (%s), wanted one of them, or --input FILE",
+                text, reason);
+}
+
+void add_smiles(cg_buf *molecules, const char *option, const char *text)
+{
+    if (text[strcspn(text, "\r\n")])
+        usage_error("%s '%s': has a line end, wanted one SMILES, which a name may follow; --input "
+                    "reads a list",
+                    option, text);
+    if (!text[strspn(text, " \t")])
+        usage_error("%s '%s': wanted a SMILES, such as CCO", option, text);
+    cg_buf_puts(molecules, text);
+    cg_buf_putc(molecules, '\n');
+    if (cg_buf_check(molecules, "command line", NULL) != CG_OK)
+        out_of_memory();
+}
+
+void add_operand(cg_buf *molecules, const char *text)
+{
+    cg_molecule *molecule = NULL;
+    cg_error err = CG_ERROR_INIT;
+    const char *smiles = text + strspn(text, " \t");
+    cg_status st = cg_molecule_parse(smiles, strcspn(smiles, " \t"), &molecule, &err);
+
+    cg_molecule_destroy(molecule);
+    if (st == CG_ERR_NOMEM)
+        out_of_memory();
+    if (st == CG_ERR_INPUT)
+        refuse_operand(text, err.msg);
+    add_smiles(molecules, "SMILES", text); /* one that is not supported is the run's failure */
+}
