@@ -49,7 +49,7 @@ MODULES = {
     "io": "base",
     "check": "base chem",
     "forcefield": "base chem",
-    "eval": "base chem check io",
+    "eval": "base chem check forcefield io",
     "engine": ENGINE,
     "api": ENGINE + " engine",
     "conformance": "constraint",

@@ -305,68 +305,142 @@ static double row_value(const cg_eval_molecule *m, int i)
                                           : m->bioactive.clusters[row.threshold];
 }
 
-/* Median of column k of values[n][CG_COMPARE_ROWS]. scratch[n] is overwritten. */
-static double row_median(const double *values, size_t n, int k, double *scratch)
+/* ---- figures beside the verdict, in pairs --------------------------------------------------- */
+
+/* A list of figures of a molecule. */
+struct figure_list {
+    int n;
+    double (*value)(const cg_eval_molecule *m, int i); /* NaN if undefined */
+    const struct metric *(*metric)(int i);             /* NULL for a figure without verdict */
+};
+
+/* Median of column k of values[n][n_columns]. scratch[n] is overwritten. */
+static double column_median(const double *values, size_t n, int n_columns, int k, double *scratch)
 {
     size_t m = 0;
 
     for (size_t i = 0; i < n; i++)
-        if (!isnan(values[i * CG_COMPARE_ROWS + (size_t)k]))
-            scratch[m++] = values[i * CG_COMPARE_ROWS + (size_t)k];
+        if (!isnan(values[i * (size_t)n_columns + (size_t)k]))
+            scratch[m++] = values[i * (size_t)n_columns + (size_t)k];
     return cg_eval_figure_of(scratch, m).median;
 }
 
-static cg_status compare_bioactive(const struct pairs *p, cg_eval_comparison *c, cg_error *err)
+/* Compares the figures of the list over the molecules that have them on both sides. */
+static cg_status compare_list(const struct pairs *p, const struct figure_list *list,
+                              const cg_compare_settings *settings, cg_compare_figure *ret_figures,
+                              cg_error *err)
+{
+    const size_t width = (size_t)list->n;
+    double *a = NULL, *b = NULL, *scratch = cg_alloc_array(p->n, sizeof *scratch);
+    cg_bootstrap_figure *estimates = cg_alloc_array(width, sizeof *estimates);
+    size_t n_values;
+    cg_status st;
+
+    if (!cg_mul(p->n, width, &n_values)) {
+        a = cg_alloc_array(n_values, sizeof *a);
+        b = cg_alloc_array(n_values, sizeof *b);
+    }
+    if (!a || !b || !scratch || !estimates) {
+        st = cg_fail_nomem(err, "comparison");
+        goto out;
+    }
+    for (size_t i = 0; i < p->n; i++)
+        for (int k = 0; k < list->n; k++) {
+            size_t at = i * width + (size_t)k;
+
+            a[at] = list->value(p->a[i], k);
+            b[at] = list->value(p->b[i], k);
+            if (isnan(a[at]) || isnan(b[at]))
+                a[at] = b[at] = NAN; /* in pairs */
+        }
+    CG_TRY_GOTO(
+        st, cg_bootstrap_differences(a, b, p->n, width, &settings->bootstrap, estimates, err), out);
+    for (int k = 0; k < list->n; k++) {
+        const struct metric *metric = list->metric(k);
+
+        ret_figures[k] = (cg_compare_figure) {
+            .estimate = estimates[k],
+            .median_a = column_median(a, p->n, list->n, k, scratch),
+            .median_b = column_median(b, p->n, list->n, k, scratch),
+            .verdict = metric ? judge(&estimates[k], metric, settings) : CG_COMPARE_UNKNOWN,
+        };
+    }
+out:
+    free(a);
+    free(b);
+    free(scratch);
+    free(estimates);
+    return st;
+}
+
+static const struct metric *row_metric(int i)
 {
     static const struct metric by_measure[] = {
         [CG_COMPARE_BEST] = { "best_rmsd", 0, 1 },
         [CG_COMPARE_TFD] = { "best_tfd", 0, 0 },
         [CG_COMPARE_HIT] = { "hit_rate", 1, 0 },
     };
-    double *a = NULL, *b = NULL, *scratch = cg_alloc_array(p->n, sizeof *scratch);
-    cg_bootstrap_figure estimates[CG_COMPARE_ROWS];
-    size_t n_values;
-    cg_status st;
+    cg_compare_measure measure = cg_compare_row_at(i).measure;
 
-    if (!cg_mul(p->n, CG_COMPARE_ROWS, &n_values)) {
-        a = cg_alloc_array(n_values, sizeof *a);
-        b = cg_alloc_array(n_values, sizeof *b);
-    }
-    if (!a || !b || !scratch) {
-        st = cg_fail_nomem(err, "comparison");
-        goto out;
-    }
-    for (size_t i = 0; i < p->n; i++)
-        for (int k = 0; k < CG_COMPARE_ROWS; k++) {
-            size_t at = i * CG_COMPARE_ROWS + (size_t)k;
+    return measure == CG_COMPARE_CLUSTERS ? NULL : &by_measure[measure];
+}
 
-            a[at] = row_value(p->a[i], k);
-            b[at] = row_value(p->b[i], k);
-            if (isnan(a[at]) || isnan(b[at]))
-                a[at] = b[at] = NAN; /* in pairs */
-        }
-    CG_TRY_GOTO(st,
-                cg_bootstrap_differences(a, b, p->n, CG_COMPARE_ROWS, &c->settings.bootstrap,
-                                         estimates, err),
-                out);
-    for (int k = 0; k < CG_COMPARE_ROWS; k++) {
-        cg_compare_measure measure = cg_compare_row_at(k).measure;
+static const char *const relaxation_names[CG_COMPARE_RELAXATIONS] = { "median", "mean", "p90",
+                                                                      "largest" };
 
-        c->bioactive[k] = (cg_compare_figure) {
-            .estimate = estimates[k],
-            .median_a = row_median(a, p->n, k, scratch),
-            .median_b = row_median(b, p->n, k, scratch),
-            .verdict = measure == CG_COMPARE_CLUSTERS
-                           ? CG_COMPARE_UNKNOWN
-                           : judge(&estimates[k], &by_measure[measure], &c->settings),
-        };
-    }
-    c->has_bioactive = 1;
-out:
-    free(a);
-    free(b);
-    free(scratch);
-    return st;
+const char *cg_compare_relaxation_name(int i)
+{
+    return relaxation_names[i];
+}
+
+static double relaxation_value(const cg_eval_molecule *m, int i)
+{
+    const cg_relaxation *r = &m->relaxation;
+    const double values[CG_COMPARE_RELAXATIONS] = { r->median, r->mean, r->high, r->largest };
+
+    return r->n ? values[i] : NAN;
+}
+
+static const struct metric *relaxation_metric(int i)
+{
+    static const struct metric energy = { "relaxation", 0, 0 };
+
+    (void)i;
+    return &energy;
+}
+
+static double check_value(const cg_eval_molecule *m, int i)
+{
+    return m->check_done[i]
+               ? (double)(m->check_done[i] - m->check_failed[i]) / (double)m->check_done[i]
+               : NAN;
+}
+
+static const struct metric *check_metric(int i)
+{
+    (void)i;
+    return &metrics[CG_COMPARE_PASS];
+}
+
+/* Compares what both evaluations have beside the metrics. */
+static cg_status compare_lists(const struct pairs *p, const cg_eval_settings *a,
+                               const cg_eval_settings *b, cg_eval_comparison *c, cg_error *err)
+{
+    static const struct figure_list bioactive = { CG_COMPARE_ROWS, row_value, row_metric };
+    static const struct figure_list relaxation = { CG_COMPARE_RELAXATIONS, relaxation_value,
+                                                   relaxation_metric };
+    static const struct figure_list checks = { CG_CHECK_COUNT, check_value, check_metric };
+
+    c->has_bioactive = a->bioactive && b->bioactive;
+    c->has_relaxation = a->relaxation && b->relaxation;
+    c->has_checks = a->checks && b->checks;
+    if (c->has_bioactive)
+        CG_TRY(compare_list(p, &bioactive, &c->settings, c->bioactive, err));
+    if (c->has_relaxation)
+        CG_TRY(compare_list(p, &relaxation, &c->settings, c->relaxation, err));
+    if (c->has_checks)
+        CG_TRY(compare_list(p, &checks, &c->settings, c->checks, err));
+    return CG_OK;
 }
 
 static void count(const struct pairs *p, cg_eval_comparison *c)
@@ -412,8 +486,7 @@ cg_status cg_eval_compare(const cg_eval_result *a, const cg_eval_result *b,
     count(&p, &c);
     for (int set = 0; set < CG_COMPARE_SETS; set++)
         CG_TRY_GOTO(st, compare_set(&p, set, &c, err), out);
-    if (a->settings.bioactive && b->settings.bioactive)
-        CG_TRY_GOTO(st, compare_bioactive(&p, &c, err), out);
+    CG_TRY_GOTO(st, compare_lists(&p, &a->settings, &b->settings, &c, err), out);
     CG_TRY_GOTO(st, cg_eval_comparison_label(&c, a->gen_path, b->gen_path, err), out);
     c.verdict = overall(&c);
     *ret_comparison = c;

@@ -85,6 +85,13 @@ enum {
 
 cg_compare_row cg_compare_row_at(int i);
 
+/** Compared figures of a molecule's relaxation energies, kcal/mol. */
+enum {
+    CG_COMPARE_RELAXATIONS = 4, /* median, mean, 90th percentile, largest */
+};
+/** "median", "mean", "p90", "largest"; static storage. */
+const char *cg_compare_relaxation_name(int i);
+
 typedef struct cg_eval_comparison {
     char *label_a, *label_b; /* displayed names, e.g. the files */
     cg_compare_settings settings;
@@ -101,6 +108,12 @@ typedef struct cg_eval_comparison {
      * rates with 0 for a molecule without output. They do not count in the verdict above: they are
      * many and depend on each other, and COV-R and MAT-R have a part in it. */
     cg_compare_figure bioactive[CG_COMPARE_ROWS];
+    /* Of the molecules that have the figure in both; neither counts in the verdict above. */
+    int has_relaxation; /* 1: both evaluations have relaxation energies */
+    cg_compare_figure relaxation[CG_COMPARE_RELAXATIONS];
+    int has_checks;                           /* 1: both evaluations have checks */
+    cg_compare_figure checks[CG_CHECK_COUNT]; /* share of a molecule's conformers that pass each,
+                                                 of those of which it was done */
 } cg_eval_comparison;
 
 /** "cov_r", ...; static storage. As in the JSON file. */

@@ -143,6 +143,33 @@ static void put_bioactive(cg_buf *out, const cg_eval_comparison *c)
     }
 }
 
+/* A heading, then one line per figure. */
+static void put_list(cg_buf *out, const cg_eval_comparison *c, const char *heading, int n,
+                     const char *(*name)(int i), const struct display *display,
+                     const cg_compare_figure *figures)
+{
+    enum { WIDTH = 22 };
+    char level[32];
+
+    snprintf(level, sizeof level, "%g %% interval", 100 * c->settings.bootstrap.level);
+    cg_buf_printf(out, "\n%s (not part of the verdict below)\n%-*s%10s%10s%11s%22s  verdict\n",
+                  heading, WIDTH, "", "A", "B", "B - A", level);
+    for (int k = 0; k < n; k++) {
+        struct display d = *display;
+
+        if (!figures[k].estimate.n)
+            continue;
+        d.name = name(k);
+        put_line(out, &d, WIDTH, &figures[k]);
+        cg_buf_printf(out, "  %s\n", verdict_text(figures[k].verdict));
+    }
+}
+
+static const char *check_name(int i)
+{
+    return cg_check_name((cg_check_id)i);
+}
+
 static int any(const cg_eval_comparison *c, cg_compare_verdict verdict)
 {
     for (int set = 0; set < CG_COMPARE_SETS; set++)
@@ -206,6 +233,13 @@ cg_status cg_eval_comparison_text(const cg_eval_comparison *c, cg_buf *out, cg_e
     put_table(out, c, CG_COMPARE_ALL);
     if (c->has_bioactive)
         put_bioactive(out, c);
+    if (c->has_relaxation)
+        put_list(out, c, "relaxation energy of a molecule's conformers, kcal/mol",
+                 CG_COMPARE_RELAXATIONS, cg_compare_relaxation_name,
+                 &(struct display) { NULL, 1, 2 }, c->relaxation);
+    if (c->has_checks)
+        put_list(out, c, "conformers of a molecule that pass each check, %", CG_CHECK_COUNT,
+                 check_name, &(struct display) { NULL, 100, 2 }, c->checks);
 
     cg_buf_puts(out, "\nB against A: ");
     cg_buf_puts(out, verdict_text(c->verdict));
@@ -288,6 +322,17 @@ static void put_figure(cg_buf *out, const char *name, const cg_compare_figure *f
     cg_buf_printf(out, "\"verdict\": \"%s\"}", cg_compare_verdict_name(f->verdict));
 }
 
+/* A member of figures by name. */
+static void put_named(cg_buf *out, const char *member, int n, const char *(*name)(int i),
+                      const cg_compare_figure *figures)
+{
+    cg_buf_printf(out, ",\n  \"%s\": {\n", member);
+    for (int k = 0; k < n; k++) {
+        put_figure(out, name(k), &figures[k]);
+        cg_buf_puts(out, k + 1 < n ? ",\n" : "\n  }");
+    }
+}
+
 cg_status cg_eval_comparison_json(const cg_eval_comparison *c, cg_buf *out, cg_error *err)
 {
     const cg_compare_settings *s = &c->settings;
@@ -319,6 +364,11 @@ cg_status cg_eval_comparison_json(const cg_eval_comparison *c, cg_buf *out, cg_e
     }
     if (c->has_bioactive)
         put_rows(out, c);
+    if (c->has_relaxation)
+        put_named(out, "relaxation", CG_COMPARE_RELAXATIONS, cg_compare_relaxation_name,
+                  c->relaxation);
+    if (c->has_checks)
+        put_named(out, "checks", CG_CHECK_COUNT, check_name, c->checks);
     cg_buf_puts(out, "\n}\n");
     return cg_buf_check(out, "comparison", err);
 }

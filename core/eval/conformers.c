@@ -157,7 +157,9 @@ struct record_kind {
     int from_smiles;     /* as in cg_identity */
     uint16_t *order;     /* [heavy atoms] as cg_identity.order */
     uint16_t *hydrogens; /* as cg_identity.hydrogens */
-    char *reason;        /* why it could not be identified; NULL if it was */
+    size_t n_bound;
+    cg_hydrogen *bound; /* [n_bound] as cg_identity.bound */
+    char *reason;       /* why it could not be identified; NULL if it was */
 };
 
 /* Identification of a new kind, from one of its records. */
@@ -172,12 +174,13 @@ struct lookup {
 struct group {
     size_t molecule; /* index in the identity table */
     size_t cap;      /* of xyz, in conformers */
-    size_t hydrogens_cap;
+    size_t hydrogens_cap, bound_cap, bound_first_cap;
     int by_flat_smiles; /* takes every molecule of its flat SMILES, not only that of its SMILES */
 };
 
 struct reader {
     cg_conformer_file *file;
+    cg_kept_hydrogens kept;
     cg_source *source;
     cg_team *team;
     cg_buf text;
@@ -378,7 +381,10 @@ static cg_status store_lookup(struct reader *r, struct lookup *q, cg_error *err)
     kind->from_smiles = q->id.from_smiles;
     kind->order = q->id.order;
     kind->hydrogens = q->id.hydrogens;
+    kind->n_bound = q->id.n_bound;
+    kind->bound = q->id.bound;
     q->id.order = q->id.hydrogens = NULL;
+    q->id.bound = NULL;
     return CG_OK;
 }
 
@@ -475,6 +481,32 @@ static cg_status store_hydrogens(struct reader *r, const struct chunk_record *s,
     return CG_OK;
 }
 
+/* Appends all hydrogens of a record on heavy atoms to its molecule's. */
+static cg_status store_bound(struct reader *r, const struct chunk_record *s, struct group *g,
+                             const struct identified *group, const struct identified *own,
+                             cg_conformers *m, cg_error *err)
+{
+    const struct record_kind *kind = &r->kinds[s->kind];
+    size_t n = m->bound_first ? m->bound_first[m->n] : 0;
+
+    if (cg_grow((void **)&m->bound_first, &g->bound_first_cap, m->n + 2, sizeof *m->bound_first) ||
+        cg_grow((void **)&m->bound, &g->bound_cap, n + kind->n_bound + 1, sizeof *m->bound))
+        return cg_fail_nomem(err, r->file->path);
+    m->bound_first[m->n] = n;
+    for (size_t i = 0; i < kind->n_bound; i++) {
+        uint16_t heavy = kind->bound[i].heavy;
+
+        if (group != own) { /* through their common hub */
+            heavy = own->to_hub ? own->to_hub[heavy] : heavy;
+            heavy = group->from_hub ? group->from_hub[heavy] : heavy;
+        }
+        m->bound[n].heavy = heavy;
+        memcpy(m->bound[n++].xyz, r->xyz[s->xyz_at + kind->bound[i].atom], sizeof m->bound->xyz);
+    }
+    m->bound_first[m->n + 1] = n;
+    return CG_OK;
+}
+
 /* Appends the conformer of a record to its molecule. */
 static cg_status store_conformer(struct reader *r, const struct chunk_record *s, cg_error *err)
 {
@@ -502,6 +534,8 @@ static cg_status store_conformer(struct reader *r, const struct chunk_record *s,
         memcpy(to[i], from[kind->order[at]], sizeof to[i]);
     }
     CG_TRY(store_hydrogens(r, s, group, own, m, &r->groups[index].hydrogens_cap, err));
+    if (r->kept == CG_KEEP_HYDROGENS)
+        CG_TRY(store_bound(r, s, &r->groups[index], group, own, m, err));
     m->n++;
     m->n_stated += kind->from_smiles != 0;
     return CG_OK;
@@ -645,6 +679,7 @@ static void reader_finish(struct reader *r)
     for (size_t i = 0; i < r->n_kinds; i++) {
         free(r->kinds[i].order);
         free(r->kinds[i].hydrogens);
+        free(r->kinds[i].bound);
         free(r->kinds[i].reason);
     }
     free(r->kinds);
@@ -661,11 +696,11 @@ static void reader_finish(struct reader *r)
 }
 
 /* Takes ownership of the source. */
-static cg_status read_source(const char *path, cg_source *source, int n_threads,
-                             cg_conformer_file *ret_file, cg_error *err)
+static cg_status read_source(const char *path, cg_kept_hydrogens kept, cg_source *source,
+                             int n_threads, cg_conformer_file *ret_file, cg_error *err)
 {
     cg_conformer_file file = { 0 };
-    struct reader r = { .file = &file, .source = source };
+    struct reader r = { .file = &file, .kept = kept, .source = source };
     cg_status st;
 
     file.path = strdup(path);
@@ -685,13 +720,13 @@ out:
     return st;
 }
 
-cg_status cg_conformer_file_read(const char *path, int n_threads, cg_conformer_file *ret_file,
-                                 cg_error *err)
+cg_status cg_conformer_file_read(const char *path, cg_kept_hydrogens kept, int n_threads,
+                                 cg_conformer_file *ret_file, cg_error *err)
 {
     cg_source *source;
 
     CG_TRY(cg_source_open(path, NULL, &source, err));
-    return read_source(path, source, n_threads, ret_file, err);
+    return read_source(path, kept, source, n_threads, ret_file, err);
 }
 
 cg_status cg_conformer_file_read_memory(const char *name, const void *bytes, size_t len,
@@ -700,7 +735,7 @@ cg_status cg_conformer_file_read_memory(const char *name, const void *bytes, siz
     cg_source *source;
 
     CG_TRY(cg_source_open_memory(name, bytes, len, &source, err));
-    return read_source(name, source, n_threads, ret_file, err);
+    return read_source(name, CG_KEEP_TEXT_HYDROGENS, source, n_threads, ret_file, err);
 }
 
 void cg_conformer_file_finish(cg_conformer_file *file)
@@ -711,6 +746,8 @@ void cg_conformer_file_finish(cg_conformer_file *file)
         free(file->molecules[i].name);
         free(file->molecules[i].xyz);
         free(file->molecules[i].hydrogens);
+        free(file->molecules[i].bound_first);
+        free(file->molecules[i].bound);
     }
     for (size_t i = 0; i < file->n_broken_names; i++) {
         free(file->broken[i].name);

@@ -17,6 +17,12 @@
 
 #include "chem/molecule.h"
 
+/** A hydrogen of a record. */
+typedef struct cg_bound_hydrogen {
+    uint16_t heavy; /* heavy atom of `mol` that bears it */
+    float xyz[3];   /* Å, relative to the centroid of the record's atoms */
+} cg_bound_hydrogen;
+
 /** The conformers of a molecule. */
 typedef struct cg_conformers {
     char *name;              /* title line of its records; "" without */
@@ -30,6 +36,10 @@ typedef struct cg_conformers {
     float (*xyz)[3];       /* [n][n_atoms][3] Å, relative to the centroid of the record's atoms */
     size_t n_hydrogens;    /* hydrogens that are atoms of `mol`: [2H], and those of [H]/N=C */
     float (*hydrogens)[3]; /* [n][n_hydrogens] likewise; NaN for one that the record lacks */
+    /* All hydrogens that the records have on heavy atoms, with CG_KEEP_HYDROGENS: conformer c has
+     * bound[bound_first[c]] to bound[bound_first[c + 1] - 1], in the order of its record. */
+    size_t *bound_first; /* [n + 1]; NULL without CG_KEEP_HYDROGENS */
+    cg_bound_hydrogen *bound;
 } cg_conformers;
 
 /** Broken records, those that could not be read, of one name. */
@@ -52,6 +62,12 @@ typedef struct cg_conformer_file {
     struct cg_identity_table *identities; /* owns the molecules and flat SMILES */
 } cg_conformer_file;
 
+/** Which hydrogens are kept. */
+typedef enum cg_kept_hydrogens {
+    CG_KEEP_TEXT_HYDROGENS = 0, /* those that are atoms of the canonical SMILES */
+    CG_KEEP_HYDROGENS,          /* all */
+} cg_kept_hydrogens;
+
 /**
  * Reads a whole file ("-": standard input). Memory: the kept coordinates and some megabytes of
  * text.
@@ -62,9 +78,9 @@ typedef struct cg_conformer_file {
  *         its compressed data are damaged or truncated; CG_ERR_LIMIT for a record of more than 64
  *         MiB; CG_ERR_NOMEM
  */
-cg_status cg_conformer_file_read(const char *path, int n_threads, cg_conformer_file *ret_file,
-                                 cg_error *err);
-/** The same from memory; `name` is used in messages. */
+cg_status cg_conformer_file_read(const char *path, cg_kept_hydrogens kept, int n_threads,
+                                 cg_conformer_file *ret_file, cg_error *err);
+/** The same from memory, without `bound`; `name` is used in messages. */
 cg_status cg_conformer_file_read_memory(const char *name, const void *bytes, size_t len,
                                         int n_threads, cg_conformer_file *ret_file, cg_error *err);
 void cg_conformer_file_finish(cg_conformer_file *file); /* accepts NULL and a zeroed struct */

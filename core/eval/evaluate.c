@@ -489,18 +489,65 @@ struct evaluation {
     size_t *last_molecule;       /* [threads] the one evaluated last: that of the failure, if any */
     struct stereo_count *stereo; /* [n] */
     char **unchecked;            /* [n] reason why a molecule could not be checked, or NULL */
+    char **no_parameters;        /* [n] why its relaxation cannot be measured, or NULL */
 };
 
 /* Generated conformers of a reference, in its order. */
 struct generated {
     float (*xyz)[3];       /* [n][heavy atoms] */
     float (*hydrogens)[3]; /* [n][n_hydrogens of the reference] */
+    size_t *bound_first;   /* [n + 1] as in cg_conformers; NULL without settings.relaxation */
+    cg_bound_hydrogen *bound;
 };
 
 static void generated_finish(struct generated *g)
 {
     free(g->xyz);
     free(g->hydrogens);
+    free(g->bound_first);
+    free(g->bound);
+}
+
+/* Makes room for the hydrogens that records of reference r have on heavy atoms, if they were
+ * kept. */
+static cg_status allocate_bound(const struct assignment *p, size_t r, size_t n_gen,
+                                struct generated *out, cg_error *err)
+{
+    size_t n = 0;
+
+    for (size_t g = p->first[r]; g != CG_INDEX_NONE; g = p->next[g]) {
+        const cg_conformers *gen = &p->gen->molecules[g];
+
+        if (!gen->bound_first)
+            return CG_OK;
+        n += gen->bound_first[gen->n];
+    }
+    out->bound_first = calloc(n_gen + 1, sizeof *out->bound_first);
+    out->bound = cg_alloc_array(n, sizeof *out->bound);
+    if (!out->bound_first || !out->bound)
+        return cg_fail(err, CG_ERR_NOMEM, "%zu conformers: out of memory", n_gen);
+    return CG_OK;
+}
+
+/* Copies them from gen's conformers to `out`, from its conformer `at` on. order[i] is gen's heavy
+ * atom for heavy atom i of the reference; NULL: the same. */
+static void copy_bound(const cg_conformers *gen, const uint16_t *order, size_t at,
+                       struct generated *out)
+{
+    size_t n = out->bound_first[at];
+
+    for (size_t c = 0; c < gen->n; c++) {
+        for (size_t i = gen->bound_first[c]; i < gen->bound_first[c + 1]; i++) {
+            cg_bound_hydrogen h = gen->bound[i];
+            uint16_t heavy = h.heavy;
+
+            for (uint16_t k = 0; order && k < gen->n_atoms; k++)
+                if (order[k] == heavy)
+                    h.heavy = k;
+            out->bound[n++] = h;
+        }
+        out->bound_first[at + c + 1] = n;
+    }
 }
 
 /* Copies the hydrogens of gen's conformers to `to`, [gen->n][ref->n_hydrogens]. order[i] is gen's
@@ -540,6 +587,7 @@ static cg_status collect_generated(const struct assignment *p, size_t r, size_t 
         st = cg_fail(err, CG_ERR_NOMEM, "%zu conformers: out of memory", n_gen);
         goto out;
     }
+    CG_TRY_GOTO(st, allocate_bound(p, r, n_gen, &out, err), out);
     to = out.xyz;
     for (size_t g = p->first[r]; g != CG_INDEX_NONE; g = p->next[g]) {
         const cg_conformers *gen = &p->gen->molecules[g];
@@ -552,9 +600,13 @@ static cg_status collect_generated(const struct assignment *p, size_t r, size_t 
         if (!strcmp(gen->smiles, ref->smiles)) {
             memcpy(to, gen->xyz, gen->n * n_atoms * sizeof *to);
             copy_hydrogens(ref, gen, NULL, out.hydrogens + n_done * ref->n_hydrogens);
+            if (out.bound_first)
+                copy_bound(gen, NULL, n_done, &out);
         } else {
             CG_TRY_GOTO(st, cg_identity_match(ref->mol, gen->mol, order, hydrogens, err), out);
             copy_hydrogens(ref, gen, hydrogens, out.hydrogens + n_done * ref->n_hydrogens);
+            if (out.bound_first)
+                copy_bound(gen, order, n_done, &out);
             for (size_t c = 0; c < gen->n; c++)
                 for (size_t i = 0; i < n_atoms; i++)
                     memcpy(to[c * n_atoms + i], gen->xyz[c * n_atoms + order[i]], sizeof *to);
@@ -697,6 +749,46 @@ out:
     return st;
 }
 
+/* Measures relaxation energies. *ret_reason: why MMFF94 cannot; NULL if it can. */
+static cg_status relax(const cg_conformers *ref, const struct generated *gen, cg_eval_molecule *m,
+                       char **ret_reason, cg_error *err)
+{
+    const size_t n_text = cg_molecule_n_atoms(ref->mol);
+    cg_relaxation_input input = {
+        .mol = ref->mol, .n = m->n_gen, .bound_first = gen->bound_first, .bound = gen->bound
+    };
+    float(*xyz)[3] = NULL;
+    float *energies = cg_alloc_array(m->n_gen, sizeof *energies);
+    cg_error reason = CG_ERROR_INIT;
+    size_t size;
+    cg_status st;
+
+    if (!cg_mul(m->n_gen, n_text, &size))
+        xyz = cg_alloc_array(size, sizeof *xyz);
+    if (!energies || !xyz) {
+        st = cg_fail_nomem(err, "relaxation energies");
+        goto out;
+    }
+    for (size_t i = 0; i < m->n_gen; i++)
+        merge_atoms(ref->mol, (const float(*)[3])gen->xyz + i * ref->n_atoms,
+                    (const float(*)[3])gen->hydrogens + i * ref->n_hydrogens, xyz + i * n_text);
+    input.xyz = (const float(*)[3])xyz;
+    st = cg_relaxation_measure(&input, energies, &reason);
+    if (st == CG_ERR_UNSUPPORTED) {
+        *ret_reason = strdup(reason.msg);
+        st = *ret_reason ? CG_OK : cg_fail_nomem(err, "relaxation energies");
+    } else if (st != CG_OK) {
+        cg_fail(err, st, "%s", reason.msg);
+    } else {
+        m->relaxation_energy = energies;
+        energies = NULL;
+    }
+out:
+    free(xyz);
+    free(energies);
+    return st;
+}
+
 /* Judges the stereo of all conformers of a molecule. */
 static cg_status judge_stereo(const cg_conformers *ref, const float (*gen_xyz)[3],
                               cg_eval_molecule *m, struct stereo_count *count, cg_error *err)
@@ -761,6 +853,8 @@ static cg_status evaluate_molecule(const struct evaluation *e, size_t r, cg_erro
         CG_TRY_GOTO(st, compare(e, ref, (const float(*)[3])gen.xyz, m, err), out);
         if (e->settings->checks)
             CG_TRY_GOTO(st, check(ref, &gen, m, &e->unchecked[r], err), out);
+        if (e->settings->relaxation)
+            CG_TRY_GOTO(st, relax(ref, &gen, m, &e->no_parameters[r], err), out);
     }
     CG_TRY_GOTO(st, judge_stereo(ref, (const float(*)[3])gen.xyz, m, &e->stereo[r], err), out);
     cg_eval_molecule_figures(m, e->settings->delta);
@@ -830,8 +924,10 @@ static cg_status run_all(struct evaluation *e, int n_threads, cg_error *err)
     e->errors = calloc((size_t)n_threads, sizeof *e->errors);
     e->last_molecule = calloc((size_t)n_threads, sizeof *e->last_molecule);
     e->unchecked = calloc(e->assignment.ref->n_molecules, sizeof *e->unchecked);
+    e->no_parameters = calloc(e->assignment.ref->n_molecules, sizeof *e->no_parameters);
     e->stereo = calloc(e->assignment.ref->n_molecules, sizeof *e->stereo);
-    if (!e->status || !e->errors || !e->last_molecule || !e->unchecked || !e->stereo)
+    if (!e->status || !e->errors || !e->last_molecule || !e->unchecked || !e->no_parameters ||
+        !e->stereo)
         return cg_fail_nomem(err, "evaluation");
     CG_TRY(cg_team_create(n_threads, &team, err));
     cg_team_loop(team, (int64_t)e->assignment.ref->n_molecules, evaluate_item, e);
@@ -848,7 +944,10 @@ static void evaluation_finish(struct evaluation *e)
 {
     for (size_t i = 0; e->unchecked && i < e->assignment.ref->n_molecules; i++)
         free(e->unchecked[i]);
+    for (size_t i = 0; e->no_parameters && i < e->assignment.ref->n_molecules; i++)
+        free(e->no_parameters[i]);
     free(e->unchecked);
+    free(e->no_parameters);
     free(e->stereo);
     free(e->order);
     free(e->status);
@@ -857,8 +956,12 @@ static void evaluation_finish(struct evaluation *e)
     assignment_finish(&e->assignment);
 }
 
-static void note_unchecked(const struct evaluation *e, cg_eval_notes *notes)
+static void note_reasons(const struct evaluation *e, cg_eval_notes *notes)
 {
+    for (size_t i = 0; i < e->assignment.ref->n_molecules; i++)
+        if (e->no_parameters[i] && !*notes->no_parameters)
+            snprintf(notes->no_parameters, sizeof notes->no_parameters, "'%.60s': %.180s",
+                     e->molecules[i].name, e->no_parameters[i]);
     for (size_t i = 0; i < e->assignment.ref->n_molecules; i++) {
         if (!e->unchecked[i])
             continue;
@@ -938,6 +1041,11 @@ cg_status cg_evaluate(const cg_conformer_file *ref, const cg_conformer_file *gen
     double start = cg_now();
     cg_status st;
 
+    for (size_t i = 0; settings->relaxation && i < gen->n_molecules; i++)
+        if (!gen->molecules[i].bound_first)
+            return cg_fail(err, CG_ERR_INPUT,
+                           "'%s' was read without its hydrogens, which relaxation energies need",
+                           gen->path);
     if (!ref->n_molecules)
         return cg_fail(err, CG_ERR_INPUT, "'%s' has no reference conformer that can be read%s%s",
                        ref->path, ref->first_broken_reason ? "; first broken record: " : "",
@@ -953,7 +1061,7 @@ cg_status cg_evaluate(const cg_conformer_file *ref, const cg_conformer_file *gen
     CG_TRY_GOTO(st, cg_eval_summarize(&result, err), out);
     result.summary.n_extra = e.assignment.notes.extra;
     result.summary.seconds = cg_now() - start;
-    note_unchecked(&e, &e.assignment.notes);
+    note_reasons(&e, &e.assignment.notes);
     *ret_result = result;
     if (ret_notes)
         *ret_notes = e.assignment.notes;

@@ -28,12 +28,15 @@ typedef struct cg_eval_notes {
     int names_failed;           /* both files have names, but none in common */
     size_t unchecked;           /* molecules with output of which some checks cannot be done */
     char unchecked_reason[256]; /* of the first of these */
+    char no_parameters[256];    /* the first molecule without MMFF94 parameters and the reason; ""
+                                   without */
 } cg_eval_notes;
 
 /**
  * Evaluates generated conformers against references. Threads process molecules in order of
  * decreasing cost.
  *
+ * @param gen         read with CG_KEEP_HYDROGENS for settings.relaxation
  * @param settings    copied to the result
  * @param n_threads   >= 1; the result depends on it only if a time limit is reached
  * @param ret_result  cg_eval_result_finish(); run_json is NULL; unchanged on failure

@@ -294,6 +294,7 @@ static cg_status put_page(const cg_eval_result *r, const json_t *run, cg_buf *ou
     cg_html_put_scatters(r, out);
     CG_TRY(cg_html_put_sizes(r, out, err));
     cg_html_close_section(out);
+    cg_html_put_relaxation(r, out);
     cg_html_put_failures(r, run, out);
     CG_TRY(cg_html_put_worst(r, out, err));
     CG_TRY(cg_html_put_overlays(r, out, err));

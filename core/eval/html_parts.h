@@ -34,11 +34,13 @@ cg_status cg_html_put_histograms(const cg_eval_result *result, cg_buf *out, cg_e
 void cg_html_put_scatters(const cg_eval_result *result, cg_buf *out);
 cg_status cg_html_put_sizes(const cg_eval_result *result, cg_buf *out, cg_error *err);
 
-/* ---- html_bioactive.c, html_failures.c, html_overlay.c, html_run.c, html_worst.c: sections
- * ------------------------------- */
+/* ---- html_bioactive.c, html_failures.c, html_overlay.c, html_relaxation.c, html_run.c,
+ * html_worst.c: sections ---------------------------------------------------------------------- */
 
 /** Nothing without settings.bioactive. */
 void cg_html_put_bioactive(const cg_eval_result *result, cg_buf *out);
+/** Nothing without settings.relaxation. */
+void cg_html_put_relaxation(const cg_eval_result *result, cg_buf *out);
 /** @param run  report of the generating run, a JSON object; NULL without */
 void cg_html_put_failures(const cg_eval_result *result, const json_t *run, cg_buf *out);
 void cg_html_put_run(const json_t *run, cg_buf *out);

@@ -72,6 +72,32 @@ static void match_hydrogens(const cg_heavy_graph *from, const cg_heavy_graph *to
     }
 }
 
+/* Lists the hydrogens of the block with the heavy atoms of the molecule that bear them; id->order
+ * is known. */
+static cg_status find_bound(const cg_heavy_graph *in_block, size_t n_atoms, cg_identity *id,
+                            cg_error *err)
+{
+    uint16_t *heavy = cg_alloc_array(n_atoms, sizeof *heavy); /* of mol, for an atom of the block */
+
+    id->bound = cg_alloc_array(in_block->n_hydrogens, sizeof *id->bound);
+    if (!heavy || !id->bound) {
+        free(heavy);
+        return cg_fail(err, CG_ERR_NOMEM, "molecule of %zu atoms: out of memory", n_atoms);
+    }
+    for (size_t i = 0; i < id->n_heavy; i++)
+        heavy[id->order[i]] = (uint16_t)i;
+    for (size_t i = 0; i < in_block->n_hydrogens; i++) {
+        cg_hydrogen h = in_block->hydrogens[i];
+
+        if (h.heavy == CG_NO_ATOM || h.atom >= n_atoms)
+            continue;
+        h.heavy = heavy[in_block->atom[h.heavy]];
+        id->bound[id->n_bound++] = h;
+    }
+    free(heavy);
+    return CG_OK;
+}
+
 /* Flat SMILES of an RDKit pickle; free(). */
 static cg_status find_flat_smiles(const char *pkl, size_t size, char **ret_flat_smiles,
                                   cg_error *err)
@@ -180,6 +206,7 @@ cg_status cg_identity_find(const char *block, size_t n_atoms, const char *smiles
         if (id.hydrogens[i] >= n_atoms)
             id.hydrogens[i] = CG_NO_ATOM;
     }
+    CG_TRY_GOTO(st, find_bound(&in_block, n_atoms, &id, err), out);
     *ret_identity = id;
     memset(&id, 0, sizeof id);
 out:
@@ -199,6 +226,7 @@ void cg_identity_finish(cg_identity *identity)
     free(identity->flat_smiles);
     free(identity->order);
     free(identity->hydrogens);
+    free(identity->bound);
     memset(identity, 0, sizeof *identity);
 }
 

@@ -23,6 +23,8 @@ typedef struct cg_identity {
     uint16_t *order;     /* [n_heavy] atom of the block for heavy atom i of mol */
     size_t n_hydrogens;  /* hydrogens that are atoms of mol */
     uint16_t *hydrogens; /* [n_hydrogens] atom of the block, or CG_NO_ATOM if it has none */
+    size_t n_bound;      /* hydrogens of the block that are bound to a heavy atom */
+    cg_hydrogen *bound;  /* [n_bound] atom of the block; heavy atom of mol */
 } cg_identity;
 
 /**

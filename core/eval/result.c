@@ -19,6 +19,7 @@ void cg_eval_result_finish(cg_eval_result *result)
         free(m->smiles);
         free(m->ref_min);
         free(m->gen_min);
+        free(m->relaxation_energy);
     }
     for (size_t i = 0; i < result->n_mismatches; i++) {
         free(result->mismatches[i].name);
@@ -149,6 +150,35 @@ cg_status cg_eval_summarize_bioactive(cg_eval_result *r, cg_error *err)
     return st;
 }
 
+cg_status cg_eval_summarize_relaxation(cg_eval_result *r, cg_error *err)
+{
+    cg_eval_summary *s = &r->summary;
+    double *all;
+    size_t cap = 0, n = 0;
+
+    for (size_t i = 0; i < r->n_molecules; i++)
+        if (cg_add(cap, r->molecules[i].n_gen, &cap))
+            return cg_fail_nomem(err, "summary");
+    all = cg_alloc_array(cap, sizeof *all);
+    if (!all)
+        return cg_fail_nomem(err, "summary");
+    s->n_relaxed = s->n_no_parameters = 0;
+    for (size_t i = 0; i < r->n_molecules; i++) {
+        cg_eval_molecule *m = &r->molecules[i];
+        size_t first = n;
+
+        for (size_t k = 0; m->relaxation_energy && k < m->n_gen; k++)
+            if (isfinite(m->relaxation_energy[k]))
+                all[n++] = (double)m->relaxation_energy[k];
+        m->relaxation = cg_relaxation_of(all + first, n - first);
+        s->n_relaxed += n > first;
+        s->n_no_parameters += m->n_gen && !m->relaxation_energy;
+    }
+    s->relaxation = cg_relaxation_of(all, n);
+    free(all);
+    return CG_OK;
+}
+
 int cg_eval_is_missing(const cg_eval_molecule *m)
 {
     return !isfinite(m->mat_r);
@@ -219,7 +249,9 @@ cg_status cg_eval_summarize(cg_eval_result *result, cg_error *err)
         s->curve_p[d] = cg_eval_figure_of(values[1], k);
     }
     if (result->settings.bioactive)
-        st = cg_eval_summarize_bioactive(result, err);
+        CG_TRY_GOTO(st, cg_eval_summarize_bioactive(result, err), out);
+    if (result->settings.relaxation)
+        st = cg_eval_summarize_relaxation(result, err);
 out:
     for (int k = 0; k < 4; k++)
         free(values[k]);

@@ -12,6 +12,7 @@
 
 #include "check/checker.h"
 #include "eval/bioactive.h"
+#include "eval/relaxation_energy.h"
 #include "eval/symmetry.h"
 
 #include <confgen/status.h>
@@ -53,6 +54,7 @@ typedef struct cg_eval_settings {
     double seconds;  /* time limit per molecule; 0: none */
     int checks;      /* 1: also check single conformers */
     int bioactive;   /* 1: also the protocol for experimental references */
+    int relaxation;  /* 1: also the relaxation energies of generated conformers */
 } cg_eval_settings;
 
 /** What is wrong with records. */
@@ -115,6 +117,10 @@ typedef struct cg_eval_molecule {
     uint64_t check_done[CG_CHECK_COUNT], check_failed[CG_CHECK_COUNT];
     uint64_t check_unchecked[CG_CHECK_COUNT]; /* applies but could not be done */
     cg_bioactive bioactive;                   /* zeroed without settings.bioactive */
+    /* With settings.relaxation: [n_gen] kcal/mol, NaN for a conformer that was not measured; NULL
+     * if nothing was generated or MMFF94 has no parameters */
+    float *relaxation_energy;
+    cg_relaxation relaxation; /* their distribution */
 } cg_eval_molecule;
 
 typedef struct cg_eval_summary {
@@ -134,6 +140,10 @@ typedef struct cg_eval_summary {
     uint64_t check_done[CG_CHECK_COUNT], check_failed[CG_CHECK_COUNT];
     uint64_t check_unchecked[CG_CHECK_COUNT];
     cg_bioactive_summary bioactive; /* zeroed without settings.bioactive */
+    cg_relaxation relaxation;       /* over the conformers of all molecules; zeroed without
+                                       settings.relaxation, as the next two */
+    uint64_t n_relaxed;             /* molecules with conformers that were measured */
+    uint64_t n_no_parameters;       /* molecules with output without MMFF94 parameters */
     double seconds;                 /* wall clock */
 } cg_eval_summary;
 
@@ -185,5 +195,8 @@ cg_status cg_eval_summarize(cg_eval_result *result, cg_error *err);
 
 /** Computes summary.bioactive alone, if settings.bioactive is set. */
 cg_status cg_eval_summarize_bioactive(cg_eval_result *result, cg_error *err);
+/** Computes the relaxation energies' distributions of molecules and summary alone, if
+ * settings.relaxation is set. */
+cg_status cg_eval_summarize_relaxation(cg_eval_result *result, cg_error *err);
 
 #endif

@@ -37,7 +37,7 @@ static void put_count(cg_buf *out, uint64_t v)
     cg_buf_printf(out, ",%llu", (unsigned long long)v);
 }
 
-static void put_row(const cg_eval_molecule *m, int checks, cg_buf *out)
+static void put_row(const cg_eval_molecule *m, const cg_eval_settings *settings, cg_buf *out)
 {
     put_field(out, m->name);
     cg_buf_putc(out, ',');
@@ -62,7 +62,14 @@ static void put_row(const cg_eval_molecule *m, int checks, cg_buf *out)
     put_real(out, m->mat_r);
     put_real(out, m->cov_p);
     put_real(out, m->mat_p);
-    if (checks) {
+    if (settings->relaxation) {
+        put_count(out, m->relaxation.n);
+        put_real(out, m->relaxation.median);
+        put_real(out, m->relaxation.mean);
+        put_real(out, m->relaxation.high);
+        put_real(out, m->relaxation.largest);
+    }
+    if (settings->checks) {
         put_count(out, m->checked);
         put_count(out, m->passed_all);
         put_count(out, m->unchecked);
@@ -77,13 +84,14 @@ static void put_row(const cg_eval_molecule *m, int checks, cg_buf *out)
 
 cg_status cg_eval_write_csv(const cg_eval_result *result, cg_buf *out, cg_error *err)
 {
-    int checks = result->settings.checks;
-
     cg_buf_puts(out,
                 "name,smiles,heavy_atoms,rotatable_bonds,references,generated,wrong,state,"
                 "broken,stereo,references_dropped,references_broken,references_stereo,"
                 "stereo_untested,maps,maps_limited,time_limited,seconds,cov_r,mat_r,cov_p,mat_p");
-    if (checks) {
+    if (result->settings.relaxation)
+        cg_buf_puts(out, ",relaxed,relaxation_median,relaxation_mean,relaxation_p90,"
+                         "relaxation_largest");
+    if (result->settings.checks) {
         cg_buf_puts(out, ",checked,passed_all,unchecked");
         for (int k = 0; k < CG_CHECK_COUNT; k++)
             cg_buf_printf(out, ",%s_done,%s_failed,%s_unchecked", cg_check_name((cg_check_id)k),
@@ -91,6 +99,6 @@ cg_status cg_eval_write_csv(const cg_eval_result *result, cg_buf *out, cg_error 
     }
     cg_buf_puts(out, "\n");
     for (size_t i = 0; i < result->n_molecules; i++)
-        put_row(&result->molecules[i], checks, out);
+        put_row(&result->molecules[i], &result->settings, out);
     return cg_buf_check(out, "evaluation", err);
 }

@@ -49,6 +49,7 @@ static void put_settings(cg_buf *out, const cg_eval_settings *s)
     put_real(out, s->seconds);
     cg_buf_puts(out, ", ");
     put_flag(out, "bioactive", s->bioactive);
+    put_flag(out, "relaxation", s->relaxation);
     cg_buf_printf(out, "\"checks\": %s},\n", s->checks ? "true" : "false");
 }
 
@@ -186,6 +187,43 @@ static void put_bioactive_summary(cg_buf *out, const cg_bioactive_summary *s)
     cg_buf_puts(out, "}},\n");
 }
 
+/* ---- relaxation energies ------------------------------------------------------------------ */
+
+static void put_relaxation_summary(cg_buf *out, const cg_eval_summary *s)
+{
+    const cg_relaxation *r = &s->relaxation;
+
+    cg_buf_puts(out, "  \"relaxation\": {");
+    put_count(out, "conformers", r->n);
+    put_count(out, "molecules", s->n_relaxed);
+    put_count(out, "no_parameters", s->n_no_parameters);
+    cg_buf_puts(out, "\"median\": ");
+    put_real(out, r->median);
+    cg_buf_puts(out, ", \"mean\": ");
+    put_real(out, r->mean);
+    cg_buf_puts(out, ", \"p90\": ");
+    put_real(out, r->high);
+    cg_buf_puts(out, ", \"largest\": ");
+    put_real(out, r->largest);
+    cg_buf_puts(out, "},\n");
+}
+
+/* Nine digits restore the same float. */
+static void put_energies(cg_buf *out, const float *energies, uint64_t n)
+{
+    cg_buf_puts(out, ",\n   \"relaxation\": ");
+    if (!energies) {
+        cg_buf_puts(out, "null");
+        return;
+    }
+    for (uint64_t i = 0; i < n; i++)
+        if (isfinite(energies[i]))
+            cg_buf_printf(out, "%s%.9g", i ? "," : "[", (double)energies[i]);
+        else
+            cg_buf_puts(out, i ? ",null" : "[null");
+    cg_buf_puts(out, "]");
+}
+
 /* ---- the result --------------------------------------------------------------------------- */
 
 static void put_summary(cg_buf *out, const cg_eval_result *r)
@@ -225,6 +263,8 @@ static void put_summary(cg_buf *out, const cg_eval_result *r)
     cg_buf_puts(out, "},\n");
     if (r->settings.bioactive)
         put_bioactive_summary(out, &s->bioactive);
+    if (r->settings.relaxation)
+        put_relaxation_summary(out, s);
     cg_buf_puts(out, "  ");
     if (r->settings.checks) {
         put_checks(out, s->checked, s->passed_all, s->unchecked, s->check_done, s->check_failed,
@@ -285,6 +325,8 @@ static void put_molecule(cg_buf *out, const cg_eval_molecule *m, const cg_eval_s
     }
     put_distances(out, "ref_min", m->n_gen ? m->ref_min : NULL, m->n_ref);
     put_distances(out, "gen_min", m->gen_min, m->n_gen);
+    if (settings->relaxation)
+        put_energies(out, m->relaxation_energy, m->n_gen);
     cg_buf_puts(out, "}");
 }
 

@@ -11,9 +11,10 @@
 #include "base/size.h"
 #include "eval/result_json.h"
 
-#define MAX_COUNT ((int64_t)1 << 53) /* a double represents all smaller integers */
-#define MAX_REAL  1e12
-#define MAX_COV   1.0 /* a fraction */
+#define MAX_COUNT  ((int64_t)1 << 53) /* a double represents all smaller integers */
+#define MAX_REAL   1e12
+#define MAX_COV    1.0 /* a fraction */
+#define MAX_ENERGY 1e30
 
 enum { NOT_NULL, NULLABLE };
 
@@ -130,7 +131,7 @@ static cg_status read_settings(const cg_json *top, cg_eval_settings *s, cg_error
     CG_TRY(open_object(top, "settings", &p, err));
     CG_TRY(refuse_other_members(&p.o,
                                 NAMES("delta", "missing", "on_mismatch", "rmsd", "symmetry",
-                                      "max_maps", "seconds", "bioactive", "checks"),
+                                      "max_maps", "seconds", "bioactive", "relaxation", "checks"),
                                 err));
     CG_TRY(read_real(&p.o, "delta", NOT_NULL, MAX_REAL, &s->delta, err));
     CG_TRY(read_word(&p.o, "missing", "zero", "drop", &missing, err));
@@ -141,6 +142,7 @@ static cg_status read_settings(const cg_json *top, cg_eval_settings *s, cg_error
     CG_TRY(read_counts(&p.o, CG_JSON_REQUIRED, err, "max_maps", &max_maps, NULL));
     CG_TRY(read_real(&p.o, "seconds", NOT_NULL, MAX_REAL, &s->seconds, err));
     CG_TRY(cg_json_bool(&p.o, "bioactive", CG_JSON_OPTIONAL, &s->bioactive, err)); /* added later */
+    CG_TRY(cg_json_bool(&p.o, "relaxation", CG_JSON_OPTIONAL, &s->relaxation, err)); /* likewise */
     CG_TRY(cg_json_bool(&p.o, "checks", CG_JSON_REQUIRED, &s->checks, err));
     s->missing = missing ? CG_MISSING_DROP : CG_MISSING_ZERO;
     s->on_mismatch = drop ? CG_MISMATCH_DROP : CG_MISMATCH_ERROR;
@@ -251,32 +253,35 @@ static cg_status read_curve(const cg_json *summary, cg_eval_summary *s, cg_error
     return CG_OK;
 }
 
-/* Opens the figures for experimental references. The member must exist exactly if the settings
- * enable them. */
-static cg_status open_bioactive(const cg_json *o, int wanted, struct object *ret_object,
-                                cg_error *err)
+/* Refuses figures that the settings do not enable. */
+static cg_status refuse_figures(const cg_json *o, const char *key, cg_error *err)
 {
-    if (wanted)
-        return open_object(o, "bioactive", ret_object, err);
-    return json_object_get(o->node, "bioactive")
-               ? cg_json_fail_wanted(o, "bioactive", "no member, as settings.bioactive is false",
-                                     err)
-               : CG_OK;
+    char wanted[64];
+
+    snprintf(wanted, sizeof wanted, "no member, as settings.%s is false", key);
+    return json_object_get(o->node, key) ? cg_json_fail_wanted(o, key, wanted, err) : CG_OK;
+}
+
+/* Opens figures that exist exactly if the settings enable them. */
+static cg_status open_figures(const cg_json *o, const char *key, int wanted,
+                              struct object *ret_object, cg_error *err)
+{
+    return wanted ? open_object(o, key, ret_object, err) : refuse_figures(o, key, err);
 }
 
 static cg_status read_summary(const cg_json *top, cg_eval_result *r, cg_error *err)
 {
     cg_eval_summary *s = &r->summary;
-    struct object p, bioactive;
+    struct object p, figures;
 
     CG_TRY(open_object(top, "summary", &p, err));
-    CG_TRY(refuse_other_members(&p.o,
-                                NAMES("molecules", "missing", "extra", "references", "generated",
-                                      "wrong", "state", "broken", "stereo", "references_dropped",
-                                      "references_broken", "references_stereo", "stereo_untested",
-                                      "maps_limited", "time_limited", "pairs", "cov_r", "mat_r",
-                                      "cov_p", "mat_p", "curve", "bioactive", "checks", "seconds"),
-                                err));
+    CG_TRY(refuse_other_members(
+        &p.o,
+        NAMES("molecules", "missing", "extra", "references", "generated", "wrong", "state",
+              "broken", "stereo", "references_dropped", "references_broken", "references_stereo",
+              "stereo_untested", "maps_limited", "time_limited", "pairs", "cov_r", "mat_r", "cov_p",
+              "mat_p", "curve", "bioactive", "relaxation", "checks", "seconds"),
+        err));
     CG_TRY(read_counts(&p.o, CG_JSON_REQUIRED, err, "molecules", &s->n_molecules, "missing",
                        &s->n_missing, "extra", &s->n_extra, "references", &s->n_ref, "generated",
                        &s->n_gen, "wrong", &s->n_wrong, "broken", &s->n_broken, "references_broken",
@@ -290,7 +295,13 @@ static cg_status read_summary(const cg_json *top, cg_eval_result *r, cg_error *e
     CG_TRY(read_figure(&p.o, "cov_p", MAX_COV, &s->cov_p, err));
     CG_TRY(read_figure(&p.o, "mat_p", MAX_REAL, &s->mat_p, err));
     CG_TRY(read_curve(&p.o, s, err));
-    CG_TRY(open_bioactive(&p.o, r->settings.bioactive, &bioactive, err));
+    CG_TRY(open_figures(&p.o, "bioactive", r->settings.bioactive, &figures, err));
+    CG_TRY(open_figures(&p.o, "relaxation", r->settings.relaxation, &figures, err));
+    if (r->settings.relaxation)
+        CG_TRY(refuse_other_members(
+            &figures.o,
+            NAMES("conformers", "molecules", "no_parameters", "median", "mean", "p90", "largest"),
+            err));
     CG_TRY(read_checks(&p.o, r->settings.checks, &s->checked, &s->passed_all, &s->unchecked,
                        s->check_done, s->check_failed, s->check_unchecked, err));
     return read_real(&p.o, "seconds", NOT_NULL, MAX_REAL, &s->seconds, err);
@@ -303,7 +314,7 @@ static cg_status read_bioactive(const cg_json *o, int wanted, int missing, cg_bi
     char keys[CG_BIOACTIVE_HITS][16];
     struct object p, hit;
 
-    CG_TRY(open_bioactive(o, wanted, &p, err));
+    CG_TRY(open_figures(o, "bioactive", wanted, &p, err));
     if (!wanted)
         return CG_OK;
     CG_TRY(refuse_other_members(&p.o, NAMES("best", "tfd", "hit", "clusters"), err));
@@ -348,6 +359,36 @@ static cg_status read_distances(const cg_json *o, const char *key, uint64_t n,
     return CG_OK;
 }
 
+/* Reads the relaxation energies of a molecule's n conformers: null without parameters. */
+static cg_status read_energies(const cg_json *o, int wanted, uint64_t n, float **ret_energies,
+                               cg_error *err)
+{
+    double *values;
+    cg_status st;
+
+    if (!wanted)
+        return refuse_figures(o, "relaxation", err);
+    if (json_is_null(json_object_get(o->node, "relaxation")))
+        return CG_OK;
+    if (!n)
+        return cg_json_fail_wanted(o, "relaxation", "null, as nothing was generated", err);
+    if (json_array_size(cg_json_member(o, "relaxation")) != n)
+        return cg_json_fail_wanted(o, "relaxation", "null or a number for each conformer", err);
+    values = cg_alloc_array((size_t)n, sizeof *values);
+    *ret_energies = cg_alloc_array((size_t)n, sizeof **ret_energies);
+    if (!values || !*ret_energies) {
+        st = cg_fail_nomem(err, o->file);
+        goto out;
+    }
+    CG_TRY_GOTO(st, read_list(o, "relaxation", (size_t)n, NULLABLE, MAX_ENERGY, values, 1, err),
+                out);
+    for (uint64_t i = 0; i < n; i++)
+        (*ret_energies)[i] = (float)values[i];
+out:
+    free(values);
+    return st;
+}
+
 static cg_status read_molecule(const cg_json *o, const cg_eval_settings *settings,
                                cg_eval_molecule *m, cg_error *err)
 {
@@ -359,7 +400,7 @@ static cg_status read_molecule(const cg_json *o, const cg_eval_settings *setting
               "wrong", "state", "broken", "stereo", "references_dropped", "references_broken",
               "references_stereo", "stereo_untested", "maps", "maps_limited", "time_limited",
               "seconds", "cov_r", "mat_r", "cov_p", "mat_p", "bioactive", "checks", "ref_min",
-              "gen_min"),
+              "gen_min", "relaxation"),
         err));
     CG_TRY(read_text(o, "name", &m->name, err));
     CG_TRY(read_text(o, "smiles", &m->smiles, err));
@@ -382,6 +423,7 @@ static cg_status read_molecule(const cg_json *o, const cg_eval_settings *setting
                        m->check_done, m->check_failed, m->check_unchecked, err));
     CG_TRY(read_distances(o, "ref_min", m->n_gen ? m->n_ref : 0, &m->ref_min, err));
     CG_TRY(read_distances(o, "gen_min", m->n_gen, &m->gen_min, err));
+    CG_TRY(read_energies(o, settings->relaxation, m->n_gen, &m->relaxation_energy, err));
     if (n_heavy > UINT32_MAX || n_rotatable > UINT32_MAX)
         return cg_json_fail_wanted(o, "heavy_atoms", "the size of a molecule", err);
     m->n_heavy = (uint32_t)n_heavy;
@@ -487,6 +529,8 @@ static cg_status read_top(const cg_json *top, cg_eval_result *r, cg_error *err)
     CG_TRY(read_molecules(top, r, err));
     if (r->settings.bioactive)
         CG_TRY(cg_eval_summarize_bioactive(r, err));
+    if (r->settings.relaxation)
+        CG_TRY(cg_eval_summarize_relaxation(r, err));
     CG_TRY(read_mismatches(top, r, err));
     if (run && !json_is_object(run))
         return cg_json_fail_wanted(top, "run", "an object or null", err);

@@ -49,8 +49,24 @@ verdict 'without rows beyond the conformers' test "$(grep -c '^first 10' out)" =
 run 0 eval --compare bioactive.json ours.json || true
 verdict 'but not with an evaluation without them' test "$(grep -c '^all, <' out)" = 0
 
-say 'containers, standard input, threads'
+say 'relaxation energies'
 eval_to 0 plain --gen "$sets/gen.sdf" || true
+eval_to 0 relaxation --gen "$sets/gen.sdf" --relaxation --html relaxation.html || true
+if grep -q 'librdkitcffi' err; then
+  verdict 'a system librdkitcffi has no parameters' grep -q '^molecules without MMFF94 parameters: 8$' out
+else
+  verdict 'of all conformers' grep -Eq '^ +32 +8 +[0-9.]+ +[0-9.]+ +[0-9.]+ +[0-9.]+$' out
+  verdict 'no molecule lacks parameters' grep -q '^molecules without MMFF94 parameters: 0$' out
+  run 0 eval --compare relaxation.json relaxation.json || true
+  verdict 'a comparison shows them' grep -Eq '^largest +[0-9.]+ +[0-9.]+ +0.00' out
+fi
+verdict 'the page has a section' grep -q '<h2>Relaxation energy</h2>' relaxation.html
+run 0 eval --compare relaxation.json plain.json || true
+verdict 'not with an evaluation without them' test "$(grep -c '^largest' out)" = 0
+run 0 eval --compare ours.json ours.json || true
+verdict 'a comparison shows the checks' grep -Eq '^bond_angles +100.00 +100.00 +0.00' out
+
+say 'containers, standard input, threads'
 gzip -c "$sets/gen.sdf" >gen.sdf.gz
 zstd -qc "$sets/gen.sdf" >gen.sdf.zst
 for file in gen.sdf.gz gen.sdf.zst; do

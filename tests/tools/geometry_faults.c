@@ -52,7 +52,7 @@ int main(int argc, char **argv)
     for (int f = 1; f < argc; f++) {
         cg_conformer_file file = { 0 };
 
-        if (cg_conformer_file_read(argv[f], 1, &file, &err) != CG_OK) {
+        if (cg_conformer_file_read(argv[f], CG_KEEP_TEXT_HYDROGENS, 1, &file, &err) != CG_OK) {
             fprintf(stderr, "%s\n", err.msg);
             return 1;
         }

@@ -72,6 +72,26 @@ static inline cg_eval_result made_result(size_t n)
     return r;
 }
 
+/** Adds relaxation energies, of which molecule 1 has no parameters; leaves the summary unchanged.
+ */
+static inline void made_relaxation(cg_eval_result *r)
+{
+    cg_error err = CG_ERROR_INIT;
+
+    r->settings.relaxation = 1;
+    for (size_t i = 0; i < r->n_molecules; i++) {
+        cg_eval_molecule *m = &r->molecules[i];
+
+        if (i == 1 || !m->n_gen)
+            continue;
+        m->relaxation_energy = calloc(m->n_gen, sizeof *m->relaxation_energy);
+        ck_assert_ptr_nonnull(m->relaxation_energy);
+        for (uint64_t k = 0; k < m->n_gen; k++)
+            m->relaxation_energy[k] = k ? 10.1f * (float)k + (float)i : NAN;
+    }
+    ck_assert_int_eq(cg_eval_summarize_relaxation(r, &err), CG_OK);
+}
+
 /** Adds a mismatch of four records. */
 static inline void made_mismatch(cg_eval_result *r, cg_eval_fault fault, int is_reference,
                                  const char *name, const char *found)
@@ -94,7 +114,8 @@ static inline void made_missing(cg_eval_result *r, size_t i)
 
     free(m->ref_min);
     free(m->gen_min);
-    m->ref_min = m->gen_min = NULL;
+    free(m->relaxation_energy);
+    m->ref_min = m->gen_min = m->relaxation_energy = NULL;
     m->n_gen = 0;
     m->cov_r = m->cov_p = 0;
     m->mat_r = m->mat_p = NAN;

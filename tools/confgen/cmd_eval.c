@@ -45,6 +45,9 @@ static const char help[] =
     "  --bioactive                   the protocol for experimental references: best RMSD and hit\n"
     "                                rates of the first 1, 10, 25 ... conformers, by rotatable\n"
     "                                bonds and heavy atoms; torsions (TFD); clusters\n"
+    "  --relaxation                  MMFF94 energy that a generated conformer releases on the way\n"
+    "                                to its minimum; hydrogens that a record lacks are added and\n"
+    "                                moved to their minimum first\n"
     "  --json FILE                   write the whole result\n"
     "  --csv FILE                    write one line per molecule\n"
     "  --html FILE                   write a page with charts\n"
@@ -101,6 +104,7 @@ enum {
     O_THREADS,
     O_CHECK,
     O_BIOACTIVE,
+    O_RELAXATION,
     O_JSON,
     O_CSV,
     O_HTML,
@@ -121,6 +125,7 @@ static const struct option options[] = {
     { "threads", required_argument, NULL, O_THREADS },
     { "check", no_argument, NULL, O_CHECK },
     { "bioactive", no_argument, NULL, O_BIOACTIVE },
+    { "relaxation", no_argument, NULL, O_RELAXATION },
     { "json", required_argument, NULL, O_JSON },
     { "csv", required_argument, NULL, O_CSV },
     { "html", required_argument, NULL, O_HTML },
@@ -185,6 +190,9 @@ static void set_option(struct eval_options *o, int option, const char *value)
         break;
     case O_BIOACTIVE:
         s->bioactive = 1;
+        break;
+    case O_RELAXATION:
+        s->relaxation = 1;
         break;
     case O_JSON:
         o->json = value;
@@ -301,6 +309,34 @@ static void print_checks(const cg_eval_summary *s)
     table_cell(&t, "%llu", (unsigned long long)s->unchecked);
     cell_share(&t, s->checked ? (double)s->passed_all / (double)s->checked : NAN);
     table_print(&t, stdout);
+}
+
+static void cell_energy(struct text_table *t, double v)
+{
+    if (isfinite(v))
+        table_cell(t, "%.2f", v);
+    else
+        table_cell(t, "-");
+}
+
+static void print_relaxation(const cg_eval_summary *s)
+{
+    static const char *const headings[] = { "conformers", "molecules", "median",
+                                            "mean",       "90 %",      "largest" };
+    const cg_relaxation *r = &s->relaxation;
+    struct text_table t;
+
+    printf(
+        "\nrelaxation energy (--relaxation): MMFF94, kcal/mol, from a conformer to its minimum\n");
+    table_begin(&t, "rrrrrr", headings);
+    table_cell(&t, "%llu", (unsigned long long)r->n);
+    table_cell(&t, "%llu", (unsigned long long)s->n_relaxed);
+    cell_energy(&t, r->median);
+    cell_energy(&t, r->mean);
+    cell_energy(&t, r->high);
+    cell_energy(&t, r->largest);
+    table_print(&t, stdout);
+    printf("molecules without MMFF94 parameters: %llu\n", (unsigned long long)s->n_no_parameters);
 }
 
 /* ---- experimental references -------------------------------------------------------------- */
@@ -433,6 +469,8 @@ static void print_result(const cg_eval_result *r)
         (unsigned long long)s->n_stereo_untested);
     if (r->settings.bioactive)
         print_bioactive(r);
+    if (r->settings.relaxation)
+        print_relaxation(s);
     if (r->settings.checks) {
         putchar('\n');
         print_checks(s);
@@ -558,6 +596,9 @@ static int warn(const cg_eval_result *r, const cg_conformer_file *gen, const cg_
         message("warning: '%s' holds no record", r->gen_path);
     if (warn_of_names(r) != EXIT_OK)
         status = EXIT_SOME_FAILED;
+    if (*notes->no_parameters)
+        message("warning: the relaxation energy of %llu molecules is not known; the first: %s",
+                (unsigned long long)r->summary.n_no_parameters, notes->no_parameters);
     if (notes->unchecked) {
         message("some checks of %zu molecules cannot be done; the first: %s", notes->unchecked,
                 notes->unchecked_reason);
@@ -644,8 +685,13 @@ static cg_status evaluate(const struct eval_options *o, cg_eval_result *result, 
     double start = cg_now();
     cg_status st;
 
-    CG_TRY_GOTO(st, cg_conformer_file_read(o->ref, o->threads, &ref, err), out);
-    CG_TRY_GOTO(st, cg_conformer_file_read(o->gen, o->threads, &gen, err), out);
+    CG_TRY_GOTO(st, cg_conformer_file_read(o->ref, CG_KEEP_TEXT_HYDROGENS, o->threads, &ref, err),
+                out);
+    CG_TRY_GOTO(st,
+                cg_conformer_file_read(
+                    o->gen, o->settings.relaxation ? CG_KEEP_HYDROGENS : CG_KEEP_TEXT_HYDROGENS,
+                    o->threads, &gen, err),
+                out);
     CG_TRY_GOTO(st, cg_evaluate(&ref, &gen, &o->settings, o->threads, result, &notes, err), out);
     result->summary.seconds = cg_now() - start;
     if (o->html)

@@ -132,6 +132,7 @@ START_TEST(every_failure_is_reported)
 
     result = made_result(3);
     result.settings.bioactive = 1;
+    made_relaxation(&result);
     made_mismatch(&result, CG_FAULT_MOLECULE, 1, "m000", "CCC");
     result.run_json = strdup("{\"engine\": {}}");
     ck_assert_int_eq(cg_eval_write_json(&result, &json, &err), CG_OK);

@@ -21,9 +21,11 @@ static cg_eval_result evaluate(const cg_eval_settings *s, int n_threads)
     cg_eval_result r = { 0 };
     cg_error err = CG_ERROR_INIT;
 
-    ck_assert_int_eq(cg_conformer_file_read(eval_data("bioactive_ref.sdf.zst"), 2, &ref, &err),
+    ck_assert_int_eq(cg_conformer_file_read(eval_data("bioactive_ref.sdf.zst"),
+                                            CG_KEEP_TEXT_HYDROGENS, 2, &ref, &err),
                      CG_OK);
-    ck_assert_int_eq(cg_conformer_file_read(eval_data("bioactive_gen.sdf.zst"), 2, &gen, &err),
+    ck_assert_int_eq(cg_conformer_file_read(eval_data("bioactive_gen.sdf.zst"),
+                                            CG_KEEP_TEXT_HYDROGENS, 2, &gen, &err),
                      CG_OK);
     ck_assert_msg(cg_evaluate(&ref, &gen, s, n_threads, &r, NULL, &err) == CG_OK, "%s", err.msg);
     cg_conformer_file_finish(&ref);

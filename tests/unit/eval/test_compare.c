@@ -118,6 +118,52 @@ START_TEST(rates_of_checks_and_wrong_molecules)
 }
 END_TEST
 
+/* Relaxation energies and each check are compared in pairs, beside the verdict. */
+START_TEST(relaxation_and_checks)
+{
+    make(50);
+    compare(NULL);
+    ck_assert_int_eq(c.has_relaxation, 0);
+    ck_assert_int_eq(c.has_checks, 1);
+    drop();
+    make(50);
+    made_relaxation(&a);
+    made_relaxation(&b);
+    for (size_t i = 0; i < 50; i++) {
+        if (b.molecules[i].relaxation_energy)
+            b.molecules[i].relaxation_energy[2] -= 1;
+        b.molecules[i].check_failed[CG_CHECK_BOND_ANGLES] = 2;
+    }
+    ck_assert_int_eq(cg_eval_summarize_relaxation(&b, &(cg_error)CG_ERROR_INIT), CG_OK);
+    compare(NULL);
+    ck_assert_int_eq(c.has_relaxation, 1);
+    for (int k = 0; k < CG_COMPARE_RELAXATIONS; k++) {
+        static const double differences[] = { -0.5, -0.5, -0.9, -1 };
+
+        ck_assert_uint_eq(c.relaxation[k].estimate.n, 49);
+        ck_assert_double_eq_tol(c.relaxation[k].estimate.difference, differences[k], 1e-5);
+        ck_assert_int_eq(c.relaxation[k].verdict, CG_COMPARE_BETTER);
+    }
+    for (int k = 0; k < CG_CHECK_COUNT; k++) {
+        int worse = k == CG_CHECK_BOND_ANGLES;
+
+        ck_assert_double_eq_tol(c.checks[k].estimate.difference, worse ? -2.0 / 3 : 0, 1e-12);
+        ck_assert_int_eq(c.checks[k].verdict, worse ? CG_COMPARE_WORSE : CG_COMPARE_NO_DIFFERENCE);
+    }
+    ck_assert_int_eq(c.verdict, CG_COMPARE_NO_DIFFERENCE);
+    ck_assert_int_eq(cg_eval_comparison_json(&c, &out, &(cg_error)CG_ERROR_INIT), CG_OK);
+    ck_assert_contains(cg_buf_text(&out),
+                       "\"relaxation\": {\n    \"median\": {\"molecules\": 49, ");
+    ck_assert_contains(cg_buf_text(&out),
+                       "\"checks\": {\n    \"sanitization\": {\"molecules\": 50, ");
+    cg_buf_clear(&out);
+    ck_assert_int_eq(cg_eval_comparison_text(&c, &out, &(cg_error)CG_ERROR_INIT), CG_OK);
+    ck_assert_contains(cg_buf_text(&out),
+                       "\nbond_angles               100.00     33.33     -66.67 ");
+    ck_assert_contains(cg_buf_text(&out), "\nlargest ");
+}
+END_TEST
+
 START_TEST(missing_molecules_count_in_one_set_only)
 {
     make(40);
@@ -312,6 +358,7 @@ int main(void)
     tcase_add_test(tc, equal_results);
     tcase_add_loop_test(tc, direction_of_each_metric, 0, 8);
     tcase_add_test(tc, rates_of_checks_and_wrong_molecules);
+    tcase_add_test(tc, relaxation_and_checks);
     tcase_add_test(tc, missing_molecules_count_in_one_set_only);
     tcase_add_test(tc, tolerances_of_shares_and_rmsd);
     tcase_add_test(tc, few_molecules_give_no_verdict);

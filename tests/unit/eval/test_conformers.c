@@ -279,8 +279,12 @@ START_TEST(foreign_files)
     cg_conformer_file ours = { 0 }, theirs = { 0 };
     cg_error err = CG_ERROR_INIT;
 
-    ck_assert_int_eq(cg_conformer_file_read(eval_data("gen.sdf"), 2, &ours, &err), CG_OK);
-    ck_assert_int_eq(cg_conformer_file_read(eval_data("foreign.sdf"), 2, &theirs, &err), CG_OK);
+    ck_assert_int_eq(
+        cg_conformer_file_read(eval_data("gen.sdf"), CG_KEEP_TEXT_HYDROGENS, 2, &ours, &err),
+        CG_OK);
+    ck_assert_int_eq(
+        cg_conformer_file_read(eval_data("foreign.sdf"), CG_KEEP_TEXT_HYDROGENS, 2, &theirs, &err),
+        CG_OK);
     ck_assert_uint_eq(ours.n_molecules, 8);
     ck_assert_uint_eq(theirs.n_molecules, 8);
     ck_assert_uint_eq(theirs.n_records, ours.n_records);
@@ -358,14 +362,18 @@ START_TEST(whole_files)
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         path = scratch_write_text("bad.sdf", cases[i].text);
-        ck_assert_int_eq(cg_conformer_file_read(path, 1, &f, &err), cases[i].status);
+        ck_assert_int_eq(cg_conformer_file_read(path, CG_KEEP_TEXT_HYDROGENS, 1, &f, &err),
+                         cases[i].status);
         ck_assert_contains(err.msg, cases[i].wanted);
     }
     path = scratch_write("nul.sdf", "a\0b\n", 4);
-    ck_assert_int_eq(cg_conformer_file_read(path, 1, &f, &err), CG_ERR_FORMAT);
+    ck_assert_int_eq(cg_conformer_file_read(path, CG_KEEP_TEXT_HYDROGENS, 1, &f, &err),
+                     CG_ERR_FORMAT);
     ck_assert_contains(err.msg, "neither zstd nor gzip nor text");
-    ck_assert_int_eq(cg_conformer_file_read("/no/such/file", 1, &f, &err), CG_ERR_IO);
-    ck_assert_int_eq(cg_conformer_file_read(scratch_write_text("empty.sdf", ""), 1, &f, &err),
+    ck_assert_int_eq(cg_conformer_file_read("/no/such/file", CG_KEEP_TEXT_HYDROGENS, 1, &f, &err),
+                     CG_ERR_IO);
+    ck_assert_int_eq(cg_conformer_file_read(scratch_write_text("empty.sdf", ""),
+                                            CG_KEEP_TEXT_HYDROGENS, 1, &f, &err),
                      CG_OK);
     ck_assert_uint_eq(f.n_records, 0);
     cg_conformer_file_finish(&f);

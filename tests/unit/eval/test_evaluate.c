@@ -27,7 +27,9 @@ static cg_conformer_file read_data(const char *name)
     cg_conformer_file f = { 0 };
     cg_error err = CG_ERROR_INIT;
 
-    ck_assert_msg(cg_conformer_file_read(eval_data(name), 2, &f, &err) == CG_OK, "%s", err.msg);
+    ck_assert_msg(cg_conformer_file_read(eval_data(name), CG_KEEP_TEXT_HYDROGENS, 2, &f, &err) ==
+                      CG_OK,
+                  "%s", err.msg);
     return f;
 }
 
@@ -485,7 +487,8 @@ START_TEST(equivalent_atoms_and_stereo)
     cg_conformer_file all = { 0 };
     cg_error err = CG_ERROR_INIT;
 
-    ck_assert_msg(cg_conformer_file_read(path, 1, &all, &err) == CG_OK, "%s", err.msg);
+    ck_assert_msg(cg_conformer_file_read(path, CG_KEEP_TEXT_HYDROGENS, 1, &all, &err) == CG_OK,
+                  "%s", err.msg);
     ck_assert_uint_eq(all.n_broken, 0);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         cg_conformer_file ref = all, gen = all;

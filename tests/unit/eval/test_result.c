@@ -85,6 +85,8 @@ START_TEST(json_round_trip)
         cg_error err = CG_ERROR_INIT;
 
         r.settings.checks = checks;
+        if (checks)
+            made_relaxation(&r);
         r.settings.missing = checks ? CG_MISSING_DROP : CG_MISSING_ZERO;
         r.settings.on_mismatch = checks ? CG_MISMATCH_DROP : CG_MISMATCH_ERROR;
         r.settings.rmsd = checks ? CG_RMSD_PLAIN : CG_RMSD_BEST;
@@ -114,6 +116,15 @@ START_TEST(json_round_trip)
         ck_assert_int_eq(back.settings.missing, r.settings.missing);
         ck_assert_int_eq(back.settings.rmsd, r.settings.rmsd);
         ck_assert_int_eq(back.settings.symmetry, CG_SYMMETRY_CONJUGATED);
+        ck_assert_int_eq(back.settings.relaxation, checks);
+        ck_assert_ptr_null(back.molecules[1].relaxation_energy);
+        if (checks) {
+            ck_assert_uint_eq(back.summary.n_relaxed, 2);
+            ck_assert_uint_eq(back.summary.n_no_parameters, 1);
+            ck_assert(isnan(back.molecules[0].relaxation_energy[0]));
+            ck_assert_float_eq(back.molecules[3].relaxation_energy[2], 10.1f * 2 + 3);
+            ck_assert_double_eq(back.summary.relaxation.mean, r.summary.relaxation.mean);
+        }
         cg_eval_result_finish(&back);
         cg_eval_result_finish(&r);
         cg_buf_finish(&first);
@@ -157,11 +168,20 @@ START_TEST(json_refusals)
         { "\"file\": \"references\"", "\"file\": 1", "mismatches[0].file: found 1" },
         { "\"mismatches\": [", "\"mismatches\": [7,", "mismatches[0]: wanted an object" },
         { "\"maps_limited\": false", "\"maps_limited\": 0", "wanted true or false" },
+        { "\"relaxation\": true", "\"relaxation\": false",
+          "wanted no member, as settings.relaxation is false" },
+        { "\"relaxation\": [null,", "\"relaxation\": [",
+          "molecules[0].relaxation: found a list of 2, wanted null or a number" },
+        { "\"relaxation\": [null,", "\"relaxation\": [-1,",
+          "molecules[0].relaxation[0]: wanted a number from 0" },
+        { "\"no_parameters\": 1", "\"no_parameter\": 1",
+          "found the member 'no_parameter', wanted" },
     };
     cg_eval_result r = odd_result(), back = { 0 };
     cg_buf good = { 0 };
     cg_error err = CG_ERROR_INIT;
 
+    made_relaxation(&r);
     ck_assert_int_eq(cg_eval_write_json(&r, &good, &err), CG_OK);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const char *at = strstr(good.data, cases[i].from);
@@ -207,6 +227,13 @@ START_TEST(csv)
                                  "sanitization_failed,sanitization_unchecked,");
     ck_assert_contains(out.data, ",3,1,1,3,0,0,3,0,0,");
     ck_assert_contains(out.data, ",2,0,1\n");
+    made_relaxation(&r);
+    cg_buf_clear(&out);
+    ck_assert_int_eq(cg_eval_write_csv(&r, &out, &err), CG_OK);
+    ck_assert_contains(out.data, ",mat_p,relaxed,relaxation_median,relaxation_mean,relaxation_p90,"
+                                 "relaxation_largest,checked,");
+    ck_assert_contains(out.data, ",2,15.1500006,15.1500006,19.1900007,20.2000008,3,1,1,");
+    ck_assert_contains(out.data, ",0,,,,,3,1,1,");
     /* formulas of spreadsheets; numbers stay */
     made_replace(&r.molecules[0].name, "=1+1");
     made_replace(&r.molecules[1].name, "@a,b");

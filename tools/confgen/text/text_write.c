@@ -168,7 +168,7 @@ static cg_status write_file(struct writer *w, const char *path, cg_error *err)
     cg_conformer_file file = { 0 };
     cg_status st = CG_OK;
 
-    CG_TRY(cg_conformer_file_read(path, 1, &file, err));
+    CG_TRY(cg_conformer_file_read(path, CG_KEEP_TEXT_HYDROGENS, 1, &file, err));
     for (size_t i = 0; st == CG_OK && i < file.n_molecules; i++)
         st = write_molecule(w, &file.molecules[i], err);
     if (st == CG_OK && file.n_broken) {
