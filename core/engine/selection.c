@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/selection.h"
 
+#include <confgen/build_info.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -338,6 +339,16 @@ static void make_key(const struct selector *s, struct key *k)
     add_item(k, "plugins", k->plugins);
 }
 
+/* The candidate that a tuning selects; NULL if there is none. */
+static const struct pair *find_pair(const struct selector *s, const cg_tuning *tuning)
+{
+    for (int32_t i = 0; i < s->n_pairs; i++)
+        if (!strcmp(s->pairs[i].attention->name, tuning->attention) &&
+            !strcmp(s->pairs[i].cache->name, tuning->kv_cache))
+            return &s->pairs[i];
+    return NULL;
+}
+
 /* Loads the tuning stored under `key`; 0 if there is none, or if its pair no longer works. */
 static int recall(const struct selector *s, const char *path, const struct key *key,
                   cg_tuning *ret_tuning)
@@ -349,11 +360,21 @@ static int recall(const struct selector *s, const char *path, const struct key *
         return 0;
     if (cg_tuning_load(path, key->items, key->n, ret_tuning, &found, &why) != CG_OK)
         warn(s, &why);
-    for (int32_t i = 0; found && i < s->n_pairs; i++)
-        if (!strcmp(ret_tuning->attention, s->pairs[i].attention->name) &&
-            !strcmp(ret_tuning->kv_cache, s->pairs[i].cache->name))
-            return 1;
-    return 0;
+    return found && find_pair(s, ret_tuning);
+}
+
+/* As recall(), of the tunings shipped with confgen; writes their path to ret_path [PATH_MAX]. */
+static int recall_shipped(const struct selector *s, const struct key *key, cg_tuning *ret_tuning,
+                          char *ret_path)
+{
+    cg_error why = CG_ERROR_INIT;
+    int found = 0;
+
+    if (cg_data_path("tunings.json", ret_path, PATH_MAX, NULL) != CG_OK)
+        return 0; /* an installation without data */
+    if (cg_tuning_load_shipped(ret_path, key->items, key->n, ret_tuning, &found, &why) != CG_OK)
+        warn(s, &why);
+    return found && find_pair(s, ret_tuning);
 }
 
 /* ---- selecting ---------------------------------------------------------------------------- */
@@ -383,14 +404,14 @@ static int is_remembered(const struct selector *s)
 }
 
 /*
- * Recalls or measures a tuning; returns 0 if there is none. Writes to ret_source [CG_REASON_TEXT]
- * the origin of the tuning, or why there is none.
+ * Recalls a tuning of this machine, else takes a shipped one, else measures; returns 0 if there is
+ * none. Writes to ret_source [CG_REASON_TEXT] the origin of the tuning, or why there is none.
  */
 static int find_tuning(struct selector *s, cg_tuning *ret_tuning, char *ret_source)
 {
     int32_t mode = s->options->tuning;
     cg_error why = CG_ERROR_INIT;
-    char path[PATH_MAX] = "";
+    char path[PATH_MAX] = "", shipped[PATH_MAX];
     struct key key;
 
     make_key(s, &key);
@@ -398,6 +419,11 @@ static int find_tuning(struct selector *s, cg_tuning *ret_tuning, char *ret_sour
         warn(s, &why);
     if (mode != CG_TUNING_ALWAYS && recall(s, path, &key, ret_tuning)) {
         snprintf(ret_source, CG_REASON_TEXT, "remembered in %.900s", path);
+        return 1;
+    }
+    if (mode != CG_TUNING_ALWAYS && is_remembered(s) &&
+        recall_shipped(s, &key, ret_tuning, shipped)) {
+        snprintf(ret_source, CG_REASON_TEXT, "shipped in %.900s", shipped);
         return 1;
     }
     if (mode == CG_TUNING_NEVER) {
@@ -417,15 +443,6 @@ static int find_tuning(struct selector *s, cg_tuning *ret_tuning, char *ret_sour
     if (*path && cg_tuning_store(path, key.items, key.n, ret_tuning, &why) != CG_OK)
         warn(s, &why);
     return 1;
-}
-
-static const struct pair *find_pair(const struct selector *s, const cg_tuning *tuning)
-{
-    for (int32_t i = 0; i < s->n_pairs; i++)
-        if (!strcmp(s->pairs[i].attention->name, tuning->attention) &&
-            !strcmp(s->pairs[i].cache->name, tuning->kv_cache))
-            return &s->pairs[i];
-    return &s->pairs[0];
 }
 
 /* Limits an automatic batch size to the number of requested conformers. */

@@ -193,8 +193,31 @@ static size_t find(const json_t *tunings, const json_t *key)
     return i;
 }
 
-cg_status cg_tuning_load(const char *path, const cg_tuning_item *items, size_t n_items,
-                         cg_tuning *ret_tuning, int *ret_found, cg_error *err)
+/* Whether all items of `part` are in `key`. */
+static int is_part_of(const json_t *part, const json_t *key)
+{
+    const char *name;
+    const json_t *value;
+
+    json_object_foreach((json_t *)part, name,
+                        value) if (!json_equal(json_object_get(key, name), value)) return 0;
+    return 1;
+}
+
+/* As find(): the first tuning whose key is a part of `key`. */
+static size_t find_part(const json_t *tunings, const json_t *key)
+{
+    size_t i = 0;
+
+    while (i < json_array_size(tunings) &&
+           !is_part_of(json_object_get(json_array_get(tunings, i), "key"), key))
+        i++;
+    return i;
+}
+
+static cg_status load(const char *path, const cg_tuning_item *items, size_t n_items,
+                      size_t (*find_key)(const json_t *tunings, const json_t *key),
+                      cg_tuning *ret_tuning, int *ret_found, cg_error *err)
 {
     json_t *root, *key = NULL;
     const json_t *node;
@@ -207,7 +230,7 @@ cg_status cg_tuning_load(const char *path, const cg_tuning_item *items, size_t n
         return CG_OK;
     CG_TRY_GOTO(st, make_key(path, items, n_items, &key, err), out);
     node = json_object_get(root, "choices");
-    node = json_array_get(node, find(node, key)); /* NULL if it is missing */
+    node = json_array_get(node, find_key(node, key)); /* NULL if it is missing */
     if (node) {
         cg_json o = { path, "choices[]", node };
 
@@ -219,6 +242,18 @@ out:
     json_decref(key);
     json_decref(root);
     return st;
+}
+
+cg_status cg_tuning_load(const char *path, const cg_tuning_item *items, size_t n_items,
+                         cg_tuning *ret_tuning, int *ret_found, cg_error *err)
+{
+    return load(path, items, n_items, find, ret_tuning, ret_found, err);
+}
+
+cg_status cg_tuning_load_shipped(const char *path, const cg_tuning_item *items, size_t n_items,
+                                 cg_tuning *ret_tuning, int *ret_found, cg_error *err)
+{
+    return load(path, items, n_items, find_part, ret_tuning, ret_found, err);
 }
 
 /* ---- writing ------------------------------------------------------------------------------ */

@@ -8,7 +8,8 @@
  *        "figures": [{"attention": ..., "kv_cache": ..., "batch_size": ...,
  *                     "tokens_per_second": ...}, {..., "refused": "why"}]}]}
  *
- * The key holds everything that the speed depends on; a tuning is used if all of it is equal. The
+ * The key holds everything that the speed depends on; a tuning is used if all of it is equal.
+ * data/tunings.json, shipped with confgen, is a file of this kind for known GPUs and models. The
  * file is replaced as a whole, so a reader never sees a partial one. Of two runs that measure at
  * the same time, one tuning may be lost.
  */
@@ -38,6 +39,13 @@ cg_status cg_tuning_path(char *ret_path, size_t cap, cg_error *err);
  */
 cg_status cg_tuning_load(const char *path, const cg_tuning_item *key, size_t n_key,
                          cg_tuning *ret_tuning, int *ret_found, cg_error *err);
+
+/**
+ * As cg_tuning_load(), of a file shipped with confgen, whose keys hold fewer items: the first
+ * tuning is used of whose key all items are in `key`.
+ */
+cg_status cg_tuning_load_shipped(const char *path, const cg_tuning_item *key, size_t n_key,
+                                 cg_tuning *ret_tuning, int *ret_found, cg_error *err);
 
 /**
  * Stores a tuning; replaces an earlier one with the same key, and a file that cannot be read for

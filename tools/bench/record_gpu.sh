@@ -11,7 +11,7 @@
 #   prompts    1,000 prompts by rows of a prompt step, and the kernels that compute them
 #   quality    types of the KV cache against references; study: repair and constraints
 #   tables     full models: attention x cache x batch size
-#   tune       the pair that --tune selects
+#   tune       the pairs that --tune selects
 #   runs       the main job, and the runs of NOTES.md#decode
 #   formats    text formats
 #
@@ -213,12 +213,22 @@ table llama1b_slow efficient,eager static 128 20 --shape llama1b "${llama_tokeni
 qwen3 qwen3-0.6b_paged hopper,cudnn paged 512 30
 table llama7b_paged flash paged 16,128 30 --shape llama7b --max-length 512
 
-# ---- what --tune selects, beside the table of the default model ----------------------------------
+# ---- what --tune selects, beside the table of the default model; ship_tunings.py makes data/tunings.json of it -----
 group=tune
 limit=100
 head -n 3 "$work/mid.smi" >"$work/three.smi"
-record tune --input "$work/three.smi" --gens 1 --device "$device" --tune always --output "$work/tune.sdf.zst" \
-  --report "$out/tune.json" --quiet
+tune() {
+  local name=$1
+  shift
+  CONFGEN_CACHE_DIR=$work/tunings record "$name" --input "$work/three.smi" --device "$device" "$@" \
+    --output "$work/$name.sdf.zst" --report "$out/$name.json" --quiet
+}
+tune tune --tune always --gens 1
+for mode in off repair; do
+  [ $mode = repair ] || tune tune_$mode --tune auto --gens 2000 --geometry $mode
+  tune tune_${mode}_deterministic --tune auto --gens 2000 --geometry $mode --deterministic
+done
+[ ! -f "$work/tunings/tuning.json" ] || cp "$work/tunings/tuning.json" "$out/tunings.json"
 
 # ---- runs ---------------------------------------------------------------------------------------
 group=runs

@@ -620,6 +620,33 @@ START_TEST(every_part_of_the_key_counts)
 }
 END_TEST
 
+/* A key of fewer items, as in data/tunings.json. */
+START_TEST(shipped_tuning_is_found_by_a_part_of_the_key)
+{
+    cg_tuning_item other[KEYS];
+    cg_tuning got = { .batch_size = 1 };
+    int found = -1;
+
+    ck_assert_int_eq(cg_tuning_load_shipped(path, key, KEYS, &got, &found, &err), CG_OK);
+    ck_assert_int_eq(found, 0); /* no file */
+    ck_assert_int_eq(cg_tuning_store(path, key + 1, 4, &tuning, &err), CG_OK);
+    tuning.batch_size = 256; /* a later one for the same GPU and model is not reached */
+    ck_assert_int_eq(cg_tuning_store(path, key + 1, 3, &tuning, &err), CG_OK);
+    ck_assert_int_eq(load(key, &got), 0);
+    ck_assert_int_eq(cg_tuning_load_shipped(path, key, KEYS, &got, &found, &err), CG_OK);
+    ck_assert_int_eq(found, 1);
+    ck_assert_int_eq(got.batch_size, 512);
+    memcpy(other, key, sizeof key);
+    other[4].value = "f16"; /* only the second fits */
+    ck_assert_int_eq(cg_tuning_load_shipped(path, other, KEYS, &got, &found, &err), CG_OK);
+    ck_assert_int_eq(found, 1);
+    ck_assert_int_eq(got.batch_size, 256);
+    other[1].value = "NVIDIA H100";
+    ck_assert_int_eq(cg_tuning_load_shipped(path, other, KEYS, &got, &found, &err), CG_OK);
+    ck_assert_int_eq(found, 0);
+}
+END_TEST
+
 START_TEST(key_that_is_not_utf8_is_refused)
 {
     cg_tuning_item other[KEYS];
@@ -894,6 +921,52 @@ START_TEST(requested_settings_are_kept)
 }
 END_TEST
 
+/* A shipped tuning is used instead of a measurement, but not instead of a remembered one. */
+START_TEST(shipped_tuning_is_used_where_none_is_remembered)
+{
+    const cg_engine_info *info;
+    cg_engine *engine;
+
+    setenv("CONFGEN_DATA", scratch_dir, 1);
+    scratch_write_text("tunings.json",
+                       "{\"confgen_tuning\": 1, \"choices\": [{\"key\": {\"dtype\": \"f32\"}, "
+                       "\"attention\": \"eager\", \"kv_cache\": \"static\", \"batch_size\": 24, "
+                       "\"tokens_per_second\": 5, \"seconds\": 1, \"figures\": []}]}");
+    engine = open_measured();
+    info = cg_engine_get_info(engine);
+    ck_assert_contains(info->tuning, "shipped in ");
+    ck_assert_contains(info->tuning, "tunings.json");
+    ck_assert_str_eq(info->attention, "eager");
+    ck_assert_str_eq(info->kv_cache, "static");
+    ck_assert_int_eq(info->batch_size, 24);
+    ck_assert_ptr_null(strstr(log_text, "measuring"));
+    cg_engine_close(engine);
+
+    options.attention = "flash"; /* the shipped pair is no candidate */
+    engine = open_measured();
+    ck_assert_contains(cg_engine_get_info(engine)->tuning, "measured in ");
+    cg_engine_close(engine);
+    engine = open_measured();
+    ck_assert_contains(cg_engine_get_info(engine)->tuning, "remembered in ");
+    cg_engine_close(engine);
+
+    options.attention = NULL;
+    options.tuning = CG_TUNING_ALWAYS;
+    engine = open_measured();
+    ck_assert_contains(cg_engine_get_info(engine)->tuning, "measured in ");
+    cg_engine_close(engine);
+
+    options.tuning = CG_TUNING_AUTO;
+    scratch_write_text("tunings.json", "{");
+    scratch_write_text("tuning.json", "{\"confgen_tuning\": 1, \"choices\": []}");
+    engine = open_measured();
+    ck_assert_contains(log_text, "tunings.json:1:");
+    ck_assert_contains(cg_engine_get_info(engine)->tuning, "measured in ");
+    cg_engine_close(engine);
+    unsetenv("CONFGEN_DATA");
+}
+END_TEST
+
 START_TEST(damaged_file_is_logged_and_replaced)
 {
     cg_engine *engine;
@@ -932,6 +1005,7 @@ int main(void)
     tcase_set_timeout(cases[1], 60);
     tcase_add_test(cases[1], stored_tuning_is_found);
     tcase_add_loop_test(cases[1], every_part_of_the_key_counts, 0, KEYS);
+    tcase_add_test(cases[1], shipped_tuning_is_found_by_a_part_of_the_key);
     tcase_add_test(cases[1], key_that_is_not_utf8_is_refused);
     tcase_add_loop_test(cases[1], damaged_file_is_replaced, 0, 10);
     tcase_add_loop_test(cases[1], damaged_tuning_is_not_used, 0, 7);
@@ -942,6 +1016,7 @@ int main(void)
     tcase_add_test(cases[2], measured_once_then_remembered);
     tcase_add_test(cases[2], reasons_not_to_measure);
     tcase_add_test(cases[2], requested_settings_are_kept);
+    tcase_add_test(cases[2], shipped_tuning_is_used_where_none_is_remembered);
     tcase_add_test(cases[2], damaged_file_is_logged_and_replaced);
     return run_suite("tuning", cases, 3);
 }
