@@ -136,7 +136,7 @@ second=$(basename "$run")
 verdict 'no notification was sent' test ! -e notified
 
 say 'a night with worse sampling'
-sed -i 's/^confgen_options=.*/confgen_options=(--batch-size 4 --seed 1 --temperature 2)/' nightly.conf
+sed -i 's/^confgen_options=.*/confgen_options=(--batch-size 4 --seed 1 --temperature 4 --top-p 1)/' nightly.conf
 submit a100 && wait_judged 'the night with worse sampling'
 verdict 'the judging job fails' test "$(job_state "$judge")" = FAILED
 line_says '.gate.verdict == "fail"' 'the gate fails'

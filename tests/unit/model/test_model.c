@@ -494,15 +494,17 @@ START_TEST(default_model_is_the_trained_one)
     ck_assert_int_eq(m->config.n_layers, 10);
     ck_assert_int_eq(m->format.conformer.number.decimals, 3);
     ck_assert_double_eq(m->generation.sampling.temperature, 0.8);
+    ck_assert_double_eq(m->generation.sampling.top_p, 0.95);
+    ck_assert_int_eq(m->generation.sampling.top_k, 0);
     ck_assert_int_eq(m->generation.max_new_tokens, 1536);
     ck_assert_int_eq(m->generation.n_eos, 1);
     ck_assert_int_eq(m->generation.eos[0], 0);
     /* XXH3 of the tensor bytes in the uncompressed files that training wrote */
-    ck_assert_uint_eq(hash(&m->embed), 0xa2bd3b98f9e2ca33);
-    ck_assert_uint_eq(hash(&m->layers[0].q), 0x64a70c8083c9a5f2);
-    ck_assert_uint_eq(hash(&m->layers[9].down), 0x3ad15d0846bb9f21);
-    ck_assert_uint_eq(hash(&m->final_norm), 0x1376fa496ea359cd);
-    ck_assert_uint_eq(cg_model_fingerprint(m), 0x64a86c12b56cdcc4);
+    ck_assert_uint_eq(hash(&m->embed), 0x4d9a36017e24ae2a);
+    ck_assert_uint_eq(hash(&m->layers[0].q), 0x9d7607e145b9ee2c);
+    ck_assert_uint_eq(hash(&m->layers[9].down), 0xec2f870d853881c4);
+    ck_assert_uint_eq(hash(&m->final_norm), 0xa47346a4b17c7fd9);
+    ck_assert_uint_eq(cg_model_fingerprint(m), 0xdf112df4fdf95b99);
     cg_model_close(m);
 }
 END_TEST
