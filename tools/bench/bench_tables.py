@@ -453,7 +453,7 @@ class Folder:
             elif name.startswith(("table_", "prompts_")):
                 self.decode[name] = read(file)[1]
         heads = [self.head(os.path.basename(f)[:-4]) for f in sorted(glob.glob(f"{self.path}/*.txt"))]
-        self.commit, self.machine = max((tuple(h[:2]) for h in heads), key=[tuple(h[:2]) for h in heads].count)
+        self.commits, self.machine = unique(h[0] for h in heads), max((h[1] for h in heads), key=[h[1] for h in heads].count)
 
     def head(self, name):
         """Commit, machine and command of a log."""
@@ -522,18 +522,22 @@ have a part of the grid. One measurement each: differences of 2 % show nothing.
 
 
 def tune_page(folder):
-    found = folder.json("tune")
-    if not found:
-        return ["What `--tune always` selects"]
-    engine = found["engine"]
-    print("## What `--tune always` selects\n\nThe default model; the figures are of jobs of three molecules.\n")
-    folder.commands(["tune"])
-    figures = sorted((f for f in engine["tuning"]["figures"] if "tokens_per_second" in f),
-                     key=lambda f: -f["tokens_per_second"])
+    report, tunings = folder.json("tune"), folder.json("tunings")
+    if not report or not tunings:
+        return ["What `--tune` selects"]
+    print("## What `--tune` selects\n\nThe default model. Whole jobs of two batches of three molecules, the quantity of the "
+          "table of this model (`tune`):\n")
+    jobs = sorted((f for f in report["engine"]["tuning"]["figures"] if f.get("conformers")),
+                  key=lambda f: -f["tokens_per_second"])
     table(["attention / cache", "batch", "tokens/s"],
-          [[f"{f['attention']} / {f['kv_cache']}", str(f["batch_size"]), f"{f['tokens_per_second']:.0f}"]
-           for f in figures[:12]])
-    print(f"Selected: {engine['attention']} / {engine['kv_cache']}, batch {engine['batch_size']}.\n")
+          [[f"{f['attention']} / {f['kv_cache']}", str(f["batch_size"]), f"{f['tokens_per_second']:.0f}"] for f in jobs])
+    print("Selections; without jobs the rate is that of a second of decoding. They are shipped as "
+          "[data/tunings.json](../../data/tunings.json), so that a run on this GPU measures nothing:\n")
+    table(["`--geometry`", "`--deterministic`", "jobs", "attention / cache", "batch", "tokens/s"],
+          [[c["key"]["geometry"], c["key"]["deterministic"], "yes" if any(f.get("conformers") for f in c["figures"]) else "no",
+            f"{c['attention']} / {c['kv_cache']}", str(c["batch_size"]), f"{c['tokens_per_second']:.0f}"]
+           for c in tunings["choices"]])
+    folder.commands(n for n in ("tune", "tune_off", "tune_off_deterministic", "tune_repair_deterministic"))
     return []
 
 
@@ -600,7 +604,7 @@ def page(path):
     folder = Folder(path)
     print(f"""# Tables
 
-Made by `bench_tables.py --page {folder.link}` of what `record_gpu.sh` recorded in one call: commit {folder.commit},
+Made by `bench_tables.py --page {folder.link}` of what `record_gpu.sh` recorded: commit {' and '.join(folder.commits)},
 {folder.machine}. The first lines of a log are its commit, machine and command. [README.md](README.md) says what is computed.
 No A100 and no A10G is to be had here: their tables have these GPUs' shapes, measured on the machine above.
 

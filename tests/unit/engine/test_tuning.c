@@ -647,6 +647,37 @@ START_TEST(shipped_tuning_is_found_by_a_part_of_the_key)
 }
 END_TEST
 
+/* The shape is that of the model in the same folder: a model of another one needs other tunings. */
+START_TEST(shipped_file_has_the_default_model)
+{
+    const cg_tuning_item h200[] = {
+        { "gpu", "NVIDIA H200" },
+        { "memory", "140 GiB" },
+        { "model", "Qwen3ForCausalLM, 10 layers of 512, heads 8/4 of 64, intermediate 1280, "
+                   "vocabulary 2304" },
+        { "constraint", "grammar" },
+        { "dtype", "bf16" },
+        { "kv_dtype", "bf16" },
+        { "geometry", "repair" },
+        { "deterministic", "no" },
+        { "max_length", "2048" },
+        { "step_tokens", "0" },
+        { "prompt_step_tokens", "0" },
+        { "batch_size", "0" },
+    };
+    cg_tuning got = { .batch_size = 1 };
+    int found = -1;
+
+    snprintf(path, sizeof path, "%s/data/tunings.json", getenv("CONFGEN_SOURCE_ROOT"));
+    ck_assert_msg(cg_tuning_load_shipped(path, h200, sizeof h200 / sizeof h200[0], &got, &found,
+                                         &err) == CG_OK,
+                  "%s", err.msg);
+    ck_assert_int_eq(found, 1);
+    ck_assert_str_eq(got.attention, "flash");
+    ck_assert_int_ge(got.batch_size, 1024);
+}
+END_TEST
+
 START_TEST(key_that_is_not_utf8_is_refused)
 {
     cg_tuning_item other[KEYS];
@@ -1006,6 +1037,7 @@ int main(void)
     tcase_add_test(cases[1], stored_tuning_is_found);
     tcase_add_loop_test(cases[1], every_part_of_the_key_counts, 0, KEYS);
     tcase_add_test(cases[1], shipped_tuning_is_found_by_a_part_of_the_key);
+    tcase_add_test(cases[1], shipped_file_has_the_default_model);
     tcase_add_test(cases[1], key_that_is_not_utf8_is_refused);
     tcase_add_loop_test(cases[1], damaged_file_is_replaced, 0, 10);
     tcase_add_loop_test(cases[1], damaged_tuning_is_not_used, 0, 7);
