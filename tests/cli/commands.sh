@@ -175,7 +175,7 @@ for command in '-h' 'help' 'help generate' 'generate -h'; do
   # shellcheck disable=SC2086
   expect 0 '^confgen: SMILES to 3D conformers$' $command
 done
-expect 0 '--top-k 0 and --min-p 0 are off$' -h
+expect 0 '^  --min-p M .*; 0 is off$' -h
 for command in 'eval -h' 'help eval' 'bench -h' 'bench help' 'help bench' 'bench decode -h' 'plugins -h' 'help plugins' \
     'plugins list -h' 'inspect -h' 'doctor -h' 'help doctor'; do
   # shellcheck disable=SC2086

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# At the terminal: molecules of the command line, operands that are none.
+# At the terminal: molecules of the command line, operands that are none, man page, completion.
 #
 #   terminal.sh CONFGEN SOURCE_ROOT
 set -uo pipefail
@@ -58,5 +58,99 @@ expect 0 '^.*/ethanol.sdf: 1 conformer of 1 molecule' 'CCO ethanol' --output "$w
 expect 0 '^.*/ethanol.sdf: 0 conformers of 0 molecules .*; 1 conformers of 1 molecules from an earlier run' 'CCO ethanol' \
   --output "$work/ethanol.sdf" --resume
 expect 3 'the run to resume had input .*, this one has ' 'CCC ethanol' --output "$work/ethanol.sdf" --resume
+# on a terminal the last lines say that hydrogens are missing
+cat >"$work/on_terminal.py" <<'END'
+"""on_terminal.py CONFGEN ARGUMENT...: runs it with standard error on a terminal, and prints what it writes there."""
+import os, pty, subprocess, sys
+master, slave = pty.openpty()
+program = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=slave)
+os.close(slave)
+while True:
+    try:
+        found = os.read(master, 65536)
+    except OSError: # the terminal of a program that has ended
+        break
+    sys.stdout.buffer.write(found)
+sys.exit(program.wait())
+END
+hydrogens='the records hold heavy atoms only: --add-hs writes hydrogens, --ensemble standard minimises, too'
+for arguments in '1 ' '0 --add-hs' '0 --ensemble standard' '0 --quiet'; do
+  # shellcheck disable=SC2086
+  python3 "$work/on_terminal.py" "$confgen" CCO ${arguments#* } >"$work/shown" || echo 'FAILED' >"$work/shown"
+  if [ "$(grep -cF "$hydrogens" "$work/shown")" != "${arguments%% *}" ] || grep -q FAILED "$work/shown"; then
+    echo "FAILED: the last lines of confgen CCO ${arguments#* }:"
+    cat "$work/shown"
+    failures=$((failures + 1))
+  fi
+done
+
+# man page and completion have every option of every command, as --help has
+expect 2 "^confgen: wanted man, completion bash or completion zsh; see confgen docs --help$" docs
+expect 2 "^confgen: completion 'fish': wanted bash or zsh; see confgen docs --help$" docs completion fish
+expect 0 '^[.]TH CONFGEN 1 ' docs man
+"$confgen" docs man >"$work/confgen.1"
+"$confgen" docs completion bash >"$work/confgen.bash"
+"$confgen" docs completion zsh >"$work/_confgen"
+python3 - "$confgen" "$work" <<'END' || failures=$((failures + 1))
+import re, subprocess, sys
+confgen, work = sys.argv[1:]
+def read(name):
+    return open(work + "/" + name).read()
+def help_of(command):
+    return subprocess.run([confgen] + command.split() + ["--help"], check=True, stdout=subprocess.PIPE, text=True).stdout
+man = {"": ""}
+for part in re.split(r"^[.]SH ", read("confgen.1").replace("\\-", "-"), flags=re.M)[1:]:
+    title, text = part.split("\n", 1)
+    title = title.strip('"')
+    man["" if title == "OPTIONS" else title[8:].lower() if title.startswith("CONFGEN ") else title] = text
+bash = dict(re.findall(r"^    '([a-z -]*)'[)] words='([^']*)' ;;$", read("confgen.bash"), re.M))
+zsh = {m[0].replace(" *", ""): m[1] for m in re.findall(r"^    (?:'([^']*?)(?: |')?\*?[)]|[*][)])\n(.*?)      ;;$", read("_confgen"), re.M | re.S)}
+commands = ["", "eval --compare"]
+for name in bash:
+    assert name in man and help_of(name), name
+    commands += [name] * (name not in commands)
+options = 0
+for command in commands:
+    names = re.findall(r"^  (?:-[a-z], )?--([a-z0-9-]+)", help_of(command), re.M)
+    block = next(t for n, t in zsh.items() if n.strip() == command)
+    for name in names:
+        assert re.search(r"^[.]B (-[a-z], )?--%s( |$)" % name, man[command], re.M), ("man page", command, name)
+        assert "--" + name in bash[command].split(), ("bash", command, name)
+        assert "'--%s[" % name in block, ("zsh", command, name)
+    options += len(names)
+assert len(commands) > 20 and options > 180, (len(commands), options)
+END
+# groff finds no fault in the page; zsh can read its file
+if command -v groff >/dev/null; then
+  groff -man -ww -Tutf8 "$work/confgen.1" 2>&1 >"$work/page" | grep . && failures=$((failures + 1))
+  grep -q 'ångström' "$work/page" || { echo 'FAILED: the man page has no letter å'; failures=$((failures + 1)); }
+fi
+if command -v zsh >/dev/null && ! zsh -n "$work/_confgen"; then
+  echo 'FAILED: zsh cannot read its completion'
+  failures=$((failures + 1))
+fi
+# completes WORD... WANTED: what bash offers for the last word
+completes() {
+  local wanted=${*: -1} words=("${@:1:$#-1}")
+  # shellcheck disable=SC2016
+  bash -uc 'source "$1"; shift; COMP_WORDS=(confgen "$@"); COMP_CWORD=$#; _confgen; echo "${COMPREPLY[*]-}"' - \
+    "$work/confgen.bash" "${words[@]}" >"$work/out" 2>&1
+  if [ "$(cat "$work/out")" != "$wanted" ]; then
+    echo "FAILED: completion of ${words[*]}: found $(cat "$work/out"), wanted $wanted"
+    failures=$((failures + 1))
+  fi
+}
+completes do 'doctor docs'
+completes --geo --geometry
+completes --geometry '' 'off count repair'
+completes --gens 2 --minimize mmff 'mmff94 mmff94s'
+completes --input '' ''
+completes plugins m matrix
+completes plugins matrix --sha --shape
+completes plugins matrix --shape ll 'llama380m llama1b llama7b'
+completes draw x.sdf --align '' 'first none'
+completes eval --compare --tol --tolerance
+completes docs completion '' 'bash zsh'
+
 echo "$failures failures"
 [ $failures = 0 ]

@@ -112,16 +112,22 @@ static _Noreturn void refuse_option(char **argv)
     usage_error("-%c: unknown option", optopt); /* may be in the middle of an argument */
 }
 
-int next_option(int argc, char **argv, const struct option *options, const char *help)
+int next_option(int argc, char **argv, const struct command_page *page)
 {
-    return next_short_option(argc, argv, ":h", options, help);
-}
-
-int next_short_option(int argc, char **argv, const char *letters, const struct option *options,
-                      const char *help)
-{
+    struct option options[MAX_OPTIONS + 2] = { 0 };
+    char letters[8];
+    size_t n = 0;
     int option;
 
+    for (size_t i = 0; i <= page->n_options; i++) {
+        const struct command_option *o = i < page->n_options ? &page->options[i] : &help_option;
+
+        if (o->name)
+            options[n++] = (struct option) { o->name, o->value ? required_argument : no_argument,
+                                             NULL, o->id };
+    }
+    /* ':' in front reports missing values as such */
+    snprintf(letters, sizeof letters, page->letter ? ":h%c:" : ":h", page->letter);
     opterr = 0;
     option = getopt_long(argc, argv, letters, options, NULL);
     switch (option) {
@@ -130,7 +136,7 @@ int next_short_option(int argc, char **argv, const char *letters, const struct o
     case '?':
         refuse_option(argv);
     case OPTION_HELP:
-        fputs(help, stdout);
+        print_help(page, stdout);
         end_program(EXIT_OK);
     default:
         return option;
@@ -209,7 +215,7 @@ int asks_for_help(const char *argument)
 }
 
 int run_subcommand(int argc, char **argv, const struct command *commands, size_t n,
-                   const char *help)
+                   const struct command_page *page)
 {
     const char *names[MAX_SUBCOMMANDS];
     char list[256];
@@ -218,7 +224,7 @@ int run_subcommand(int argc, char **argv, const struct command *commands, size_t
         if (!strcmp(argv[1], commands[i].name))
             return commands[i].main(argc - 1, argv + 1);
     if (argc > 1 && asks_for_help(argv[1])) {
-        fputs(help, stdout);
+        print_help(page, stdout);
         return EXIT_OK;
     }
     for (size_t i = 0; i < n; i++)

@@ -11,13 +11,16 @@
 #include "base/cpu.h"
 #include "commands.h"
 
-static const char help[] =
-    "confgen doctor\n"
-    "\n"
-    "Prints the processor, memory, GPUs, libraries, plugins, remembered GPU measurements, the\n"
-    "default model and the plugins that would be selected for it. Loading the plugins runs their\n"
-    "code. Exit status 3 if something that every run needs is missing; a missing GPU is not an\n"
-    "error.\n";
+const struct command_page page_doctor = {
+    .name = "doctor",
+    .summary = "describe this machine, plugins and default model",
+    .usage = "confgen doctor\n",
+    .text = "Prints the processor, memory, GPUs, libraries, plugins, remembered GPU measurements, "
+            "the default model and the plugins that would be selected for it. Loading the plugins "
+            "runs their code. Exit status 3 if something that every run needs is missing; a "
+            "missing GPU is not an error.",
+    .notes = "",
+};
 
 /* Finds the first line of `path` that begins with `key`; *ret is what follows its colon. 0, or -1
  * if there is none. */
@@ -270,13 +273,11 @@ static int print_model(void)
 
 int cmd_doctor(int argc, char **argv)
 {
-    static const struct option options[] = { { "help", no_argument, NULL, OPTION_HELP },
-                                             { NULL, 0, NULL, 0 } };
     int32_t n_gpus;
     int bad;
 
     command_name = "doctor";
-    while (next_option(argc, argv, options, help) != -1)
+    while (next_option(argc, argv, &page_doctor) != -1)
         ;
     no_operands(argc, argv, "");
     print_lines(stdout, "confgen         %s, plugin ABI %d.%d\n", cg_version(), CG_PLUGIN_ABI_MAJOR,

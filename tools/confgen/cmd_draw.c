@@ -10,26 +10,34 @@ enum {
     MAX_COLUMNS = 100,
 };
 
-static const char help[] =
-    "confgen draw FILE [-o OUT.svg]    draw a molecule's conformers in a grid\n"
-    "\n"
-    "FILE is an SDF of a run or of another program: .zst, .gz or plain. The conformers are drawn "
-    "as\n"
-    "sticks of their heavy atoms, near ones wide and dark, with what their records state:\n"
-    "generation, energy, checks.\n"
-    "\n"
-    "  --molecule NAME       the first molecule of that name (default: the first molecule)\n"
-    "  --limit N             conformers, in the order of FILE, at most 10000 (24)\n"
-    "  --columns N           conformers in a row, at most 100 (4)\n"
-    "  --align first|none    superpose all conformers on the first one by their heavy atoms, or\n"
-    "                        turn each to its own principal axes (first)\n"
-    "  -o, --output FILE     - is standard output, the default\n"
-    "  --overwrite           replace an existing file\n"
-    "\n"
-    "Exit status: 0; 1 if records are left out because they cannot be read or are of another\n"
-    "molecule, or if no molecule has that name; 2 usage error; 3 a file cannot be read or "
-    "written,\n"
-    "or FILE holds no conformer.\n";
+enum { O_MOLECULE = 256, O_LIMIT, O_COLUMNS, O_ALIGN, O_OVERWRITE };
+
+static const struct command_option options[] = {
+    { "molecule", O_MOLECULE, "NAME",
+      "the first molecule of that name (default: the first molecule)" },
+    { "limit", O_LIMIT, "N", "conformers, in the order of FILE, at most 10000 (24)" },
+    { "columns", O_COLUMNS, "N", "conformers in a row, at most 100 (4)" },
+    { "align", O_ALIGN, "first|none",
+      "superpose all conformers on the first one by their heavy atoms, or turn each to its own "
+      "principal axes (first)" },
+    { "output", 'o', "FILE", "- is standard output, the default" },
+    { "overwrite", O_OVERWRITE, NULL, "replace an existing file" },
+};
+
+const struct command_page page_draw = {
+    .name = "draw",
+    .summary = "draw a molecule's conformers in a grid",
+    .usage = "confgen draw FILE [-o OUT.svg]    draw a molecule's conformers in a grid\n",
+    .text = "FILE is an SDF of a run or of another program: .zst, .gz or plain. The conformers are "
+            "drawn as sticks of their heavy atoms, near ones wide and dark, with what their "
+            "records state: generation, energy, checks.",
+    .options = options,
+    .n_options = sizeof options / sizeof options[0],
+    .letter = 'o',
+    .notes = "Exit status: 0; 1 if records are left out because they cannot be read or are of "
+             "another molecule, or if no molecule has that name; 2 usage error; 3 a file cannot be "
+             "read or written, or FILE holds no conformer.",
+};
 
 struct draw_options {
     const char *input, *molecule, *output;
@@ -40,22 +48,11 @@ struct draw_options {
 
 static void parse(int argc, char **argv, struct draw_options *o)
 {
-    enum { O_MOLECULE = 256, O_LIMIT, O_COLUMNS, O_ALIGN, O_OVERWRITE };
-    static const struct option options[] = {
-        { "molecule", required_argument, NULL, O_MOLECULE },
-        { "limit", required_argument, NULL, O_LIMIT },
-        { "columns", required_argument, NULL, O_COLUMNS },
-        { "align", required_argument, NULL, O_ALIGN },
-        { "output", required_argument, NULL, 'o' },
-        { "overwrite", no_argument, NULL, O_OVERWRITE },
-        { "help", no_argument, NULL, OPTION_HELP },
-        { NULL, 0, NULL, 0 },
-    };
     static const char *const aligns[] = { "first", "none" };
     int option;
 
     *o = (struct draw_options) { .output = "-", .limit = 24, .columns = 4 };
-    while ((option = next_short_option(argc, argv, ":ho:", options, help)) != -1) {
+    while ((option = next_option(argc, argv, &page_draw)) != -1) {
         switch (option) {
         case O_MOLECULE:
             o->molecule = optarg;

@@ -20,48 +20,6 @@
 #include "commands.h"
 #include "table.h"
 
-static const char help[] =
-    "confgen eval --ref REF.sdf --gen GEN.sdf    COV and MAT of generated conformers\n"
-    "confgen eval --compare A.json B.json        compare two evaluations (--compare --help)\n"
-    "\n"
-    "Both files are SDF from any program, plain, .gz or .zst, with or without hydrogens, atoms\n"
-    "and records in any order; - is standard input. Molecules are matched by name, or by\n"
-    "canonical SMILES if names are missing or none matches.\n"
-    "\n"
-    "  --delta D                     threshold of COV in ångström (0.75; 0.5 for QM9)\n"
-    "  --missing zero|drop           a molecule without output covers nothing (zero, as\n"
-    "                                published) or is left out\n"
-    "  --on-mismatch error|drop      if references of one name are different molecules: refuse\n"
-    "                                them (error), or evaluate the one that SMILES items state,\n"
-    "                                else the most frequent one, and list the others (drop)\n"
-    "  --rmsd best|plain             smallest over the automorphisms (best), or atom by atom\n"
-    "  --symmetry conjugated|plain   whether conjugated terminal O and N count as equal, as in\n"
-    "                                RDKit's GetBestRMS since 2022.09 (conjugated)\n"
-    "  --max-matches N               automorphisms per molecule (10000)\n"
-    "  --time-limit S                seconds per molecule; remaining pairs use 16\n"
-    "                                automorphisms (0: no limit)\n"
-    "  --threads N                   default: all cores\n"
-    "  --check                       check every generated conformer by itself\n"
-    "  --bioactive                   the protocol for experimental references: best RMSD and hit\n"
-    "                                rates of the first 1, 10, 25 ... conformers, by rotatable\n"
-    "                                bonds and heavy atoms; torsions (TFD); clusters\n"
-    "  --relaxation                  MMFF94 energy that a generated conformer releases on the way\n"
-    "                                to its minimum; hydrogens that a record lacks are added and\n"
-    "                                moved to their minimum first\n"
-    "  --json FILE                   write the whole result\n"
-    "  --csv FILE                    write one line per molecule\n"
-    "  --html FILE                   write a page with charts\n"
-    "  --run REPORT.json             the generating run's --report: kept in the result; its\n"
-    "                                counts of geometry failures are printed\n"
-    "  --overwrite                   replace existing files\n"
-    "\n"
-    "Records that cannot be read or show another molecule than the reference of their name are\n"
-    "not scored; conformers of another stereoisomer are. Both are listed.\n"
-    "\n"
-    "Exit status: 0; 1 if records were not scored, show another stereoisomer or could not be\n"
-    "checked, or if names match only in part; 2 usage error; 3 a file cannot be read or written,\n"
-    "or the references are refused.\n";
-
 enum { MAX_RUN = 64 << 20 }; /* bytes of a run's report */
 
 struct eval_options {
@@ -112,27 +70,55 @@ enum {
     O_OVERWRITE
 };
 
-static const struct option options[] = {
-    { "ref", required_argument, NULL, O_REF },
-    { "gen", required_argument, NULL, O_GEN },
-    { "delta", required_argument, NULL, O_DELTA },
-    { "missing", required_argument, NULL, O_MISSING },
-    { "on-mismatch", required_argument, NULL, O_MISMATCH },
-    { "rmsd", required_argument, NULL, O_RMSD },
-    { "symmetry", required_argument, NULL, O_SYMMETRY },
-    { "max-matches", required_argument, NULL, O_MATCHES },
-    { "time-limit", required_argument, NULL, O_TIME },
-    { "threads", required_argument, NULL, O_THREADS },
-    { "check", no_argument, NULL, O_CHECK },
-    { "bioactive", no_argument, NULL, O_BIOACTIVE },
-    { "relaxation", no_argument, NULL, O_RELAXATION },
-    { "json", required_argument, NULL, O_JSON },
-    { "csv", required_argument, NULL, O_CSV },
-    { "html", required_argument, NULL, O_HTML },
-    { "run", required_argument, NULL, O_RUN },
-    { "overwrite", no_argument, NULL, O_OVERWRITE },
-    { "help", no_argument, NULL, OPTION_HELP },
-    { NULL, 0, NULL, 0 },
+static const struct command_option options[] = {
+    { "ref", O_REF, "REF.sdf", "the reference conformers" },
+    { "gen", O_GEN, "GEN.sdf", "the generated conformers" },
+    { "delta", O_DELTA, "D", "threshold of COV in ångström (0.75; 0.5 for QM9)" },
+    { "missing", O_MISSING, "zero|drop",
+      "a molecule without output covers nothing (zero, as published) or is left out" },
+    { "on-mismatch", O_MISMATCH, "error|drop",
+      "if references of one name are different molecules: refuse them (error), or evaluate the one "
+      "that SMILES items state, else the most frequent one, and list the others (drop)" },
+    { "rmsd", O_RMSD, "best|plain", "smallest over the automorphisms (best), or atom by atom" },
+    { "symmetry", O_SYMMETRY, "conjugated|plain",
+      "whether conjugated terminal O and N count as equal, as in RDKit's GetBestRMS since 2022.09 "
+      "(conjugated)" },
+    { "max-matches", O_MATCHES, "N", "automorphisms per molecule (10000)" },
+    { "time-limit", O_TIME, "S",
+      "seconds per molecule; remaining pairs use 16 automorphisms (0: no limit)" },
+    { "threads", O_THREADS, "N", "default: all cores" },
+    { "check", O_CHECK, NULL, "check every generated conformer by itself" },
+    { "bioactive", O_BIOACTIVE, NULL,
+      "the protocol for experimental references: best RMSD and hit rates of the first 1, 10, 25 "
+      "... conformers, by rotatable bonds and heavy atoms; torsions (TFD); clusters" },
+    { "relaxation", O_RELAXATION, NULL,
+      "MMFF94 energy that a generated conformer releases on the way to its minimum; hydrogens that "
+      "a record lacks are added and moved to their minimum first" },
+    { "json", O_JSON, "FILE", "write the whole result" },
+    { "csv", O_CSV, "FILE", "write one line per molecule" },
+    { "html", O_HTML, "FILE", "write a page with charts" },
+    { "run", O_RUN, "REPORT.json",
+      "the generating run's --report: kept in the result; its counts of geometry failures are "
+      "printed" },
+    { "overwrite", O_OVERWRITE, NULL, "replace existing files" },
+};
+
+const struct command_page page_eval = {
+    .name = "eval",
+    .summary = "COV and MAT of generated conformers",
+    .usage =
+        "confgen eval --ref REF.sdf --gen GEN.sdf    COV and MAT of generated conformers\n"
+        "confgen eval --compare A.json B.json        compare two evaluations (--compare --help)\n",
+    .text = "Both files are SDF from any program, plain, .gz or .zst, with or without hydrogens, "
+            "atoms and records in any order; - is standard input. Molecules are matched by name, "
+            "or by canonical SMILES if names are missing or none matches.",
+    .options = options,
+    .n_options = sizeof options / sizeof options[0],
+    .notes = "Records that cannot be read or show another molecule than the reference of their "
+             "name are not scored; conformers of another stereoisomer are. Both are "
+             "listed.\n\nExit status: 0; 1 if records were not scored, show another stereoisomer "
+             "or could not be checked, or if names match only in part; 2 usage error; 3 a file "
+             "cannot be read or written, or the references are refused.",
 };
 
 /* As in a run: more threads than processors would wait for each other. */
@@ -235,7 +221,7 @@ static void parse(int argc, char **argv, struct eval_options *o)
                       .max_maps = CG_SYMMETRY_MAX_MAPS },
         .threads = cg_cpu_count(),
     };
-    while ((option = next_option(argc, argv, options, help)) != -1)
+    while ((option = next_option(argc, argv, &page_eval)) != -1)
         set_option(o, option, optarg);
     if (optind < argc)
         usage_error("'%s': wanted options only, as --ref FILE --gen FILE", argv[optind]);

@@ -9,26 +9,33 @@
 #include "eval/compare.h"
 #include "eval/result_json.h"
 
-static const char help[] =
-    "confgen eval --compare A.json B.json   compare evaluation B with A\n"
-    "\n"
-    "  --tolerance X[,Y]  tolerated loss: X as a share of 1 for COV, checks, wrong and missing\n"
-    "                     (0.01: one percentage point), Y in \xc3\x85 for MAT (default: X for\n"
-    "                     both; 0)\n"
-    "  --resamples N      bootstrap resamples, 100 to 1000000 (default 10000)\n"
-    "  --seed S           bootstrap seed (default 1)\n"
-    "  --json FILE        write the comparison as JSON\n"
-    "  --overwrite        replace an existing FILE\n"
-    "\n"
-    "Molecules are matched by name. Differences are B - A of the means over molecules. Their\n"
-    "95 % intervals come from a bootstrap over molecules: once over the molecules for which\n"
-    "both have output, once over all. A metric is worse if its whole interval is on the bad\n"
-    "side of 0 and the loss exceeds the tolerance.\n"
-    "\n"
-    "Exit status: 0 no metric is worse, 1 one is, 2 usage error, 3 a file cannot be read or the\n"
-    "two cannot be compared.\n";
-
 enum { COMPARE = 1000, TOLERANCE, RESAMPLES, SEED, JSON, OVERWRITE };
+
+static const struct command_option options[] = {
+    { "compare", COMPARE, NULL, "compare evaluation B.json with A.json" },
+    { "tolerance", TOLERANCE, "X[,Y]",
+      "tolerated loss: X as a share of 1 for COV, checks, wrong and missing (0.01: one percentage "
+      "point), Y in Å for MAT (default: X for both; 0)" },
+    { "resamples", RESAMPLES, "N", "bootstrap resamples, 100 to 1000000 (default 10000)" },
+    { "seed", SEED, "S", "bootstrap seed (default 1)" },
+    { "json", JSON, "FILE", "write the comparison as JSON" },
+    { "overwrite", OVERWRITE, NULL, "replace an existing FILE" },
+};
+
+const struct command_page page_eval_compare = {
+    .name = "eval --compare",
+    .summary = "compare two evaluations",
+    .usage = "confgen eval --compare A.json B.json   compare evaluation B with A\n",
+    .text = "",
+    .options = options,
+    .n_options = sizeof options / sizeof options[0],
+    .notes =
+        "Molecules are matched by name. Differences are B - A of the means over molecules. Their "
+        "95 % intervals come from a bootstrap over molecules: once over the molecules for which "
+        "both have output, once over all. A metric is worse if its whole interval is on the bad "
+        "side of 0 and the loss exceeds the tolerance.\n\nExit status: 0 no metric is worse, 1 one "
+        "is, 2 usage error, 3 a file cannot be read or the two cannot be compared.",
+};
 
 /* "X" or "X,Y", neither negative. */
 static void parse_tolerance(const char *text, cg_compare_settings *s)
@@ -72,16 +79,6 @@ out:
 
 int cmd_eval_compare(int argc, char **argv)
 {
-    static const struct option options[] = {
-        { "compare", no_argument, NULL, COMPARE },
-        { "tolerance", required_argument, NULL, TOLERANCE },
-        { "resamples", required_argument, NULL, RESAMPLES },
-        { "seed", required_argument, NULL, SEED },
-        { "json", required_argument, NULL, JSON },
-        { "overwrite", no_argument, NULL, OVERWRITE },
-        { "help", no_argument, NULL, OPTION_HELP },
-        { NULL, 0, NULL, 0 },
-    };
     cg_compare_settings settings = cg_compare_default_settings();
     cg_eval_result a = { 0 }, b = { 0 };
     cg_eval_comparison c = { 0 };
@@ -91,7 +88,7 @@ int cmd_eval_compare(int argc, char **argv)
     int option, overwrite = 0, status = EXIT_OK;
 
     command_name = "eval --compare";
-    while ((option = next_option(argc, argv, options, help)) != -1)
+    while ((option = next_option(argc, argv, &page_eval_compare)) != -1)
         if (option == TOLERANCE)
             parse_tolerance(optarg, &settings);
         else if (option == RESAMPLES)

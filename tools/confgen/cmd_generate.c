@@ -12,110 +12,6 @@
 #include "base/json.h"
 #include "commands.h"
 
-static const char help[] =
-    "confgen: SMILES to 3D conformers\n"
-    "\n"
-    "  confgen SMILES... [options]           generate conformers, on standard output\n"
-    "  confgen --input FILE|- [options]      the same for a list of molecules, to a file\n"
-    "  confgen plugins list|matrix|check|new attention, KV cache and constraint plugins\n"
-    "  confgen inspect FILE                  list an output's molecules, extract one\n"
-    "  confgen eval --ref FILE --gen FILE    COV and MAT against reference conformers\n"
-    "  confgen draw FILE                     a molecule's conformers as a picture (SVG)\n"
-    "  confgen model inspect DIR             what a checkpoint is, and whether it runs\n"
-    "  confgen text write|read               conformers to the text of a model's format and back\n"
-    "  confgen bench decode|attention|tokenizer|templates|rmsd\n"
-    "  confgen doctor                        describe this machine, plugins and default model\n"
-    "\n"
-    "input and output\n"
-    "  --input FILE|-        .smi (SMILES, name, k), .csv, .tsv; also .gz, .zst; - is standard "
-    "input\n"
-    "  --smiles SMILES       a molecule of the command line, as SMILES...; repeatable\n"
-    "  --output FILE|-       default <stem>.sdf.zst, or - (standard output) for molecules of the\n"
-    "                        command line; the suffix selects .zst, .gz or plain\n"
-    "  --format FORMAT       sdf, xyz, smiles3d, json (default: by the output's name, else sdf)\n"
-    "  --gens N|Nk           conformers per molecule; Nk: N for each of its k references\n"
-    "                        (default 1)\n"
-    "  --add-hs              write hydrogens (sdf)\n"
-    "  --minimize none|hydrogens|mmff94|mmff94s\n"
-    "                        move hydrogens, or all atoms, to a minimum of the MMFF94 energy\n"
-    "                        (none); it is written to the record\n"
-    "  --energies            write the MMFF94 energy to the record\n"
-    "  --ensemble raw|standard|thorough\n"
-    "                        standard: --add-hs --minimize mmff94 --prune 0.5 --sort energy;\n"
-    "                        thorough: mmff94s and --prune 0.25; the options below and above\n"
-    "                        override it (raw)\n"
-    "  --prune RMSD          write one of conformers nearer than that, in angstroms over heavy\n"
-    "                        atoms and symmetries: the lowest in energy, else the first\n"
-    "  --energy-window KCAL  write conformers up to that above the molecule's lowest energy\n"
-    "  --max-conformers N    write the N lowest in energy of a molecule, else the first N\n"
-    "  --sort energy|generation   order of a molecule's records (generation)\n"
-    "  --failed FILE         list failures with their reasons and raw text; standard error shows\n"
-    "                        the first 100\n"
-    "  --header auto|yes|no  whether the first line of a .smi is a header (auto)\n"
-    "  --limit N             read only the first N molecules\n"
-    "  --shard I/N           part I of N, counted from 0; concatenated outputs make the whole\n"
-    "  --resume              continue an interrupted output\n"
-    "  --overwrite           replace an existing output\n"
-    "\n"
-    "model and sampling\n"
-    "  --model DIR           a Hugging Face directory (default: the model shipped with confgen)\n"
-    "  --tokenizer DIR       folder of the tokenizer, if it is not the model's; a tokenizer.json "
-    "is\n"
-    "                        read alone, without the settings beside it\n"
-    "  --constraint NAME     grammar (default), template, none, or a plugin's\n"
-    "  --temperature T  --top-p P  --top-k K  --min-p M  --greedy\n"
-    "                        T is more than 0; --top-p 1, --top-k 0 and --min-p 0 are off\n"
-    "  --sampling PRESET     greedy, recall, precision, qwen3, top_p_sampling1..16,\n"
-    "                        min_p_sampling1..12, top_p_low_temperature and the sweeps of "
-    "3DMolGen\n"
-    "  --seed S              default 0\n"
-    "  --max-new-tokens N    limit of a conformer's tokens\n"
-    "  --geometry off|count|repair\n"
-    "                        test each atom as it is generated: off, count failures, or repair\n"
-    "                        them (default)\n"
-    "  --check               check geometry and stereo of each conformer; failures are written to\n"
-    "                        its record and counted in the report\n"
-    "  --retry N             sample a failed conformer up to N more times, keep the best (0)\n"
-    "\n"
-    "machine\n"
-    "  --device auto|cpu|cuda|cuda:I|cuda:I,J,...|cuda:all\n"
-    "  --dtype auto|bf16|f16|f32\n"
-    "                        of weights and activations: on a GPU bf16 (auto), f16, or f32 to\n"
-    "                        compare with the CPU; the CPU computes in f32\n"
-    "  --kv-dtype auto|f32|bf16|f16|fp8|int8\n"
-    "                        of the KV cache (auto: as --dtype); fp8 and int8 keep a scale per\n"
-    "                        token and head\n"
-    "  --deterministic       on a GPU: the same conformers for any batch size and number of GPUs\n"
-    "  --attention auto|NAME  --kv-cache auto|NAME  --plugin FILE.so (repeatable)\n"
-    "  --batch-size auto|N   sequences decoded at once (on each GPU)\n"
-    "  --tune auto|never|always   measure the settings left at auto: on a GPU once per\n"
-    "                        configuration (auto), never, or in this run, also on the CPU "
-    "(always)\n"
-    "  --max-length N        tokens of a sequence, prompt included (default: the model's context,\n"
-    "                        at most 4096)\n"
-    "  --step-tokens auto|N  tokens evaluated in one step\n"
-    "  --prompt-step-tokens auto|off|N   tokens of a step over prompts alone; off: prompts are "
-    "part\n"
-    "                        of the other steps (default auto: on a GPU by batch size, off on\n"
-    "                        the CPU)\n"
-    "  --threads N           threads of the decoder (default, and at most: cores available)\n"
-    "  --template-workers N  threads that build templates and write records (default:\n"
-    "                        SLURM_CPUS_PER_TASK, else cores; at most: cores available)\n"
-    "  --parallel-templates  accepted for compatibility with the system that confgen replaces; no\n"
-    "                        effect: templates are built in parallel unless --template-workers 1\n"
-    "  --cache-tokenizer     cache the tokens of words that need more than one token: most with\n"
-    "                        Qwen3's tokenizer, few with the default model's\n"
-    "\n"
-    "  --report FILE.json    counts, times, selected plugins and sizes with the reasons\n"
-    "  --progress auto|never|json   a bar on a terminal; json: one line per second on standard\n"
-    "                        error\n"
-    "  --quiet               print errors only\n"
-    "  --version  --help, -h, help [COMMAND]\n"
-    "\n"
-    "Exit status: 0 all conformers written, 1 some molecules failed, 2 the command line is wrong\n"
-    "(also a file whose name ends in a kind that is not read or written), 3 a file, its content,\n"
-    "model, plugin, device or disk fails, 130 interrupted, resumable.\n";
-
 enum { PROGRESS_AUTO, PROGRESS_NEVER, PROGRESS_JSON };
 
 struct generate {
@@ -303,62 +199,135 @@ enum {
     O_VERSION,
 };
 
-static const struct option options[] = {
-    { "input", required_argument, NULL, O_INPUT },
-    { "smiles", required_argument, NULL, O_SMILES },
-    { "output", required_argument, NULL, O_OUTPUT },
-    { "format", required_argument, NULL, O_FORMAT },
-    { "gens", required_argument, NULL, O_GENS },
-    { "add-hs", no_argument, NULL, O_ADD_HS },
-    { "minimize", required_argument, NULL, O_MINIMIZE },
-    { "energies", no_argument, NULL, O_ENERGIES },
-    { "ensemble", required_argument, NULL, O_ENSEMBLE },
-    { "prune", required_argument, NULL, O_PRUNE },
-    { "energy-window", required_argument, NULL, O_ENERGY_WINDOW },
-    { "max-conformers", required_argument, NULL, O_MAX_CONFORMERS },
-    { "sort", required_argument, NULL, O_SORT },
-    { "failed", required_argument, NULL, O_FAILED },
-    { "header", required_argument, NULL, O_HEADER },
-    { "limit", required_argument, NULL, O_LIMIT },
-    { "shard", required_argument, NULL, O_SHARD },
-    { "resume", no_argument, NULL, O_RESUME },
-    { "overwrite", no_argument, NULL, O_OVERWRITE },
-    { "model", required_argument, NULL, O_MODEL },
-    { "tokenizer", required_argument, NULL, O_TOKENIZER },
-    { "constraint", required_argument, NULL, O_CONSTRAINT },
-    { "temperature", required_argument, NULL, O_TEMPERATURE },
-    { "top-p", required_argument, NULL, O_TOP_P },
-    { "top-k", required_argument, NULL, O_TOP_K },
-    { "min-p", required_argument, NULL, O_MIN_P },
-    { "greedy", no_argument, NULL, O_GREEDY },
-    { "sampling", required_argument, NULL, O_SAMPLING },
-    { "seed", required_argument, NULL, O_SEED },
-    { "max-new-tokens", required_argument, NULL, O_MAX_NEW },
-    { "check", no_argument, NULL, O_CHECK },
-    { "retry", required_argument, NULL, O_RETRY },
-    { "geometry", required_argument, NULL, O_GEOMETRY },
-    { "device", required_argument, NULL, O_DEVICE },
-    { "dtype", required_argument, NULL, O_DTYPE },
-    { "kv-dtype", required_argument, NULL, O_KV_DTYPE },
-    { "deterministic", no_argument, NULL, O_DETERMINISTIC },
-    { "tune", required_argument, NULL, O_TUNE },
-    { "max-length", required_argument, NULL, O_MAX_LENGTH },
-    { "step-tokens", required_argument, NULL, O_STEP_TOKENS },
-    { "prompt-step-tokens", required_argument, NULL, O_PROMPT_STEP_TOKENS },
-    { "attention", required_argument, NULL, O_ATTENTION },
-    { "kv-cache", required_argument, NULL, O_KV_CACHE },
-    { "plugin", required_argument, NULL, O_PLUGIN },
-    { "batch-size", required_argument, NULL, O_BATCH },
-    { "threads", required_argument, NULL, O_THREADS },
-    { "parallel-templates", no_argument, NULL, O_PARALLEL },
-    { "template-workers", required_argument, NULL, O_WORKERS },
-    { "cache-tokenizer", no_argument, NULL, O_TOKEN_CACHE },
-    { "report", required_argument, NULL, O_REPORT },
-    { "progress", required_argument, NULL, O_PROGRESS },
-    { "quiet", no_argument, NULL, O_QUIET },
-    { "version", no_argument, NULL, O_VERSION },
-    { "help", no_argument, NULL, OPTION_HELP },
-    { NULL, 0, NULL, 0 },
+static const struct command_option options[] = {
+    { NULL, 0, NULL, "input and output" },
+    { "input", O_INPUT, "FILE|-",
+      ".smi (SMILES, name, k), .csv, .tsv; also .gz, .zst; - is standard input" },
+    { "smiles", O_SMILES, "SMILES", "a molecule of the command line, as SMILES...; repeatable" },
+    { "output", O_OUTPUT, "FILE|-",
+      "default <stem>.sdf.zst, or - (standard output) for molecules of the command line; the "
+      "suffix selects .zst, .gz or plain" },
+    { "format", O_FORMAT, "sdf|xyz|smiles3d|json",
+      "kind of the records (default: by the output's name, else sdf)" },
+    { "gens", O_GENS, "N|Nk", "conformers per molecule; Nk: N for each of its k references (1)" },
+    { "add-hs", O_ADD_HS, NULL,
+      "write hydrogens too (sdf); without it records hold heavy atoms only" },
+    { "minimize", O_MINIMIZE, "none|hydrogens|mmff94|mmff94s",
+      "move hydrogens, or all atoms, to a minimum of the MMFF94 energy (none); it is written to "
+      "the record. Hydrogens are written with --add-hs" },
+    { "energies", O_ENERGIES, NULL, "write the MMFF94 energy to the record" },
+    { "ensemble", O_ENSEMBLE, "raw|standard|thorough",
+      "standard: --add-hs --minimize mmff94 --prune 0.5 --sort energy; thorough: mmff94s and "
+      "--prune 0.25; the options below and above override it (raw)" },
+    { "prune", O_PRUNE, "RMSD",
+      "write one of conformers nearer than that, in angstroms over heavy atoms and symmetries: the "
+      "lowest in energy, else the first" },
+    { "energy-window", O_ENERGY_WINDOW, "KCAL",
+      "write conformers up to that above the molecule's lowest energy" },
+    { "max-conformers", O_MAX_CONFORMERS, "N",
+      "write the N lowest in energy of a molecule, else the first N" },
+    { "sort", O_SORT, "energy|generation", "order of a molecule's records (generation)" },
+    { "failed", O_FAILED, "FILE",
+      "list failures with their reasons and raw text; standard error shows the first 100" },
+    { "header", O_HEADER, "auto|yes|no", "whether the first line of a .smi is a header (auto)" },
+    { "limit", O_LIMIT, "N", "read only the first N molecules" },
+    { "shard", O_SHARD, "I/N", "part I of N, counted from 0; concatenated outputs make the whole" },
+    { "resume", O_RESUME, NULL, "continue an interrupted output" },
+    { "overwrite", O_OVERWRITE, NULL, "replace an existing output" },
+    { NULL, 0, NULL, "model and sampling" },
+    { "model", O_MODEL, "DIR",
+      "a Hugging Face directory (default: the model shipped with confgen)" },
+    { "tokenizer", O_TOKENIZER, "DIR",
+      "folder of the tokenizer, if it is not the model's; a tokenizer.json is read alone, without "
+      "the settings beside it" },
+    { "constraint", O_CONSTRAINT, "NAME", "grammar (default), template, none, or a plugin's" },
+    { "temperature", O_TEMPERATURE, "T", "more than 0 (default: the model's)" },
+    { "top-p", O_TOP_P, "P",
+      "the most probable tokens that together have the probability P; 1 is off" },
+    { "top-k", O_TOP_K, "K", "the K most probable tokens; 0 is off" },
+    { "min-p", O_MIN_P, "M", "tokens of at least M times the highest probability; 0 is off" },
+    { "greedy", O_GREEDY, NULL,
+      "the most probable token; all conformers of a molecule are then the same" },
+    { "sampling", O_SAMPLING, "PRESET",
+      "greedy, recall, precision, qwen3, top_p_sampling1..16, min_p_sampling1..12, "
+      "top_p_low_temperature and the sweeps of 3DMolGen" },
+    { "seed", O_SEED, "S", "of the random numbers (0)" },
+    { "max-new-tokens", O_MAX_NEW, "N", "limit of a conformer's tokens" },
+    { "geometry", O_GEOMETRY, "off|count|repair",
+      "test each atom as it is generated: off, count failures, or repair them (default)" },
+    { "check", O_CHECK, NULL,
+      "check geometry and stereo of each conformer; failures are written to its record and counted "
+      "in the report" },
+    { "retry", O_RETRY, "N", "sample a failed conformer up to N more times, keep the best (0)" },
+    { NULL, 0, NULL, "machine" },
+    { "device", O_DEVICE, "auto|cpu|cuda|cuda:I,J|cuda:all",
+      "auto: the first GPU if it supports the model, else the CPU" },
+    { "dtype", O_DTYPE, "auto|bf16|f16|f32",
+      "of weights and activations: on a GPU bf16 (auto), f16, or f32 to compare with the CPU; the "
+      "CPU computes in f32" },
+    { "kv-dtype", O_KV_DTYPE, "auto|f32|bf16|f16|fp8|int8",
+      "of the KV cache (auto: as --dtype); fp8 and int8 keep a scale per token and head" },
+    { "deterministic", O_DETERMINISTIC, NULL,
+      "on a GPU: the same conformers for any batch size and number of GPUs" },
+    { "attention", O_ATTENTION, "auto|NAME", "attention plugin; confgen plugins list names them" },
+    { "kv-cache", O_KV_CACHE, "auto|NAME", "KV cache plugin" },
+    { "plugin", O_PLUGIN, "FILE.so", "another plugin (repeatable)" },
+    { "batch-size", O_BATCH, "auto|N", "sequences decoded at once (on each GPU)" },
+    { "tune", O_TUNE, "auto|never|always",
+      "measure the settings left at auto: on a GPU once per configuration (auto), never, or in "
+      "this run, also on the CPU (always)" },
+    { "max-length", O_MAX_LENGTH, "N",
+      "tokens of a sequence, prompt included (default: the model's context, at most 4096)" },
+    { "step-tokens", O_STEP_TOKENS, "auto|N", "tokens evaluated in one step" },
+    { "prompt-step-tokens", O_PROMPT_STEP_TOKENS, "auto|off|N",
+      "tokens of a step over prompts alone; off: prompts are part of the other steps (default "
+      "auto: on a GPU by batch size, off on the CPU)" },
+    { "threads", O_THREADS, "N", "threads of the decoder (default, and at most: cores available)" },
+    { "template-workers", O_WORKERS, "N",
+      "threads that build templates and write records (default: SLURM_CPUS_PER_TASK, else cores; "
+      "at most: cores available)" },
+    { "parallel-templates", O_PARALLEL, NULL,
+      "accepted for compatibility with the system that confgen replaces; no effect: templates are "
+      "built in parallel unless --template-workers 1" },
+    { "cache-tokenizer", O_TOKEN_CACHE, NULL,
+      "cache the tokens of words that need more than one token: most with Qwen3's tokenizer, few "
+      "with the default model's" },
+    { NULL, 0, NULL, "messages" },
+    { "report", O_REPORT, "FILE.json",
+      "counts, times, selected plugins and sizes with the reasons" },
+    { "progress", O_PROGRESS, "auto|never|json",
+      "a bar on a terminal; json: one line per second on standard error" },
+    { "quiet", O_QUIET, NULL, "print errors only" },
+    { "version", O_VERSION, NULL, "print the version" },
+};
+
+const struct command_page page_generate = {
+    .name = "",
+    .summary = "SMILES to 3D conformers",
+    .usage =
+        "confgen: SMILES to 3D conformers\n"
+        "\n"
+        "  confgen SMILES... [options]           generate conformers, on standard output\n"
+        "  confgen --input FILE|- [options]      the same for a list of molecules, to a file\n"
+        "  confgen plugins list|matrix|check|new attention, KV cache and constraint plugins\n"
+        "  confgen inspect FILE                  list an output's molecules, extract one\n"
+        "  confgen eval --ref FILE --gen FILE    COV and MAT against reference conformers\n"
+        "  confgen draw FILE                     a molecule's conformers as a picture (SVG)\n"
+        "  confgen model inspect DIR             what a checkpoint is, and whether it runs\n"
+        "  confgen text write|read               conformers to the text of a model's format and "
+        "back\n"
+        "  confgen bench decode|attention|tokenizer|templates|rmsd\n"
+        "  confgen doctor                        describe this machine, plugins and default model\n"
+        "  confgen docs man|completion           man page, completion of bash and zsh\n"
+        "  confgen help [COMMAND]                this text, or that of a command\n",
+    .text = "Records hold the heavy atoms, without hydrogens. --add-hs writes hydrogens too; "
+            "--ensemble standard writes them, moves all atoms to a minimum of the MMFF94 energy "
+            "and leaves out duplicates.",
+    .options = options,
+    .n_options = sizeof options / sizeof options[0],
+    .notes = "Exit status: 0 all conformers written, 1 some molecules failed, 2 the command line "
+             "is wrong (also a file whose name ends in a kind that is not read or written), 3 a "
+             "file, its content, model, plugin, device or disk fails, 130 interrupted, resumable.",
 };
 
 /* "N" or "Nk" */
@@ -663,7 +632,7 @@ static void parse_command_line(struct generate *s, int argc, char **argv)
                    .energy_window = -1 },
         .lock = PTHREAD_MUTEX_INITIALIZER,
     };
-    while ((option = next_option(argc, argv, options, help)) != -1)
+    while ((option = next_option(argc, argv, &page_generate)) != -1)
         set_option(s, option, optarg);
     set_input(s, argc - optind, argv + optind);
     s->engine.plugins = s->plugins.files;
@@ -765,6 +734,10 @@ static void print_summary(const struct generate *s, const cg_report *r, const ch
         fprintf(stderr, "; repair moved %lld", (long long)r->geometry_moved);
     if (atoms)
         fputc('\n', stderr);
+    if (r->conformers && !s->run.add_hs && isatty(STDERR_FILENO))
+        fputs("the records hold heavy atoms only: --add-hs writes hydrogens, --ensemble standard "
+              "minimises, too\n",
+              stderr);
     if (r->hydrogens_failed)
         fprintf(stderr,
                 "%lld conformer%s: a hydrogen is too close to other atoms or has a wrong angle, "

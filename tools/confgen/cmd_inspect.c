@@ -6,17 +6,27 @@
 #include "commands.h"
 #include "table.h"
 
-static const char help[] =
-    "confgen inspect FILE                   list the frames of an output: one for each molecule,\n"
-    "                                       several for one with more than 64 MiB of records\n"
-    "confgen inspect FILE --molecule NAME   print the records of all molecules with that name\n"
-    "confgen inspect FILE --frame I         print the records of the I-th frame, from 0\n"
-    "\n"
-    "FILE is the output of a run: .zst, .gz or plain, also of an interrupted run that\n"
-    "wrote at least one complete record.\n"
-    "\n"
-    "Exit status: 0, 1 if a frame is damaged or no molecule has that name, 3 if FILE cannot be\n"
-    "read.\n";
+static const struct command_option options[] = {
+    { "molecule", 'm', "NAME", "print the records of all molecules with that name" },
+    { "frame", 'f', "I", "print the records of the I-th frame, from 0" },
+};
+
+const struct command_page page_inspect = {
+    .name = "inspect",
+    .summary = "list an output's molecules, extract one",
+    .usage =
+        "confgen inspect FILE                   list the frames of an output: one for each "
+        "molecule,\n"
+        "                                       several for one with more than 64 MiB of records\n"
+        "confgen inspect FILE --molecule NAME   print the records of all molecules with that name\n"
+        "confgen inspect FILE --frame I         print the records of the I-th frame, from 0\n",
+    .text = "FILE is the output of a run: .zst, .gz or plain, also of an interrupted run that "
+            "wrote at least one complete record.\n\nExit status: 0, 1 if a frame is damaged or no "
+            "molecule has that name, 3 if FILE cannot be read.",
+    .options = options,
+    .n_options = sizeof options / sizeof options[0],
+    .notes = "",
+};
 
 static int list(cg_results *results, cg_error *err)
 {
@@ -104,12 +114,6 @@ static int print_molecule(cg_results *results, const char *name, cg_error *err)
 
 int cmd_inspect(int argc, char **argv)
 {
-    static const struct option options[] = {
-        { "molecule", required_argument, NULL, 'm' },
-        { "frame", required_argument, NULL, 'f' },
-        { "help", no_argument, NULL, OPTION_HELP },
-        { NULL, 0, NULL, 0 },
-    };
     const char *path, *name = NULL;
     int64_t frame = -1;
     cg_results *results;
@@ -117,7 +121,7 @@ int cmd_inspect(int argc, char **argv)
     int option, status;
 
     command_name = "inspect";
-    while ((option = next_option(argc, argv, options, help)) != -1)
+    while ((option = next_option(argc, argv, &page_inspect)) != -1)
         if (option == 'm')
             name = optarg;
         else

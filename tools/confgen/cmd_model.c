@@ -8,23 +8,31 @@
 #include "base/text.h"
 #include "commands.h"
 
-static const char help[] = "confgen model inspect DIR   what a checkpoint is, and whether it runs\n"
-                           "\n"
-                           "Takes --help.\n";
+const struct command_page page_model = {
+    .name = "model",
+    .summary = "what a checkpoint is",
+    .usage = "confgen model inspect DIR   what a checkpoint is, and whether it runs\n",
+    .text = "Takes --help.",
+    .notes = "",
+};
 
-static const char inspect_help[] =
-    "confgen model inspect DIR [--tokenizer DIR] [--constraint NAME] [--smiles SMILES]\n"
-    "\n"
-    "Opens a checkpoint as a run does, on the CPU, and prints its architecture and size, the "
-    "tokens\n"
-    "of a prompt, the text format and how it was found, sampling with the source of each value,\n"
-    "the longest text, and all warnings.\n"
-    "\n"
-    "  --tokenizer DIR     the tokenizer's folder or tokenizer.json, if it is not in DIR\n"
-    "  --constraint NAME   grammar (default), template, none\n"
-    "  --smiles SMILES     the molecule of the prompt (default CC(N)=O)\n"
-    "\n"
-    "Exit status: 0 if it would run; 3 if not, with the reason.\n";
+static const struct command_option inspect_options[] = {
+    { "tokenizer", 't', "DIR", "the tokenizer's folder or tokenizer.json, if it is not in DIR" },
+    { "constraint", 'c', "NAME", "grammar (default), template, none" },
+    { "smiles", 's', "SMILES", "the molecule of the prompt (default CC(N)=O)" },
+};
+
+const struct command_page page_model_inspect = {
+    .name = "model inspect",
+    .summary = "what a checkpoint is, and whether it runs",
+    .usage = "confgen model inspect DIR [--tokenizer DIR] [--constraint NAME] [--smiles SMILES]\n",
+    .text = "Opens a checkpoint as a run does, on the CPU, and prints its architecture and size, "
+            "the tokens of a prompt, the text format and how it was found, sampling with the "
+            "source of each value, the longest text, and all warnings.",
+    .options = inspect_options,
+    .n_options = sizeof inspect_options / sizeof inspect_options[0],
+    .notes = "Exit status: 0 if it would run; 3 if not, with the reason.",
+};
 
 enum { MAX_PROMPT = 4096, MAX_WARNINGS = 32 };
 
@@ -111,13 +119,6 @@ static cg_status print_page(const cg_engine *engine, const char *tokenizer, cons
 
 static int model_inspect(int argc, char **argv)
 {
-    static const struct option options[] = {
-        { "tokenizer", required_argument, NULL, 't' },
-        { "constraint", required_argument, NULL, 'c' },
-        { "smiles", required_argument, NULL, 's' },
-        { "help", no_argument, NULL, OPTION_HELP },
-        { NULL, 0, NULL, 0 },
-    };
     struct warnings warnings = { .n = 0 };
     cg_engine_options open = {
         CG_SIZED(cg_engine_options), .device = "cpu",     .batch_size = 1,
@@ -129,7 +130,7 @@ static int model_inspect(int argc, char **argv)
     int option, status = EXIT_OK;
 
     command_name = "model inspect";
-    while ((option = next_option(argc, argv, options, inspect_help)) != -1)
+    while ((option = next_option(argc, argv, &page_model_inspect)) != -1)
         if (option == 't')
             open.tokenizer = optarg;
         else if (option == 'c')
@@ -150,5 +151,5 @@ int cmd_model(int argc, char **argv)
     static const struct command commands[] = { { "inspect", model_inspect } };
 
     command_name = "model";
-    return run_subcommand(argc, argv, commands, sizeof commands / sizeof commands[0], help);
+    return run_subcommand(argc, argv, commands, sizeof commands / sizeof commands[0], &page_model);
 }

@@ -10,19 +10,27 @@
 
 /* ---- list --------------------------------------------------------------------------------- */
 
-static const char list_help[] =
-    "confgen plugins list [--plugin FILE.so]... [--json]\n"
-    "\n"
-    "Lists the plugins that a run could use, and the refused files with their reasons. Plugins\n"
-    "are searched in the files given, the directories of CONFGEN_PLUGIN_PATH (separated by\n"
-    "colons) and the program's own plugin directory; of several with one name the first is\n"
-    "used. Aliases are names that other software has for them: --attention sdpa_flash is\n"
-    "--attention flash. A plugin of such a name comes before the alias. --json prints one JSON\n"
-    "object.\n"
-    "\n"
-    "Loading a plugin runs its code, also for this list. A file that somebody else may write, or\n"
-    "in a directory that somebody else may write, is refused; CONFGEN_ALLOW_WRITABLE_PLUGINS=1\n"
-    "in the environment allows it.\n";
+static const struct command_option list_options[] = {
+    { "plugin", 'p', "FILE.so", "look into this file too (repeatable)" },
+    { "json", 'j', NULL, "print one JSON object" },
+};
+
+const struct command_page page_plugins_list = {
+    .name = "plugins list",
+    .summary = "list plugins, and files that are refused",
+    .usage = "confgen plugins list [--plugin FILE.so]... [--json]\n",
+    .text = "Lists the plugins that a run could use, and the refused files with their reasons. "
+            "Plugins are searched in the files given, the directories of CONFGEN_PLUGIN_PATH "
+            "(separated by colons) and the program's own plugin directory; of several with one "
+            "name the first is used. Aliases are names that other software has for them: "
+            "--attention sdpa_flash is --attention flash. A plugin of such a name comes before the "
+            "alias. --json prints one JSON object.\n\nLoading a plugin runs its code, also for "
+            "this list. A file that somebody else may write, or in a directory that somebody else "
+            "may write, is refused; CONFGEN_ALLOW_WRITABLE_PLUGINS=1 in the environment allows it.",
+    .options = list_options,
+    .n_options = sizeof list_options / sizeof list_options[0],
+    .notes = "",
+};
 
 static void print_aliases(const cg_plugin_set *set)
 {
@@ -113,12 +121,6 @@ static void print_json_list(const cg_plugin_set *set)
 
 static int list(int argc, char **argv)
 {
-    static const struct option options[] = {
-        { "plugin", required_argument, NULL, 'p' },
-        { "json", no_argument, NULL, 'j' },
-        { "help", no_argument, NULL, OPTION_HELP },
-        { NULL, 0, NULL, 0 },
-    };
     struct plugin_files files = { .n = 0 };
     cg_plugin_set_options open = { CG_SIZED(cg_plugin_set_options), .threads = 1 };
     cg_plugin_set *set;
@@ -126,7 +128,7 @@ static int list(int argc, char **argv)
     int option, is_json = 0;
 
     command_name = "plugins list";
-    while ((option = next_option(argc, argv, options, list_help)) != -1)
+    while ((option = next_option(argc, argv, &page_plugins_list)) != -1)
         if (option == 'j')
             is_json = 1;
         else
@@ -146,26 +148,38 @@ static int list(int argc, char **argv)
 
 /* ---- matrix ------------------------------------------------------------------------------- */
 
-static const char matrix_help[] =
-    "confgen plugins matrix [--model DIR | --shape NAME] [--device cpu|cuda|cuda:I]\n"
-    "                       [--dtype NAME] [--kv-dtype NAME] [--batch-size N] [--deterministic]\n"
-    "                       [--plugin FILE.so]...\n"
-    "\n"
-    "Pairs every attention plugin with every cache plugin: `ok`, or why the pair does not support\n"
-    "the model. Shapes: default, llama380m, qwen3-0.6b, llama1b, llama7b, gpt2. Without a model "
-    "or\n"
-    "shape: the default model. --deterministic requires on CUDA what a run with that flag\n"
-    "requires; the CPU always does. --dtype and --kv-dtype are those of a run.\n";
+static const struct command_option matrix_options[] = {
+    { "model", 'm', "DIR", "the model to serve (default: the default model)" },
+    { "shape", 's', "default|llama380m|qwen3-0.6b|llama1b|llama7b|gpt2",
+      "the sizes of a model instead" },
+    { "device", 'd', "cpu|cuda|cuda:I", "default cpu" },
+    { "batch-size", 'b', "N", "sequences decoded at once" },
+    { "deterministic", 'D', NULL,
+      "on CUDA, what a run with that flag requires; the CPU always does" },
+    { "plugin", 'p', "FILE.so", "another plugin (repeatable)" },
+    { "dtype", 't', "NAME", "as of a run" },
+    { "kv-dtype", 'k', "NAME", "as of a run" },
+};
+
+const struct command_page page_plugins_matrix = {
+    .name = "plugins matrix",
+    .summary = "which attention works with which KV cache",
+    .usage = "confgen plugins matrix [--model DIR | --shape NAME] [--device cpu|cuda|cuda:I]\n"
+             "                       [--dtype NAME] [--kv-dtype NAME] [--batch-size N] "
+             "[--deterministic]\n"
+             "                       [--plugin FILE.so]...\n",
+    .text =
+        "Pairs every attention plugin with every cache plugin: `ok`, or why the pair does not "
+        "support the model. Shapes: default, llama380m, qwen3-0.6b, llama1b, llama7b, gpt2. "
+        "Without a model or shape: the default model. --deterministic requires on CUDA what a run "
+        "with that flag requires; the CPU always does. --dtype and --kv-dtype are those of a run.",
+    .options = matrix_options,
+    .n_options = sizeof matrix_options / sizeof matrix_options[0],
+    .notes = "",
+};
 
 static int matrix(int argc, char **argv)
 {
-    static const struct option options[] = {
-        { "model", required_argument, NULL, 'm' },   { "shape", required_argument, NULL, 's' },
-        { "device", required_argument, NULL, 'd' },  { "batch-size", required_argument, NULL, 'b' },
-        { "deterministic", no_argument, NULL, 'D' }, { "plugin", required_argument, NULL, 'p' },
-        { "dtype", required_argument, NULL, 't' },   { "kv-dtype", required_argument, NULL, 'k' },
-        { "help", no_argument, NULL, OPTION_HELP },  { NULL, 0, NULL, 0 },
-    };
     static const char *const headings[] = { "attention", "cache", "pair" };
     struct plugin_files files = { .n = 0 };
     cg_plugin_set_options open = { CG_SIZED(cg_plugin_set_options), .threads = 1 };
@@ -177,7 +191,7 @@ static int matrix(int argc, char **argv)
     int option;
 
     command_name = "plugins matrix";
-    while ((option = next_option(argc, argv, options, matrix_help)) != -1)
+    while ((option = next_option(argc, argv, &page_plugins_matrix)) != -1)
         switch (option) {
         case 'm':
             match.model = optarg;
@@ -222,13 +236,16 @@ static int matrix(int argc, char **argv)
     return EXIT_OK;
 }
 
-static const char help[] =
-    "confgen plugins list               list loaded plugins and refused files\n"
-    "confgen plugins matrix             which attention works with which cache\n"
-    "confgen plugins check FILE.so      run the conformance suite over a plugin\n"
-    "confgen plugins new KIND NAME      write the project of a new plugin\n"
-    "\n"
-    "Each takes --help.\n";
+const struct command_page page_plugins = {
+    .name = "plugins",
+    .summary = "attention, KV cache and constraint plugins",
+    .usage = "confgen plugins list               list loaded plugins and refused files\n"
+             "confgen plugins matrix             which attention works with which cache\n"
+             "confgen plugins check FILE.so      run the conformance suite over a plugin\n"
+             "confgen plugins new KIND NAME      write the project of a new plugin\n",
+    .text = "Each takes --help.",
+    .notes = "",
+};
 
 int cmd_plugins(int argc, char **argv)
 {
@@ -238,5 +255,6 @@ int cmd_plugins(int argc, char **argv)
                                                { "new", cmd_plugins_new } };
 
     command_name = "plugins";
-    return run_subcommand(argc, argv, commands, sizeof commands / sizeof commands[0], help);
+    return run_subcommand(argc, argv, commands, sizeof commands / sizeof commands[0],
+                          &page_plugins);
 }

@@ -10,32 +10,49 @@
 #include "conformance/conformance.h"
 #include "text/model_texts.h"
 
-static const char help[] =
-    "confgen plugins check FILE.so [--model DIR] [--device cpu|cuda|cuda:I|all] [--only TEXT]...\n"
-    "                      [--seed S] [--rounds N] [--threads N] [--time-limit SECONDS]\n"
-    "                      [--json] [--in-process]\n"
-    "\n"
-    "Runs the conformance suite of the plugin's kind, which confgen's own plugins pass:\n"
-    "lifecycle, random shapes, edge lengths, poisoned workspace, guard bytes, refusals, failing\n"
-    "allocations, and for attention a comparison with a float64 reference. --seed selects other\n"
-    "random cases, --rounds more of them. --only selects the checks whose names contain TEXT; it\n"
-    "may be repeated. --json prints one JSON object instead of lines.\n"
-    "\n"
-    "A constraint is checked over a vocabulary of bytes, and over the tokenizer and text format "
-    "of\n"
-    "a model (--model; default: the default model) with molecules of many kinds.\n"
-    "\n"
-    "A plugin is checked on every device that it supports: the CPU and the first GPU, if there\n"
-    "is one. --device selects one, or all: the CPU and every GPU. Skipped devices are printed\n"
-    "with the reason.\n"
-    "\n"
-    "Each check on the CPU, and all checks on a GPU, run in a process of their own: a plugin that\n"
-    "crashes, hangs or ends the process fails the check. --time-limit bounds one check (default:\n"
-    "30 s, on a GPU 300 s; four times as long if other programs use the processors).\n"
-    "--in-process runs all checks in this process, for a debugger.\n"
-    "\n"
-    "Exit status: 0 all checks passed, 1 some failed, 2 --only selects no check (the names are\n"
-    "printed), 3 the file was refused, or supports none of the devices.\n";
+static const struct command_option options[] = {
+    { "seed", 's', "S", "selects other random cases" },
+    { "rounds", 'r', "N", "more random cases" },
+    { "threads", 't', "N", "of the plugin" },
+    { "device", 'd', "cpu|cuda|cuda:I|all",
+      "a single device, or all: the CPU and every GPU (default: the CPU and the first GPU)" },
+    { "time-limit", 'l', "SECONDS",
+      "of one check (default: 30 s, on a GPU 300 s; four times as long if other programs use the "
+      "processors)" },
+    { "in-process", 'i', NULL, "run all checks in this process, for a debugger" },
+    { "only", 'o', "TEXT", "only the checks whose names contain TEXT (repeatable)" },
+    { "model", 'm', "DIR",
+      "a constraint is checked over its tokenizer and text format (default: the default model)" },
+    { "json", 'j', NULL, "print one JSON object instead of lines" },
+};
+
+const struct command_page page_plugins_check = {
+    .name = "plugins check",
+    .summary = "run the conformance suite over a plugin",
+    .usage = "confgen plugins check FILE.so [--model DIR] [--device cpu|cuda|cuda:I|all] [--only "
+             "TEXT]...\n"
+             "                      [--seed S] [--rounds N] [--threads N] [--time-limit SECONDS]\n"
+             "                      [--json] [--in-process]\n",
+    .text =
+        "Runs the conformance suite of the plugin's kind, which confgen's own plugins pass: "
+        "lifecycle, random shapes, edge lengths, poisoned workspace, guard bytes, refusals, "
+        "failing allocations, and for attention a comparison with a float64 reference. --seed "
+        "selects other random cases, --rounds more of them. --only selects the checks whose names "
+        "contain TEXT; it may be repeated. --json prints one JSON object instead of lines.\n\nA "
+        "constraint is checked over a vocabulary of bytes, and over the tokenizer and text format "
+        "of a model (--model; default: the default model) with molecules of many kinds.\n\nA "
+        "plugin is checked on every device that it supports: the CPU and the first GPU, if there "
+        "is one. --device selects one, or all: the CPU and every GPU. Skipped devices are printed "
+        "with the reason.\n\nEach check on the CPU, and all checks on a GPU, run in a process of "
+        "their own: a plugin that crashes, hangs or ends the process fails the check. --time-limit "
+        "bounds one check (default: 30 s, on a GPU 300 s; four times as long if other programs use "
+        "the processors). --in-process runs all checks in this process, for a debugger.\n\nExit "
+        "status: 0 all checks passed, 1 some failed, 2 --only selects no check (the names are "
+        "printed), 3 the file was refused, or supports none of the devices.",
+    .options = options,
+    .n_options = sizeof options / sizeof options[0],
+    .notes = "",
+};
 
 /* The plugin of a command line, loaded in the process that checks it, and what its checks give. */
 struct checked_plugin {
@@ -242,19 +259,6 @@ static cg_status open_checked(void *ctx, const cg_plugin **ret_plugin, const cg_
 int cmd_plugins_check(int argc, char **argv)
 {
     enum { MAX_ONLY = 64 };
-    static const struct option options[] = {
-        { "seed", required_argument, NULL, 's' },
-        { "rounds", required_argument, NULL, 'r' },
-        { "threads", required_argument, NULL, 't' },
-        { "device", required_argument, NULL, 'd' },
-        { "time-limit", required_argument, NULL, 'l' },
-        { "in-process", no_argument, NULL, 'i' },
-        { "only", required_argument, NULL, 'o' },
-        { "model", required_argument, NULL, 'm' },
-        { "json", no_argument, NULL, 'j' },
-        { "help", no_argument, NULL, OPTION_HELP },
-        { NULL, 0, NULL, 0 },
-    };
     cg_status (*run)(cg_conformance_open_fn, void *, const char *, const cg_conformance_options *,
                      cg_conformance_result *, cg_error *) = cg_conformance_run_children;
     struct checked_plugin plugin = { .threads = 2 }; /* at least two, to expose races */
@@ -277,7 +281,7 @@ int cmd_plugins_check(int argc, char **argv)
 
     command_name = "plugins check";
     conformance.only = only;
-    while ((option = next_option(argc, argv, options, help)) != -1)
+    while ((option = next_option(argc, argv, &page_plugins_check)) != -1)
         switch (option) {
         case 's':
             conformance.seed = (uint64_t)parse_int64("--seed", optarg, 0, INT64_MAX);

@@ -16,18 +16,24 @@
 #include "base/whole_file.h"
 #include "commands.h"
 
-static const char help[] =
-    "confgen plugins new attention|cache|constraint NAME [--cuda] [--output DIR]\n"
-    "\n"
-    "Writes the project of a new plugin into the folder NAME: sources that are complete and\n"
-    "correct, builds for Make, CMake and Meson, a recipe for continuous integration, a README\n"
-    "that says what to edit first. NAME consists of a to z, 0 to 9 and _, at most 31 of them.\n"
-    "\n"
-    "  --cuda        with a part for NVIDIA GPUs, NAME.cu (attention and cache)\n"
-    "  --output DIR  another folder, which must be new or empty\n"
-    "\n"
-    "Exit status: 0 written, 2 the command line is wrong or the folder is not empty, 3 a file\n"
-    "cannot be read or written.\n";
+static const struct command_option options[] = {
+    { "cuda", 'c', NULL, "with a part for NVIDIA GPUs, NAME.cu (attention and cache)" },
+    { "output", 'o', "DIR", "another folder, which must be new or empty" },
+};
+
+const struct command_page page_plugins_new = {
+    .name = "plugins new",
+    .summary = "write the project of a new plugin",
+    .usage = "confgen plugins new attention|cache|constraint NAME [--cuda] [--output DIR]\n",
+    .text =
+        "Writes the project of a new plugin into the folder NAME: sources that are complete and "
+        "correct, builds for Make, CMake and Meson, a recipe for continuous integration, a README "
+        "that says what to edit first. NAME consists of a to z, 0 to 9 and _, at most 31 of them.",
+    .options = options,
+    .n_options = sizeof options / sizeof options[0],
+    .notes = "Exit status: 0 written, 2 the command line is wrong or the folder is not empty, 3 a "
+             "file cannot be read or written.",
+};
 
 enum { MAX_NAME = 31, MAX_TEMPLATE = 1 << 20 };
 
@@ -97,8 +103,7 @@ static _Noreturn void refuse_name(const struct template_kind *kind, const char *
 
 static void check_name(const struct template_kind *kind, const char *name)
 {
-    cg_plugin_set_options options = { CG_SIZED(cg_plugin_set_options), .threads = 1,
-                                      .files_only = 1 };
+    cg_plugin_set_options open = { CG_SIZED(cg_plugin_set_options), .threads = 1, .files_only = 1 };
     cg_aliased_plugin alias = { CG_SIZED(cg_aliased_plugin) };
     cg_plugin_set *set;
     cg_error err = CG_ERROR_INIT;
@@ -110,7 +115,7 @@ static void check_name(const struct template_kind *kind, const char *name)
     for (const char *const *taken = kind->built_ins; *taken; taken++)
         if (!strcmp(name, *taken))
             refuse_name(kind, name);
-    if (cg_plugin_set_open(&options, &set, &err) != CG_OK)
+    if (cg_plugin_set_open(&open, &set, &err) != CG_OK)
         end_program(report_error(&err));
     for (int32_t i = 0; cg_plugin_set_alias(set, i, &alias); i++)
         if (!strcmp(name, alias.name) && !strcmp(kind->name, alias.kind))
@@ -268,19 +273,13 @@ static void finish_project(struct project *p, int failed)
 
 int cmd_plugins_new(int argc, char **argv)
 {
-    static const struct option options[] = {
-        { "cuda", no_argument, NULL, 'c' },
-        { "output", required_argument, NULL, 'o' },
-        { "help", no_argument, NULL, OPTION_HELP },
-        { NULL, 0, NULL, 0 },
-    };
     struct project p = { .kind = NULL };
     cg_error err = CG_ERROR_INIT;
     cg_status st;
     int option;
 
     command_name = "plugins new";
-    while ((option = next_option(argc, argv, options, help)) != -1)
+    while ((option = next_option(argc, argv, &page_plugins_new)) != -1)
         if (option == 'c')
             p.cuda = 1;
         else

@@ -10,6 +10,7 @@
 
 #include "base/append_file.h"
 #include "base/buf.h"
+#include "page.h"
 
 /** Exit statuses of the program. */
 enum {
@@ -31,6 +32,7 @@ int cmd_eval(int argc, char **argv);
 int cmd_draw(int argc, char **argv);
 int cmd_text(int argc, char **argv);
 int cmd_model(int argc, char **argv);
+int cmd_docs(int argc, char **argv);
 /** confgen eval --compare; takes the arguments of cmd_eval(). */
 int cmd_eval_compare(int argc, char **argv);
 /** confgen plugins check */
@@ -104,15 +106,10 @@ _Noreturn void usage_error(const char *fmt, ...) CG_PRINTF(1, 2);
 _Noreturn void out_of_memory(void);
 
 /**
- * Returns the next option, -1 at the end (optind is then the first operand). Unknown options and
- * missing values are usage errors; OPTION_HELP (also -h) prints `help` and exits with EXIT_OK.
+ * Returns the next option's id, -1 at the end (optind is then the first operand). Unknown options
+ * and missing values are usage errors; --help and -h print the page's help and exit with EXIT_OK.
  */
-int next_option(int argc, char **argv, const struct option *options, const char *help);
-enum { OPTION_HELP = 'h' };
-/** The same with options of one letter: `letters` as of getopt(), beginning with ":h", of which ":"
- * reports missing values as such. */
-int next_short_option(int argc, char **argv, const char *letters, const struct option *options,
-                      const char *help);
+int next_option(int argc, char **argv, const struct command_page *page);
 
 /** After the options: returns the only operand, which usage errors call `name`. */
 const char *single_operand(int argc, char **argv, const char *name);
@@ -131,6 +128,7 @@ enum {
     COMMAND_TEXT,
     COMMAND_MODEL,
     COMMAND_DRAW,
+    COMMAND_DOCS,
     N_COMMANDS,
 };
 /** The COMMAND_* of that name; -1 if there is none. */
@@ -160,6 +158,6 @@ enum { MAX_SUBCOMMANDS = 16 };
 int asks_for_help(const char *argument);
 /** Runs the command that argv[1] names; n <= MAX_SUBCOMMANDS. */
 int run_subcommand(int argc, char **argv, const struct command *commands, size_t n,
-                   const char *help);
+                   const struct command_page *page);
 
 #endif

@@ -12,7 +12,7 @@ static int (*const mains[N_COMMANDS])(int argc, char **argv) = {
     [COMMAND_INSPECT] = cmd_inspect,   [COMMAND_DOCTOR] = cmd_doctor,
     [COMMAND_BENCH] = cmd_bench,       [COMMAND_EVAL] = cmd_eval,
     [COMMAND_TEXT] = cmd_text,         [COMMAND_MODEL] = cmd_model,
-    [COMMAND_DRAW] = cmd_draw,
+    [COMMAND_DRAW] = cmd_draw,         [COMMAND_DOCS] = cmd_docs,
 };
 
 /*

@@ -11,6 +11,7 @@ static const char *const command_names[N_COMMANDS] = {
     [COMMAND_GENERATE] = "generate", [COMMAND_PLUGINS] = "plugins", [COMMAND_INSPECT] = "inspect",
     [COMMAND_DOCTOR] = "doctor",     [COMMAND_BENCH] = "bench",     [COMMAND_EVAL] = "eval",
     [COMMAND_TEXT] = "text",         [COMMAND_MODEL] = "model",     [COMMAND_DRAW] = "draw",
+    [COMMAND_DOCS] = "docs",
 };
 
 int find_command(const char *name)

@@ -7,57 +7,6 @@
 #include "attention_bench.h"
 #include "base/error.h"
 
-static const char help[] =
-    "confgen bench attention [options]\n"
-    "\n"
-    "  --device cpu|cuda[:I]     default cpu; cuda: the first GPU\n"
-    "  --attention NAME,...      default: every attention plugin\n"
-    "  --plugin FILE.so          another plugin (repeatable)\n"
-    "  --kv-cache NAME,...       static: contiguous slots, paged: pages in random order (default:\n"
-    "                            both); on the CPU also the name of a cache plugin\n"
-    "  --block-tokens N          tokens of a page (default 16)\n"
-    "  --set NAME,...            sets of shapes (default on the CPU cpu, on a GPU prefill, decode\n"
-    "                            and generator; all); tools/bench/README.md describes them\n"
-    "  --case NAME,...           single shapes of the sets, by name\n"
-    "  --list                    print the shapes instead\n"
-    "\n"
-    "Other shapes, instead of --set and --case: all combinations of\n"
-    "  --batch N,...             sequences (default 1)\n"
-    "  --heads N,...             query heads (default 32)\n"
-    "  --kv-heads N,...          default: as many\n"
-    "  --head-dim N,...          default 128\n"
-    "  --v-head-dim N,...        elements of a value (default: as --head-dim)\n"
-    "  --rows N,...              query tokens of a sequence (default 1); all: as many as cached\n"
-    "  --kv-len N,...            cached tokens of a sequence (default 512); A-B: of all lengths\n"
-    "  --window N,...            tokens that a row attends to (default 0: all)\n"
-    "  --no-causal               rows attend to all cached tokens (default --causal)\n"
-    "  --latent                  values are the first elements of the keys, as in absorbed MLA\n"
-    "N,... is a list; A..B in it are the numbers A, 2A, 4A, .. up to B.\n"
-    "\n"
-    "Of all shapes:\n"
-    "  --dtype NAME,...          f32, bf16, f16: of queries and output (default f32 on the CPU,\n"
-    "                            bf16 on a GPU)\n"
-    "  --kv-dtype NAME,...       also fp8, int8 with a scale per token and head (default: as\n"
-    "                            --dtype)\n"
-    "  --layout hnd,nhd          order of tokens and heads in a block (default hnd)\n"
-    "  --deterministic           require plans that do not depend on the batch; the CPU always\n"
-    "                            does\n"
-    "  --threads N               default: cores\n"
-    "  --seconds S               time to measure each cell (default 0.2), at least five rounds, "
-    "but\n"
-    "                            no more than five times S\n"
-    "  --max-call S              leave cells out of which a call takes longer (default 20)\n"
-    "  --json FILE               write the figures, after each shape\n"
-    "\n"
-    "A call is one layer of one step. Calls use several input sets in turn, which together are\n"
-    "larger than the caches of the processor or GPU, so that keys and values are read from\n"
-    "memory; on a GPU they are replayed as a graph. TFLOP/s counts the pairs that mask and window\n"
-    "leave; KV GB/s counts every key and value that is needed once, and its share is of a copy on\n"
-    "a GPU, of a loop that only reads on the CPU, measured in the same run. KV MB are the memory\n"
-    "of the keys and values of a call, workspace and plan that of the plugin (plan on a GPU:\n"
-    "device memory, kernels included). error is the largest one of sampled rows against f64.\n"
-    "A plugin's refusal, and a shape that does not fit into memory, are printed with the reason.\n";
-
 /* The command line. */
 struct attention_arguments {
     struct plugin_files files;
@@ -101,43 +50,74 @@ static void set_size(struct attention_arguments *a, int option, const char *name
         *texts[option - OPTION_BATCH] = optarg;
 }
 
-static const struct option options[] = {
-    { "plugin", required_argument, NULL, 'p' },
-    { "attention", required_argument, NULL, 'a' },
-    { "kv-cache", required_argument, NULL, 'k' },
-    { "block-tokens", required_argument, NULL, 'b' },
-    { "case", required_argument, NULL, 'c' },
-    { "set", required_argument, NULL, 's' },
-    { "list", no_argument, NULL, 'l' },
-    { "threads", required_argument, NULL, 't' },
-    { "seconds", required_argument, NULL, 'S' },
-    { "max-call", required_argument, NULL, 'M' },
-    { "device", required_argument, NULL, 'd' },
-    { "dtype", required_argument, NULL, 'T' },
-    { "kv-dtype", required_argument, NULL, 'K' },
-    { "layout", required_argument, NULL, 'L' },
-    { "json", required_argument, NULL, 'j' },
-    { "deterministic", no_argument, NULL, 'D' },
-    { "batch", required_argument, NULL, OPTION_BATCH },
-    { "heads", required_argument, NULL, OPTION_HEADS },
-    { "kv-heads", required_argument, NULL, OPTION_KV_HEADS },
-    { "head-dim", required_argument, NULL, OPTION_HEAD_DIM },
-    { "v-head-dim", required_argument, NULL, OPTION_V_HEAD_DIM },
-    { "rows", required_argument, NULL, OPTION_ROWS },
-    { "kv-len", required_argument, NULL, OPTION_KV_LEN },
-    { "window", required_argument, NULL, OPTION_WINDOW },
-    { "causal", no_argument, NULL, OPTION_CAUSAL },
-    { "no-causal", no_argument, NULL, OPTION_NO_CAUSAL },
-    { "latent", no_argument, NULL, OPTION_LATENT },
-    { "help", no_argument, NULL, OPTION_HELP },
-    { NULL, 0, NULL, 0 },
+static const struct command_option options[] = {
+    { "device", 'd', "cpu|cuda[:I]", "default cpu; cuda: the first GPU" },
+    { "attention", 'a', "NAME,...", "default: every attention plugin" },
+    { "plugin", 'p', "FILE.so", "another plugin (repeatable)" },
+    { "kv-cache", 'k', "NAME,...",
+      "static: contiguous slots, paged: pages in random order (default: both); on the CPU also the "
+      "name of a cache plugin" },
+    { "block-tokens", 'b', "N", "tokens of a page (default 16)" },
+    { "set", 's', "NAME,...",
+      "sets of shapes (default on the CPU cpu, on a GPU prefill, decode and generator; all); "
+      "tools/bench/README.md describes them" },
+    { "case", 'c', "NAME,...", "single shapes of the sets, by name" },
+    { "list", 'l', NULL, "print the shapes instead" },
+    { NULL, 0, NULL, "Other shapes, instead of --set and --case: all combinations of" },
+    { "batch", OPTION_BATCH, "N,...", "sequences (default 1)" },
+    { "heads", OPTION_HEADS, "N,...", "query heads (default 32)" },
+    { "kv-heads", OPTION_KV_HEADS, "N,...", "default: as many" },
+    { "head-dim", OPTION_HEAD_DIM, "N,...", "default 128" },
+    { "v-head-dim", OPTION_V_HEAD_DIM, "N,...", "elements of a value (default: as --head-dim)" },
+    { "rows", OPTION_ROWS, "N,...",
+      "query tokens of a sequence (default 1); all: as many as cached" },
+    { "kv-len", OPTION_KV_LEN, "N,...",
+      "cached tokens of a sequence (default 512); A-B: of all lengths" },
+    { "window", OPTION_WINDOW, "N,...", "tokens that a row attends to (default 0: all)" },
+    { "causal", OPTION_CAUSAL, NULL, "rows attend to cached tokens up to their own (default)" },
+    { "no-causal", OPTION_NO_CAUSAL, NULL, "rows attend to all cached tokens" },
+    { "latent", OPTION_LATENT, NULL,
+      "values are the first elements of the keys, as in absorbed MLA" },
+    { NULL, 0, NULL, "Of all shapes" },
+    { "dtype", 'T', "NAME,...",
+      "f32, bf16, f16: of queries and output (default f32 on the CPU, bf16 on a GPU)" },
+    { "kv-dtype", 'K', "NAME,...",
+      "also fp8, int8 with a scale per token and head (default: as --dtype)" },
+    { "layout", 'L', "hnd,nhd", "order of tokens and heads in a block (default hnd)" },
+    { "deterministic", 'D', NULL,
+      "require plans that do not depend on the batch; the CPU always does" },
+    { "threads", 't', "N", "default: cores" },
+    { "seconds", 'S', "S",
+      "time to measure each cell (default 0.2), at least five rounds, but no more than five times "
+      "S" },
+    { "max-call", 'M', "S", "leave cells out of which a call takes longer (default 20)" },
+    { "json", 'j', "FILE", "write the figures, after each shape" },
+};
+
+const struct command_page page_bench_attention = {
+    .name = "bench attention",
+    .summary = "attention plugins compared",
+    .usage = "confgen bench attention [options]\n",
+    .text = "",
+    .options = options,
+    .n_options = sizeof options / sizeof options[0],
+    .notes =
+        "N,... is a list; A..B in it are the numbers A, 2A, 4A, .. up to B.\n\nA call is one layer "
+        "of one step. Calls use several input sets in turn, which together are larger than the "
+        "caches of the processor or GPU, so that keys and values are read from memory; on a GPU "
+        "they are replayed as a graph. TFLOP/s counts the pairs that mask and window leave; KV "
+        "GB/s counts every key and value that is needed once, and its share is of a copy on a GPU, "
+        "of a loop that only reads on the CPU, measured in the same run. KV MB are the memory of "
+        "the keys and values of a call, workspace and plan that of the plugin (plan on a GPU: "
+        "device memory, kernels included). error is the largest one of sampled rows against f64. A "
+        "plugin's refusal, and a shape that does not fit into memory, are printed with the reason.",
 };
 
 static const char *option_name(int value)
 {
-    const struct option *o = options;
+    const struct command_option *o = options;
 
-    while (o->val != value)
+    while (o->id != value)
         o++;
     return o->name;
 }
@@ -204,7 +184,7 @@ static void parse(struct attention_arguments *a, int argc, char **argv)
                 gpu_sets[] = "prefill,decode,generator";
     int option;
 
-    while ((option = next_option(argc, argv, options, help)) != -1)
+    while ((option = next_option(argc, argv, &page_bench_attention)) != -1)
         parse_option(a, option);
     no_operands(argc, argv, "add a file with --plugin");
     check_bench_json(a->json);

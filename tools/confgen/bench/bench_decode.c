@@ -18,98 +18,71 @@ enum {
     FREE_TOKENS = 256, /* limit of unconstrained sequences of random weights, which do not stop */
 };
 
-static const char help[] =
-    "confgen bench decode [options]\n"
-    "\n"
-    "  --model DIR | --shape NAME    random weights of default, llama380m, qwen3-0.6b, llama1b,\n"
-    "                                llama7b or gpt2 (a Llama of GPT-2's sizes) (default: the\n"
-    "                                default model)\n"
-    "  --tokenizer DIR               folder of the tokenizer, or a tokenizer.json (default: the\n"
-    "                                model's)\n"
-    "  --device cpu|cuda[:I]         default cpu\n"
-    "  --dtype NAME                  bf16, f16 or f32, of weights and activations\n"
-    "  --kv-dtype NAME,...           of the KV cache: auto (as --dtype), f32, bf16, f16, fp8 or\n"
-    "                                int8 (default auto)\n"
-    "  --batch N,...                 default 1,64; on a GPU 512\n"
-    "  --constraint NAME,...         default none,grammar\n"
-    "  --attention NAME,...|all      default: what was measured on this GPU before, else as in a\n"
-    "                                run with --tune never\n"
-    "  --kv-cache NAME,...|all       default: likewise\n"
-    "  --plugin FILE.so              another plugin (repeatable)\n"
-    "  --deterministic               tokens that do not depend on the batch\n"
-    "  --molecules FILE              default: the sample shipped with confgen\n"
-    "  --limit N                     read only the first N molecules\n"
-    "  --batches N                   generate about N batches, of as many molecules as they need\n"
-    "                                (default 4)\n"
-    "  --gens N                      instead, N generations of each molecule\n"
-    "  --temperature T               default: the model's\n"
-    "  --max-new-tokens N            limit of a sequence\n"
-    "  --free-tokens N               that limit for `none` with random weights, which do not stop\n"
-    "                                (default 256)\n"
-    "  --max-length N                tokens of a sequence, prompt included (default: the model's\n"
-    "                                context)\n"
-    "  --step-tokens N               rows of a step (default: by batch size)\n"
-    "  --prompt-step-tokens auto|off|N   as in confgen generate\n"
-    "  --seconds S                   time to measure each cell (default 20; on a GPU 0)\n"
-    "  --rounds N                    minimum number of rounds (default 3; on a GPU 1)\n"
-    "  --apart                       one cell after the other, each with all of the memory, as on "
-    "a\n"
-    "                                GPU\n"
-    "  --threads N                   default: cores\n"
-    "  --etkdg                       time RDKit's ETKDGv3 on the same molecules and threads\n"
-    "  --json FILE                   write the figures\n"
-    "\n"
-    "A cell is a combination of batch size, constraint, attention, cache and its type. All cells\n"
-    "generate the same conformers at the same temperature after a warm-up; on the CPU in turn, on\n"
-    "a GPU one after the other. A cell that plugins refuse or that does not fit into memory is\n"
-    "listed with the reason. tokens/s is tokens of completed sequences per wall second. matmul,\n"
-    "attention and sample are shares of the decoder's time.\n"
-    "ratio is tokens/s relative to `none` in the otherwise identical cell. On a GPU a second\n"
-    "table compares the time of a step with the time that its bytes and products need at this\n"
-    "GPU's copy bandwidth and matrix rate, which are measured in the same run; the formulas are\n"
-    "in tools/bench/README.md. tools/bench/bench_tables.py prints which pair is the fastest "
-    "where.\n";
+static const struct command_option options[] = {
+    { "shape", 's', "default|llama380m|qwen3-0.6b|llama1b|llama7b|gpt2",
+      "random weights of these sizes (gpt2: a Llama of GPT-2's)" },
+    { "model", 'm', "DIR", "default: the default model" },
+    { "tokenizer", 'z', "DIR",
+      "folder of the tokenizer, or a tokenizer.json (default: the model's)" },
+    { "device", 'd', "cpu|cuda[:I]", "default cpu" },
+    { "dtype", 'D', "NAME", "bf16, f16 or f32, of weights and activations" },
+    { "kv-dtype", 'K', "NAME,...",
+      "of the KV cache: auto (as --dtype), f32, bf16, f16, fp8 or int8 (default auto)" },
+    { "batch", 'b', "N,...", "default 1,64; on a GPU 512" },
+    { "constraint", 'c', "NAME,...", "default none,grammar" },
+    { "attention", 'a', "NAME,...|all",
+      "default: what was measured on this GPU before, else as in a run with --tune never" },
+    { "kv-cache", 'k', "NAME,...|all", "default: likewise" },
+    { "plugin", 'p', "FILE.so", "another plugin (repeatable)" },
+    { "deterministic", 'i', NULL, "tokens that do not depend on the batch" },
+    { "molecules", 'f', "FILE", "default: the sample shipped with confgen" },
+    { "limit", 'l', "N", "read only the first N molecules" },
+    { "batches", 'B', "N",
+      "generate about N batches, of as many molecules as they need (default 4)" },
+    { "gens", 'g', "N", "instead, N generations of each molecule" },
+    { "temperature", 'T', "T", "default: the model's" },
+    { "max-new-tokens", 'n', "N", "limit of a sequence" },
+    { "free-tokens", 'F', "N",
+      "that limit for `none` with random weights, which do not stop (default 256)" },
+    { "max-length", 'L', "N",
+      "tokens of a sequence, prompt included (default: the model's context)" },
+    { "step-tokens", 'q', "N", "rows of a step (default: by batch size)" },
+    { "prompt-step-tokens", 'P', "auto|off|N", "as in confgen generate" },
+    { "seconds", 'S', "S", "time to measure each cell (default 20; on a GPU 0)" },
+    { "rounds", 'r', "N", "minimum number of rounds (default 3; on a GPU 1)" },
+    { "apart", 'A', NULL, "one cell after the other, each with all of the memory, as on a GPU" },
+    { "threads", 't', "N", "default: cores" },
+    { "etkdg", 'e', NULL, "time RDKit's ETKDGv3 on the same molecules and threads" },
+    { "json", 'j', "FILE", "write the figures" },
+};
+
+const struct command_page page_bench_decode = {
+    .name = "bench decode",
+    .summary = "tokens/s and conformers/s",
+    .usage = "confgen bench decode [options]\n",
+    .text = "",
+    .options = options,
+    .n_options = sizeof options / sizeof options[0],
+    .notes = "A cell is a combination of batch size, constraint, attention, cache and its type. "
+             "All cells generate the same conformers at the same temperature after a warm-up; on "
+             "the CPU in turn, on a GPU one after the other. A cell that plugins refuse or that "
+             "does not fit into memory is listed with the reason. tokens/s is tokens of completed "
+             "sequences per wall second. matmul, attention and sample are shares of the decoder's "
+             "time. ratio is tokens/s relative to `none` in the otherwise identical cell. On a GPU "
+             "a second table compares the time of a step with the time that its bytes and products "
+             "need at this GPU's copy bandwidth and matrix rate, which are measured in the same "
+             "run; the formulas are in tools/bench/README.md. tools/bench/bench_tables.py prints "
+             "which pair is the fastest where.",
+};
 
 static void parse(struct decode_bench *b, int argc, char **argv)
 {
-    static const struct option options[] = {
-        { "model", required_argument, NULL, 'm' },
-        { "shape", required_argument, NULL, 's' },
-        { "tokenizer", required_argument, NULL, 'z' },
-        { "batch", required_argument, NULL, 'b' },
-        { "constraint", required_argument, NULL, 'c' },
-        { "molecules", required_argument, NULL, 'f' },
-        { "limit", required_argument, NULL, 'l' },
-        { "gens", required_argument, NULL, 'g' },
-        { "batches", required_argument, NULL, 'B' },
-        { "temperature", required_argument, NULL, 'T' },
-        { "max-new-tokens", required_argument, NULL, 'n' },
-        { "seconds", required_argument, NULL, 'S' },
-        { "threads", required_argument, NULL, 't' },
-        { "attention", required_argument, NULL, 'a' },
-        { "kv-cache", required_argument, NULL, 'k' },
-        { "plugin", required_argument, NULL, 'p' },
-        { "etkdg", no_argument, NULL, 'e' },
-        { "apart", no_argument, NULL, 'A' },
-        { "device", required_argument, NULL, 'd' },
-        { "dtype", required_argument, NULL, 'D' },
-        { "kv-dtype", required_argument, NULL, 'K' },
-        { "deterministic", no_argument, NULL, 'i' },
-        { "free-tokens", required_argument, NULL, 'F' },
-        { "max-length", required_argument, NULL, 'L' },
-        { "step-tokens", required_argument, NULL, 'q' },
-        { "prompt-step-tokens", required_argument, NULL, 'P' },
-        { "rounds", required_argument, NULL, 'r' },
-        { "json", required_argument, NULL, 'j' },
-        { "help", no_argument, NULL, OPTION_HELP },
-        { NULL, 0, NULL, 0 },
-    };
     static char default_constraints[] = "none,grammar";
     char *constraints = default_constraints;
     cg_engine_options *o = &b->options;
     int option;
 
-    while ((option = next_option(argc, argv, options, help)) != -1)
+    while ((option = next_option(argc, argv, &page_bench_decode)) != -1)
         switch (option) {
         case 'm':
             o->model = optarg;

@@ -19,23 +19,32 @@ enum { MATRIX_ROWS = 100, MATRIX_COLUMNS = 200 };
 
 static const double leader_radius = 0.5; /* Å */
 
-static const char help[] =
-    "confgen bench rmsd [options]\n"
-    "\n"
-    "  --molecules FILE   default: the sample shipped with confgen\n"
-    "  --limit N          read only the first N molecules\n"
-    "  --conformers N     references per molecule (default: the count in FILE, else 50); twice as\n"
-    "                     many are compared with them\n"
-    "  --threads N        molecules at once (default 1)\n"
-    "  --symmetry NAME    conjugated (default) or plain\n"
-    "  --max-maps N       automorphisms per molecule, default 10000\n"
-    "  --json FILE        write all figures\n"
-    "\n"
-    "Conformers are artificial: RDKit embeds one per molecule, then its bonds are rotated and\n"
-    "its atoms displaced; half of those compared are near a reference. minima is what confgen\n"
-    "eval computes: the nearest of each, without the pairs that a bound excludes. matrix is all\n"
-    "pairs of up to 100 with up to 200. leaders is what --prune 0.5 computes, of the conformers\n"
-    "that are compared. Seconds are processor time, independent of the number of threads.\n";
+static const struct command_option options[] = {
+    { "molecules", 'f', "FILE", "default: the sample shipped with confgen" },
+    { "limit", 'l', "N", "read only the first N molecules" },
+    { "conformers", 'n', "N",
+      "references per molecule (default: the count in FILE, else 50); twice as many are compared "
+      "with them" },
+    { "threads", 't', "N", "molecules at once (default 1)" },
+    { "symmetry", 's', "NAME", "conjugated (default) or plain" },
+    { "max-maps", 'm', "N", "automorphisms per molecule, default 10000" },
+    { "json", 'j', "FILE", "write all figures" },
+};
+
+const struct command_page page_bench_rmsd = {
+    .name = "bench rmsd",
+    .summary = "pairs of conformers/s",
+    .usage = "confgen bench rmsd [options]\n",
+    .text = "",
+    .options = options,
+    .n_options = sizeof options / sizeof options[0],
+    .notes = "Conformers are artificial: RDKit embeds one per molecule, then its bonds are rotated "
+             "and its atoms displaced; half of those compared are near a reference. minima is what "
+             "confgen eval computes: the nearest of each, without the pairs that a bound excludes. "
+             "matrix is all pairs of up to 100 with up to 200. leaders is what --prune 0.5 "
+             "computes, of the conformers that are compared. Seconds are processor time, "
+             "independent of the number of threads.",
+};
 
 struct rmsd_molecule {
     char *name, *smiles;
@@ -310,17 +319,6 @@ static cg_status write_json(const struct rmsd_bench *b, cg_error *err)
 
 int bench_rmsd(int argc, char **argv)
 {
-    static const struct option options[] = {
-        { "molecules", required_argument, NULL, 'f' },
-        { "limit", required_argument, NULL, 'l' },
-        { "conformers", required_argument, NULL, 'n' },
-        { "threads", required_argument, NULL, 't' },
-        { "symmetry", required_argument, NULL, 's' },
-        { "max-maps", required_argument, NULL, 'm' },
-        { "json", required_argument, NULL, 'j' },
-        { "help", no_argument, NULL, OPTION_HELP },
-        { NULL, 0, NULL, 0 },
-    };
     static const char *const rules[] = { "conjugated", "plain" };
     struct rmsd_bench b = { .threads = 1,
                             .max_maps = CG_SYMMETRY_MAX_MAPS,
@@ -331,7 +329,7 @@ int bench_rmsd(int argc, char **argv)
     int option;
 
     command_name = "bench rmsd";
-    while ((option = next_option(argc, argv, options, help)) != -1)
+    while ((option = next_option(argc, argv, &page_bench_rmsd)) != -1)
         switch (option) {
         case 'f':
             b.file = optarg;

@@ -7,21 +7,30 @@
 
 enum { MAX_CELLS = 16, MIN_ROUNDS = 3 };
 
-static const char help[] =
-    "confgen bench templates FILE [options]\n"
-    "\n"
-    "  --workers N,...     default 1,2\n"
-    "  --model DIR         model of the tokenizer and text format (default: the default model)\n"
-    "  --tokenizer DIR     folder of the tokenizer, or a tokenizer.json (default: the model's)\n"
-    "  --constraint NAME   default grammar\n"
-    "  --cache-tokenizer   cache the tokens of words that need more than one token\n"
-    "  --limit N           read only the first N molecules\n"
-    "  --seconds S         time to measure each number of workers (default 5), at least three\n"
-    "                      rounds\n"
-    "\n"
-    "FILE is a list of molecules, as for --input. RDKit is the time to parse, to write the\n"
-    "canonical SMILES and to compute distance bounds; own is the rest (splitting, prompt,\n"
-    "tokenizer, constraint, geometry tables). Both are per molecule on one worker.\n";
+static const struct command_option options[] = {
+    { "workers", 'w', "N,...", "default 1,2" },
+    { "model", 'm', "DIR", "model of the tokenizer and text format (default: the default model)" },
+    { "tokenizer", 'z', "DIR",
+      "folder of the tokenizer, or a tokenizer.json (default: the model's)" },
+    { "constraint", 'c', "NAME", "default grammar" },
+    { "cache-tokenizer", 'k', NULL, "cache the tokens of words that need more than one token" },
+    { "limit", 'l', "N", "read only the first N molecules" },
+    { "seconds", 'S', "S",
+      "time to measure each number of workers (default 5), at least three rounds" },
+};
+
+const struct command_page page_bench_templates = {
+    .name = "bench templates",
+    .summary = "molecules/s of the work before decoding",
+    .usage = "confgen bench templates FILE [options]\n",
+    .text = "",
+    .options = options,
+    .n_options = sizeof options / sizeof options[0],
+    .notes =
+        "FILE is a list of molecules, as for --input. RDKit is the time to parse, to write the "
+        "canonical SMILES and to compute distance bounds; own is the rest (splitting, prompt, "
+        "tokenizer, constraint, geometry tables). Both are per molecule on one worker.",
+};
 
 struct templates_cell {
     int32_t workers;
@@ -72,17 +81,6 @@ static void print(struct templates_cell *cells, int n_cells, const cg_report *la
 
 int bench_templates(int argc, char **argv)
 {
-    static const struct option options[] = {
-        { "workers", required_argument, NULL, 'w' },
-        { "model", required_argument, NULL, 'm' },
-        { "tokenizer", required_argument, NULL, 'z' },
-        { "constraint", required_argument, NULL, 'c' },
-        { "cache-tokenizer", no_argument, NULL, 'k' },
-        { "limit", required_argument, NULL, 'l' },
-        { "seconds", required_argument, NULL, 'S' },
-        { "help", no_argument, NULL, OPTION_HELP },
-        { NULL, 0, NULL, 0 },
-    };
     cg_engine_options engine_options = { CG_SIZED(cg_engine_options), .batch_size = 1 };
     struct templates_cell cells[MAX_CELLS] = { 0 };
     int32_t workers[MAX_CELLS];
@@ -98,7 +96,7 @@ int bench_templates(int argc, char **argv)
     cg_status st;
 
     command_name = "bench templates";
-    while ((option = next_option(argc, argv, options, help)) != -1)
+    while ((option = next_option(argc, argv, &page_bench_templates)) != -1)
         switch (option) {
         case 'w':
             n_cells = parse_ints("--workers", optarg, 1, CG_MAX_THREADS, workers, MAX_CELLS);

@@ -13,16 +13,23 @@
 
 enum { MAX_CELLS = 16, MIN_ROUNDS = 3, CACHE_ENTRIES = 1 << 16, MAX_TEXT = 1 << 28 };
 
-static const char help[] =
-    "confgen bench tokenizer FILE [options]\n"
-    "\n"
-    "  --model DIR      folder of the tokenizer, or a tokenizer.json (default: the default "
-    "model's)\n"
-    "  --threads N,...  default 1; each thread encodes the whole file\n"
-    "  --seconds S      time to measure each cell (default 5), at least three rounds\n"
-    "\n"
-    "FILE is UTF-8 text; each line is encoded separately. The threads share a cache, which the\n"
-    "warm-up fills and all rounds use, as in a long run.\n";
+static const struct command_option options[] = {
+    { "model", 'm', "DIR",
+      "folder of the tokenizer, or a tokenizer.json (default: the default model's)" },
+    { "threads", 't', "N,...", "default 1; each thread encodes the whole file" },
+    { "seconds", 'S', "S", "time to measure each cell (default 5), at least three rounds" },
+};
+
+const struct command_page page_bench_tokenizer = {
+    .name = "bench tokenizer",
+    .summary = "tokens/s of the tokenizer",
+    .usage = "confgen bench tokenizer FILE [options]\n",
+    .text = "",
+    .options = options,
+    .n_options = sizeof options / sizeof options[0],
+    .notes = "FILE is UTF-8 text; each line is encoded separately. The threads share a cache, "
+             "which the warm-up fills and all rounds use, as in a long run.",
+};
 
 struct text {
     char *bytes;
@@ -183,13 +190,6 @@ static cg_status measure(const cg_tokenizer *tokenizer, const struct text *text,
 
 int bench_tokenizer(int argc, char **argv)
 {
-    static const struct option options[] = {
-        { "model", required_argument, NULL, 'm' },
-        { "threads", required_argument, NULL, 't' },
-        { "seconds", required_argument, NULL, 'S' },
-        { "help", no_argument, NULL, OPTION_HELP },
-        { NULL, 0, NULL, 0 },
-    };
     struct tokenizer_cell cells[2 * MAX_CELLS] = { 0 };
     int32_t threads[MAX_CELLS] = { 1 };
     int option, n_threads = 1, n_cells = 0;
@@ -203,7 +203,7 @@ int bench_tokenizer(int argc, char **argv)
     cg_status st;
 
     command_name = "bench tokenizer";
-    while ((option = next_option(argc, argv, options, help)) != -1)
+    while ((option = next_option(argc, argv, &page_bench_tokenizer)) != -1)
         if (option == 'm')
             model = optarg;
         else if (option == 't')

@@ -9,9 +9,11 @@
 
 /** The options that choose a format. */
 #define TEXT_FORMAT_OPTIONS                                                                        \
-    { "format", required_argument, NULL, 'f' },                                                    \
+    { "format", 'f', "NAME|FILE.json",                                                             \
+      "a built-in format: molgen-v1, -v2, -v3 (default), -binned-21, -binned-13, -binned-258; or " \
+      "a file with the contents of confgen.json" },                                                \
     {                                                                                              \
-        "model", required_argument, NULL, 'm'                                                      \
+        "model", 'm', "DIR", "the format of a model; the reader decodes codes too, on the CPU"     \
     }
 
 /** Values of --format and --model; at most one is given. */

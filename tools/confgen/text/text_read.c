@@ -10,22 +10,24 @@
 #include "io/source.h"
 #include "text.h"
 
-static const char help[] =
-    "confgen text read FILE [--format NAME|FILE.json | --model DIR]\n"
-    "\n"
-    "Reads texts that a model wrote or was trained on, one a line, and writes an SDF to standard\n"
-    "output. A line is a whole text with its tags, which may hold several conformers, or the text\n"
-    "of one conformer without tags. FILE: plain, .gz or .zst; - is standard input. The title of a\n"
-    "record is `line N`, or `line N.K` for conformer K of a line.\n"
-    "\n"
-    "  --format NAME     a built-in format: molgen-v1, -v2, -v3 (default), -binned-21, "
-    "-binned-13,\n"
-    "                    -binned-258\n"
-    "  --format FILE     a file with the contents of confgen.json\n"
-    "  --model DIR       the format of a model; codes are decoded by its decoder, on the CPU\n"
-    "\n"
-    "Exit status: 0; 1 if a text was not one of the format, with its reason on standard error; 3\n"
-    "if FILE cannot be read.\n";
+static const struct command_option options[] = {
+    TEXT_FORMAT_OPTIONS,
+};
+
+const struct command_page page_text_read = {
+    .name = "text read",
+    .summary = "read texts of a model",
+    .usage = "confgen text read FILE [--format NAME|FILE.json | --model DIR]\n",
+    .text =
+        "Reads texts that a model wrote or was trained on, one a line, and writes an SDF to "
+        "standard output. A line is a whole text with its tags, which may hold several conformers, "
+        "or the text of one conformer without tags. FILE: plain, .gz or .zst; - is standard input. "
+        "The title of a record is `line N`, or `line N.K` for conformer K of a line.",
+    .options = options,
+    .n_options = sizeof options / sizeof options[0],
+    .notes = "Exit status: 0; 1 if a text was not one of the format, with its reason on standard "
+             "error; 3 if FILE cannot be read.",
+};
 
 enum { MAX_LINE = 16 << 20 };
 
@@ -161,18 +163,13 @@ static cg_status read_file(struct text_reader *r, const char *path, cg_error *er
 
 int text_read(int argc, char **argv)
 {
-    static const struct option options[] = {
-        TEXT_FORMAT_OPTIONS,
-        { "help", no_argument, NULL, OPTION_HELP },
-        { NULL, 0, NULL, 0 },
-    };
     struct text_options chosen = { 0 };
     struct text_reader r = { 0 };
     cg_error err = CG_ERROR_INIT;
     int option, status;
 
     command_name = "text read";
-    while ((option = next_option(argc, argv, options, help)) != -1)
+    while ((option = next_option(argc, argv, &page_text_read)) != -1)
         text_option(&chosen, option, optarg);
     if (text_open_format(&chosen, &r.format, &err) != CG_OK)
         return report_error(&err);

@@ -12,24 +12,25 @@
 #include "eval/conformers.h"
 #include "text.h"
 
-static const char help[] =
-    "confgen text write FILE.sdf [--format NAME|FILE.json | --model DIR] [--jsonl]\n"
-    "\n"
-    "Writes the training text of each conformer on a line of its own: the prompt with its tags,\n"
-    "then the conformer with its tags and the end text. FILE: an SDF, plain, .gz or .zst; - is\n"
-    "standard input. Hydrogens that the SMILES does not have are left out.\n"
-    "\n"
-    "  --format NAME     a built-in format: molgen-v1, -v2, -v3 (default), -binned-21, "
-    "-binned-13,\n"
-    "                    -binned-258\n"
-    "  --format FILE     a file with the contents of confgen.json\n"
-    "  --model DIR       the format of a model\n"
-    "  --jsonl           lines {\"canonical_smiles\": ..., \"embedded_smiles\": ...} without tags\n"
-    "\n"
-    "In the frame `none`, coordinates are relative to the mean of the record's atoms.\n"
-    "\n"
-    "Exit status: 0; 1 if a conformer was left out, with its reason on standard error; 3 if FILE\n"
-    "cannot be read.\n";
+static const struct command_option options[] = {
+    TEXT_FORMAT_OPTIONS,
+    { "jsonl", 'j', NULL,
+      "lines {\"canonical_smiles\": ..., \"embedded_smiles\": ...} without tags" },
+};
+
+const struct command_page page_text_write = {
+    .name = "text write",
+    .summary = "write the training text of conformers",
+    .usage = "confgen text write FILE.sdf [--format NAME|FILE.json | --model DIR] [--jsonl]\n",
+    .text = "Writes the training text of each conformer on a line of its own: the prompt with its "
+            "tags, then the conformer with its tags and the end text. FILE: an SDF, plain, .gz or "
+            ".zst; - is standard input. Hydrogens that the SMILES does not have are left out.",
+    .options = options,
+    .n_options = sizeof options / sizeof options[0],
+    .notes = "In the frame `none`, coordinates are relative to the mean of the record's "
+             "atoms.\n\nExit status: 0; 1 if a conformer was left out, with its reason on standard "
+             "error; 3 if FILE cannot be read.",
+};
 
 struct writer {
     cg_format_config format;
@@ -181,19 +182,13 @@ static cg_status write_file(struct writer *w, const char *path, cg_error *err)
 
 int text_write(int argc, char **argv)
 {
-    static const struct option options[] = {
-        TEXT_FORMAT_OPTIONS,
-        { "jsonl", no_argument, NULL, 'j' },
-        { "help", no_argument, NULL, OPTION_HELP },
-        { NULL, 0, NULL, 0 },
-    };
     struct text_options chosen = { 0 };
     struct writer w = { 0 };
     cg_error err = CG_ERROR_INIT;
     int option;
 
     command_name = "text write";
-    while ((option = next_option(argc, argv, options, help)) != -1)
+    while ((option = next_option(argc, argv, &page_text_write)) != -1)
         if (!text_option(&chosen, option, optarg))
             w.as_json = 1;
     if (text_open_format(&chosen, &w.format, &err) != CG_OK)
