@@ -161,7 +161,7 @@ if [ -n "${REF:-}" ] && [ -n "${MOLECULES:-}" ]; then
   done
   record quality_compare eval --compare "$work/q_off.json" "$work/q_repair.json"
   for constraint in none template grammar; do
-    record "constraint_run_$constraint" "${quality[@]}" --seed 0 --temperature 1.0 --geometry off \
+    record "constraint_run_$constraint" "${quality[@]}" --seed 0 --temperature 1.0 --top-p 1 --geometry off \
       --constraint $constraint --output "$work/c_$constraint.sdf.zst" --report "$out/constraint_run_$constraint.json" \
       --quiet
     record "constraint_$constraint" eval --ref "$REF" --gen "$work/c_$constraint.sdf.zst" \
