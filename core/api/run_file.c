@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,8 @@ struct run {
     cg_input_record first_record; /* read ahead; borrowed from the input until the next read */
     int has_first_record;
     int64_t n_emitted;
+    /* of the molecules that are built: conformers, and the most tokens that they can have */
+    atomic_llong built_conformers, built_tokens;
 };
 
 /* ---- source ------------------------------------------------------------------------------- */
@@ -151,7 +154,24 @@ static cg_status run_next(void *ctx, cg_pipeline_molecule *m, int *ret_more, cg_
 /* cg_pipeline_io.prepare */
 static void run_prepare(void *ctx, cg_pipeline_molecule *m)
 {
-    cg_run_records_prepare(&((const struct run *)ctx)->writer, m);
+    struct run *run = ctx;
+
+    cg_run_records_prepare(&run->writer, m);
+    atomic_fetch_add(&run->built_conformers, m->input.n_generations);
+    atomic_fetch_add(&run->built_tokens,
+                     (long long)m->input.n_generations * m->built.template.program->max_tokens);
+}
+
+/* Molecules that are not built yet count as the average one of those that are. */
+static int64_t expect_tokens(struct run *run)
+{
+    const cg_report *r = run->report;
+    const long long conformers = atomic_load(&run->built_conformers);
+    const double tokens = (double)atomic_load(&run->built_tokens);
+
+    return conformers ? (int64_t)(tokens / (double)conformers *
+                                  (double)(r->total_conformers - r->conformers_resumed))
+                      : 0;
 }
 
 /* cg_pipeline_io.finish */
@@ -298,8 +318,10 @@ static int run_stop(void *ctx)
     struct run *run = ctx;
     const cg_run_options *o = run->options;
 
-    if (o->progress)
+    if (o->progress) {
+        run->report->expected_tokens = expect_tokens(run);
         o->progress(o->ctx, run->report, run->n_emitted);
+    }
     return o->stop && *o->stop;
 }
 

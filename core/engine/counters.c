@@ -50,6 +50,7 @@ static const char *check_label(int32_t i)
 static const cg_report_counter counters[] = {
     STATE(total_molecules, NULL),
     STATE(total_conformers, NULL),
+    STATE(expected_tokens, NULL),
     COUNTER(n_executors, CG_COUNTER_INT32, CG_COUNTER_MAX, NULL),
     COUNTER(halvings, CG_COUNTER_INT32, CG_COUNTER_MAX, "engine.halvings"),
     COUNTERS(executor_tokens, CG_MAX_GPUS, NULL, NULL, 0),

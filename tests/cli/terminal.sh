@@ -9,7 +9,8 @@ confgen=$(realpath "$1") root=$2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failures=0
-unset CONFGEN_DATA CONFGEN_PLUGIN_PATH
+unset CONFGEN_DATA CONFGEN_PLUGIN_PATH NO_COLOR
+export TERM=xterm
 
 # expect STATUS PATTERN ARGUMENT...: runs confgen; fails unless it exits with STATUS and a line of its
 # output matches PATTERN.
@@ -80,6 +81,35 @@ for arguments in '1 ' '0 --add-hs' '0 --ensemble standard' '0 --quiet'; do
   if [ "$(grep -cF "$hydrogens" "$work/shown")" != "${arguments%% *}" ] || grep -q FAILED "$work/shown"; then
     echo "FAILED: the last lines of confgen CCO ${arguments#* }:"
     cat "$work/shown"
+    failures=$((failures + 1))
+  fi
+done
+
+# the bar moves and knows the time before a conformer is finished; only terminals have colours
+printf 'CC(C)Cc1ccc(cc1)C(C)C(=O)O\tibuprofen\n' >"$work/ibuprofen.smi"
+python3 "$work/on_terminal.py" "$confgen" --input "$work/ibuprofen.smi" --gens 40 --batch-size 40 \
+  --output "$work/bar.sdf" >"$work/shown" || echo FAILED >>"$work/shown"
+python3 - "$work/shown" <<'END' || failures=$((failures + 1))
+import re, sys
+shown = open(sys.argv[1], newline="").read()
+bars = re.findall(r"\r\[(?:\x1b\[32m)?(#*)(?:\x1b\[0m)?( *)\] (\d+) of 1 molecules, (\d+) of 40 conformers, (\d+) tokens"
+                  r"(?: \((\d+)/s\))?(?:, (at most )?(\d+) s left)?\x1b\[K", shown)
+assert len(bars) > 3 and all(len(b[0]) + len(b[1]) == 24 for b in bars), shown
+early = [b for b in bars if b[3] == "0" and b[6]]
+assert early and int(early[-1][4]) > int(early[0][4]) > 0, ("nothing moves before the first conformer", bars)
+assert "\x1b[32m" in shown and "FAILED" not in shown, shown
+END
+for arguments in 'C1CC' 'genrate' '--smiles C1CC'; do
+  # shellcheck disable=SC2086
+  python3 "$work/on_terminal.py" "$confgen" $arguments >"$work/shown"
+  # shellcheck disable=SC2086
+  NO_COLOR=1 python3 "$work/on_terminal.py" "$confgen" $arguments >"$work/plain"
+  # shellcheck disable=SC2086
+  NO_COLOR='' TERM=dumb python3 "$work/on_terminal.py" "$confgen" $arguments >"$work/dumb"
+  # shellcheck disable=SC2086
+  "$confgen" $arguments >"$work/out" 2>"$work/err"
+  if ! grep -q $'\033\\[\\(1;31\\|33\\)mconfgen:\033\\[0m ' "$work/shown" || grep -q $'\033\\[[0-9;]*m' "$work/plain" "$work/dumb" "$work/err"; then
+    echo "FAILED: colours of confgen $arguments"
     failures=$((failures + 1))
   fi
 done

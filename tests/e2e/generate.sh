@@ -215,7 +215,7 @@ run 0 "${tiny[@]}" --output q.sdf --progress never && verdict 'never: a line at 
   test "$(wc -l <err)" = 2
 run 0 --input mols.smi --gens 40 --limit 4 --overwrite --output q.sdf --progress json || true
 verdict 'json: objects on standard error' grep -Eq \
-  '^\{"molecules":[0-9]+,"conformers":[0-9]+,"tokens":[0-9]+,"seconds":[0-9.]+\}$' err
+  '^\{"molecules":[0-9]+,"total_molecules":4,"conformers":[0-9]+,"total_conformers":160,"tokens":[0-9]+,"evaluated":[1-9][0-9]*,"seconds":[0-9.]+,"seconds_left":([0-9.]+|null)\}$' err
 verdict 'json: the first one describes the device' grep -Eq \
   '^\{"device":"[^"]+","dtype":"[^"]+","deterministic":(true|false),"reproducibility":"[^"]+","sampling":\{[^{}]+\},"sampling_sources":\{[^{}]+\}\}$' err
 check 0 '--version' --version

@@ -12,6 +12,7 @@
 #include "base/file_set.h"
 #include "base/text.h"
 #include "commands.h"
+#include "paint.h"
 
 const char *command_name = "";
 
@@ -44,14 +45,15 @@ void print_lines(FILE *out, const char *fmt, ...)
     va_end(ap);
 }
 
-/* "confgen: " and a text, whose line ends, from what it quotes, are shown escaped. */
-static void CG_PRINTF(1, 0) print_message(const char *fmt, va_list ap)
+/* "confgen: ", painted as a PAINT_*, and a text, whose line ends, from what it quotes, are shown
+ * escaped. */
+static void CG_PRINTF(2, 0) print_message(int kind, const char *fmt, va_list ap)
 {
     char *text, *visible;
 
     if (vasprintf(&text, fmt, ap) < 0 || !(visible = cg_text_visible_copy(text)))
         out_of_memory();
-    fprintf(stderr, "confgen: %s", visible);
+    fprintf(stderr, "%sconfgen:%s %s", paint(stderr, kind), paint(stderr, PAINT_NONE), visible);
     free(visible);
     free(text);
 }
@@ -61,7 +63,7 @@ void message(const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    print_message(fmt, ap);
+    print_message(PAINT_NOTE, fmt, ap);
     va_end(ap);
     fputc('\n', stderr);
 }
@@ -71,7 +73,7 @@ void usage_error(const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    print_message(fmt, ap);
+    print_message(PAINT_ERROR, fmt, ap);
     va_end(ap);
     fprintf(stderr, "; see confgen %s%s--help\n", command_name, *command_name ? " " : "");
     exit(EXIT_USAGE);
@@ -317,9 +319,19 @@ int parse_ints(const char *name, const char *text, int32_t lo, int32_t hi, int32
     return n;
 }
 
+static void CG_PRINTF(1, 2) error_message(const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    print_message(PAINT_ERROR, fmt, ap);
+    va_end(ap);
+    fputc('\n', stderr);
+}
+
 int report_error(const cg_error *err)
 {
-    message("%s", err->msg[0] ? err->msg : cg_status_name(err->code));
+    error_message("%s", err->msg[0] ? err->msg : cg_status_name(err->code));
     return exit_status_of(err->code);
 }
 

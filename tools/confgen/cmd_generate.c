@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "commands.h"
+#include "paint.h"
 
 enum { PROGRESS_AUTO, PROGRESS_NEVER, PROGRESS_JSON };
 
@@ -57,34 +58,67 @@ static void catch_signals(void)
 
 /* ---- progress ----------------------------------------------------------------------------- */
 
+/*
+ * Seconds until the last sequence ends; -1: unknown. The tokens of all sequences are those of the
+ * finished ones, on average; before one is finished, the most that they can be. What a repair
+ * evaluates again counts as progress.
+ */
+static double seconds_left(const cg_report *r, double seconds)
+{
+    const double to_do = (double)(r->total_conformers - r->conformers_resumed);
+    const double done = (double)r->evaluated;
+    const double all = r->sequences ? to_do * (double)r->tokens / (double)r->sequences
+                                    : (double)r->expected_tokens;
+
+    if (!r->total_conformers || done <= 0 || all <= 0)
+        return -1;
+    return done < all ? seconds * (all - done) / done : 0;
+}
+
+/* The share of the work that is done, 0 to 1. */
+static double share_done(const cg_report *r, double seconds)
+{
+    const double left = seconds_left(r, seconds);
+
+    return left < 0 || seconds + left <= 0 ? 0 : seconds / (seconds + left);
+}
+
 static void show_bar(const cg_report *r, int64_t done, double seconds)
 {
     enum { WIDTH = 24 };
-    double rate = seconds > 0 ? (double)r->sequences / seconds : 0;
-    int64_t conformers = r->sequences + r->conformers_resumed;
-    double share = r->total_conformers ? (double)conformers / (double)r->total_conformers : 0;
-    int filled = share < 1 ? (int)(share * WIDTH) : WIDTH;
+    const double left = seconds_left(r, seconds);
+    const int filled = (int)(share_done(r, seconds) * WIDTH);
+    const int64_t conformers = r->sequences + r->conformers_resumed;
 
     fputs("\r", stderr);
     if (r->total_conformers) /* unknown for a pipe */
-        fprintf(stderr, "[%.*s%*s] %lld of ", filled, "########################", WIDTH - filled,
-                "", (long long)done);
-    fprintf(stderr, "%lld molecules, %lld conformers",
-            (long long)(r->total_conformers ? r->total_molecules : done), (long long)conformers);
-    if (r->sequences)
-        fprintf(stderr, ", %.0f tokens/s", seconds > 0 ? (double)r->tokens / seconds : 0.0);
+        fprintf(stderr, "[%s%.*s%s%*s] %lld of %lld molecules, %lld of %lld conformers",
+                paint(stderr, PAINT_BAR), filled, "########################",
+                paint(stderr, PAINT_NONE), WIDTH - filled, "", (long long)done,
+                (long long)r->total_molecules, (long long)conformers,
+                (long long)r->total_conformers);
     else
-        fprintf(stderr, ", %lld tokens evaluated", (long long)(r->prompt_tokens + r->evaluated));
-    if (rate > 0 && r->total_conformers)
-        fprintf(stderr, ", %.0f s left", (double)(r->total_conformers - conformers) / rate);
+        fprintf(stderr, "%lld molecules, %lld conformers", (long long)done, (long long)conformers);
+    fprintf(stderr, ", %lld tokens", (long long)(r->prompt_tokens + r->evaluated));
+    if (seconds > 0)
+        fprintf(stderr, " (%.0f/s)", (double)(r->prompt_tokens + r->evaluated) / seconds);
+    if (left >= 0)
+        fprintf(stderr, r->sequences ? ", %.0f s left" : ", at most %.0f s left", left);
     fputs("\033[K", stderr);
 }
 
 static void show_json(const cg_report *r, int64_t done, double seconds)
 {
-    fprintf(stderr, "{\"molecules\":%lld,\"conformers\":%lld,\"tokens\":%lld,\"seconds\":%.3f}\n",
-            (long long)done, (long long)(r->sequences + r->conformers_resumed),
-            (long long)r->tokens, seconds);
+    const double left = seconds_left(r, seconds);
+
+    fprintf(stderr,
+            "{\"molecules\":%lld,\"total_molecules\":%lld,\"conformers\":%lld,"
+            "\"total_conformers\":%lld,\"tokens\":%lld,\"evaluated\":%lld,\"seconds\":%.3f,"
+            "\"seconds_left\":",
+            (long long)done, (long long)r->total_molecules,
+            (long long)(r->sequences + r->conformers_resumed), (long long)r->total_conformers,
+            (long long)r->tokens, (long long)(r->prompt_tokens + r->evaluated), seconds);
+    fprintf(stderr, left < 0 ? "null}\n" : "%.1f}\n", left);
 }
 
 static void on_progress(void *ctx, const cg_report *r, int64_t done)

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "paint.h"
+
 enum { WIDTH = 92, COLUMN = 26 };
 
 /* Characters of a UTF-8 text of n bytes. */
@@ -64,10 +66,10 @@ static void print_option(const struct command_page *p, const struct command_opti
     const char letter = option_letter(p, o);
     int column;
 
-    if (letter)
-        column = fprintf(out, "  -%c, --%s", letter, o->name);
-    else
-        column = fprintf(out, "  --%s", o->name);
+    fprintf(out, "  %s", paint(out, PAINT_BOLD));
+    column = letter ? fprintf(out, "-%c, --%s", letter, o->name) : fprintf(out, "--%s", o->name);
+    fputs(paint(out, PAINT_NONE), out);
+    column += 2;
     if (o->value)
         column += fprintf(out, " %s", o->value);
     if (column + 2 > COLUMN)
@@ -91,7 +93,7 @@ void print_help(const struct command_page *p, FILE *out)
         if (o->name)
             print_option(p, o, out);
         else
-            fprintf(out, "%s\n", o->text);
+            fprintf(out, "%s%s%s\n", paint(out, PAINT_BOLD), o->text, paint(out, PAINT_NONE));
     }
     if (p->n_options)
         print_option(p, &help_option, out);

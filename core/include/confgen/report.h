@@ -98,6 +98,9 @@ typedef struct cg_report {
     int64_t dropped_energy;     /* conformers above the energy window */
     int64_t dropped_number;     /* conformers after the number that is delivered */
     double prune_seconds;       /* thread seconds of selecting conformers */
+    /* Bound of `evaluated` at the end of a run from file to file, from the molecules that are built
+     * so far and the number of conformers; 0: unknown. */
+    int64_t expected_tokens;
 } cg_report;
 
 /** cg_report_counter.type */
