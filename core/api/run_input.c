@@ -3,11 +3,13 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/error.h"
 #include "base/sized_struct.h"
+#include "chem/molecule.h"
 
 static cg_status check_ensemble(const cg_run_options *o, cg_error *err)
 {
@@ -59,14 +61,34 @@ int cg_run_is_rereadable(const cg_run_options *o)
     return strcmp(o->input, "-") && !stat(o->input, &info) && S_ISREG(info.st_mode);
 }
 
-cg_status cg_run_open_input(const cg_run_options *o, cg_input **ret_input, cg_error *err)
+/* cg_block_smiles_fn */
+static cg_status write_smiles(const char *block, cg_buf *ret_smiles, cg_error *err)
+{
+    char *smiles = NULL;
+
+    CG_TRY(cg_smiles_of_block(block, &smiles, err));
+    cg_buf_puts(ret_smiles, smiles);
+    free(smiles);
+    return CG_OK;
+}
+
+/* cg_block_smiles_fn of a survey, which only counts molecules. */
+static cg_status skip_smiles(const char *block, cg_buf *ret_smiles, cg_error *err)
+{
+    return CG_OK;
+}
+
+static cg_status open_input(const cg_run_options *o, cg_block_smiles_fn smiles_of_block,
+                            cg_input **ret_input, cg_error *err)
 {
     static const cg_input_header headers[] = {
         [CG_HEADER_AUTO] = CG_INPUT_HEADER_AUTO,
         [CG_HEADER_YES] = CG_INPUT_HEADER_YES,
         [CG_HEADER_NO] = CG_INPUT_HEADER_NO,
     };
-    cg_input_options options = { .header = headers[o->header], .stop = o->stop };
+    cg_input_options options = { .header = headers[o->header],
+                                 .stop = o->stop,
+                                 .smiles_of_block = smiles_of_block };
 
     if (o->molecules) {
         options.format = CG_INPUT_SMI;
@@ -74,6 +96,11 @@ cg_status cg_run_open_input(const cg_run_options *o, cg_input **ret_input, cg_er
                                     ret_input, err);
     }
     return cg_input_open(o->input, &options, ret_input, err);
+}
+
+cg_status cg_run_open_input(const cg_run_options *o, cg_input **ret_input, cg_error *err)
+{
+    return open_input(o, write_smiles, ret_input, err);
 }
 
 int64_t cg_run_generations_of(const cg_run_options *o, const cg_input_record *r)
@@ -95,7 +122,7 @@ cg_status cg_run_survey(const cg_run_options *o, cg_run_range range, int64_t *re
     *ret_molecules = *ret_conformers = 0;
     if (!cg_run_is_rereadable(o))
         return CG_OK;
-    CG_TRY(cg_run_open_input(o, &input, err));
+    CG_TRY(open_input(o, skip_smiles, &input, err));
     for (;;) {
         CG_TRY_GOTO(st, cg_input_next(input, &r, &more, err), out);
         if (!more || r.index >= range.end)

@@ -36,7 +36,8 @@ static size_t strip_extension(const char *name, size_t len, const char *extensio
 static size_t stem_of(const char *name)
 {
     static const char *const extensions[] = { ".gz",     ".zst", ".smi", ".ism", ".can",
-                                              ".smiles", ".csv", ".tsv", ".txt" };
+                                              ".smiles", ".csv", ".tsv", ".txt", ".sdf",
+                                              ".sd",     ".mol", ".mol2" };
     size_t len = strlen(name);
 
     for (size_t i = 0; i < sizeof extensions / sizeof extensions[0]; i++)

@@ -261,6 +261,28 @@ out:
     return st;
 }
 
+cg_status cg_smiles_of_block(const char *block, char **ret_smiles, cg_error *err)
+{
+    size_t size = 0;
+    char *pkl, *text = NULL;
+    cg_status st = CG_OK;
+
+    if (strnlen(block, CG_MOLECULE_MAX_BLOCK + 1) > CG_MOLECULE_MAX_BLOCK)
+        return cg_fail(err, CG_ERR_LIMIT, "the molecule has more than %d bytes",
+                       CG_MOLECULE_MAX_BLOCK);
+    pkl = get_mol(block, &size, "{}");
+    text = pkl ? get_smiles(pkl, size, "{}") : NULL;
+    if (!text)
+        st = cg_rdkit_fail(err, CG_ERR_INPUT, "RDKit cannot read the molecule");
+    else if (!*text)
+        st = cg_fail(err, CG_ERR_INPUT, "the molecule has no atoms");
+    else if (!(*ret_smiles = strdup(text)))
+        st = cg_fail_nomem(err, "molecule");
+    free_ptr(text);
+    free_ptr(pkl);
+    return st;
+}
+
 cg_status cg_molecule_with_hydrogens(const cg_molecule *mol, const char *smiles,
                                      cg_molecule **ret_mol, cg_error *err)
 {

@@ -57,6 +57,17 @@ cg_status cg_molecule_from_molblock(const char *molblock, cg_molecule **ret_mol,
 enum { CG_MOLECULE_MAX_BLOCK = 128 << 10 };
 
 /**
+ * The SMILES of a molblock, or of a record of a .mol2. Hydrogens become implicit. Stereo is that of
+ * 3D coordinates, or of the wedge bonds of a drawing.
+ *
+ * @param block       terminated, at most CG_MOLECULE_MAX_BLOCK bytes
+ * @param ret_smiles  terminated, owned by the caller, free()
+ * @return CG_OK; CG_ERR_LIMIT; CG_ERR_INPUT if RDKit cannot read the block, a .mol2 always with a
+ *         system librdkitcffi; CG_ERR_NOMEM
+ */
+cg_status cg_smiles_of_block(const char *block, char **ret_smiles, cg_error *err);
+
+/**
  * The same molecule with hydrogens as atoms: their SMILES is not canonical. Its stereo marks are
  * those of `mol`.
  *

@@ -27,9 +27,10 @@ extern "C" {
 /* ---- MinimalLib's names and signatures ------------------------------------------------- */
 
 /**
- * SMILES or molblock (recognised by "M  END") -> pickle, its size in *mol_sz. Sanitized, stereo
- * assigned; for a 3D molblock from the coordinates. Adapter keys: sanitize, removeHs. The parser's
- * time is about cubic on long chains: the caller bounds the text.
+ * SMILES, molblock (recognised by "M  END") or, by the adapter only, a record of a .mol2
+ * (it begins with "@<TRIPOS>MOLECULE") -> pickle, its size in *mol_sz. Sanitized, stereo assigned;
+ * from the coordinates if they are 3D. Adapter keys: sanitize, removeHs. The parser's time is about
+ * cubic on long chains: the caller bounds the text.
  */
 char *get_mol(const char *input, size_t *mol_sz, const char *details_json);
 /** SMARTS -> pickle of a query molecule. Adapter keys: none. */

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "base/error.h"
+#include "io/input_blocks.h"
 #include "io/input_csv.h"
 #include "io/input_fields.h"
 #include "io/input_smi.h"
@@ -19,6 +20,7 @@ struct cg_input {
     cg_input_format format;
     cg_csv *csv;              /* of a .csv, or a .tsv with a header */
     cg_input_columns columns; /* of a .smi with a header */
+    cg_input_blocks blocks;   /* of a .sdf or .mol2 */
 
     int header_pending; /* the next line that is not a comment is, or may be, the header */
     int header_forced;
@@ -50,7 +52,8 @@ static cg_status format_by_name(const char *path, cg_input_format *ret_format, c
     } formats[] = {
         { ".smi", CG_INPUT_SMI }, { ".smiles", CG_INPUT_SMI }, { ".ism", CG_INPUT_SMI },
         { ".can", CG_INPUT_SMI }, { ".txt", CG_INPUT_SMI },    { ".csv", CG_INPUT_CSV },
-        { ".tsv", CG_INPUT_TSV },
+        { ".tsv", CG_INPUT_TSV }, { ".sdf", CG_INPUT_SDF },    { ".sd", CG_INPUT_SDF },
+        { ".mol", CG_INPUT_SDF }, { ".mol2", CG_INPUT_MOL2 },
     };
     const char *base = strrchr(path, '/');
     size_t n;
@@ -69,10 +72,11 @@ static cg_status format_by_name(const char *path, cg_input_format *ret_format, c
             *ret_format = formats[i].format;
             return CG_OK;
         }
-    return cg_fail(err, CG_ERR_USAGE,
-                   "'%s': cannot determine the input format from the name, wanted .smi, .csv or "
-                   ".tsv (or one of them with .gz or .zst)",
-                   path);
+    return cg_fail(
+        err, CG_ERR_USAGE,
+        "'%s': cannot determine the input format from the name, wanted .smi, .csv, .tsv, "
+        ".sdf, .mol or .mol2 (or one of them with .gz or .zst)",
+        path);
 }
 
 /* 1 if the text has a NUL and fewer than half of its lines are text: a list with a few bad lines is
@@ -122,13 +126,14 @@ static cg_status refuse_binary(const cg_input *in, cg_error *err)
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (len >= known[i].len && !memcmp(text, known[i].magic, known[i].len))
             return cg_fail(err, CG_ERR_FORMAT,
-                           "'%s' is %s, wanted .smi, .csv or .tsv text (plain, gzip or zstd)", name,
-                           known[i].description);
+                           "'%s' is %s, wanted .smi, .csv, .tsv, .sdf, .mol or .mol2 text (plain, "
+                           "gzip or zstd)",
+                           name, known[i].description);
     if (looks_binary(text, len, &nul))
         return cg_fail(
             err, CG_ERR_FORMAT,
-            "'%s' is a binary file (a NUL byte at offset %zu), wanted .smi, .csv or .tsv "
-            "text",
+            "'%s' is a binary file (a NUL byte at offset %zu), wanted .smi, .csv, .tsv, .sdf, .mol "
+            "or .mol2 text",
             name, (size_t)(nul - in->lines.chunk));
     return CG_OK;
 }
@@ -158,6 +163,8 @@ static int is_header_of(const char *text, size_t len, char separator)
 /* Finds the format by the first line where the name of the file leaves it open. */
 static void find_format(cg_input *in, const char *text, size_t len)
 {
+    if (in->format == CG_INPUT_AUTO && in->blocks.smiles_of)
+        in->format = cg_input_blocks_detect(text, len);
     if (in->format == CG_INPUT_AUTO)
         in->format = is_header_of(text, len, ',') || is_header_of(text, len, ';') ? CG_INPUT_CSV
                                                                                   : CG_INPUT_SMI;
@@ -233,9 +240,28 @@ static cg_status read_fields(cg_input *in, const cg_line *line, cg_error *err)
     return cg_buf_check(&in->fields.name, cg_source_name(in->source), err);
 }
 
+static int has_blocks(cg_input_format format)
+{
+    return format == CG_INPUT_SDF || format == CG_INPUT_MOL2;
+}
+
+/* Reads the next record of a .sdf or .mol2. */
+static cg_status advance_block(cg_input *in, cg_error *err)
+{
+    int more;
+
+    CG_TRY(cg_input_blocks_read(&in->blocks, &in->lines, &in->fields, &more, err));
+    in->have_fields = more;
+    in->at_end = !more;
+    CG_TRY(cg_buf_check(&in->fields.smiles, cg_source_name(in->source), err));
+    return cg_buf_check(&in->fields.name, cg_source_name(in->source), err);
+}
+
 /* Reads up to the next molecule line. */
 static cg_status advance(cg_input *in, cg_error *err)
 {
+    if (has_blocks(in->format))
+        return advance_block(in, err);
     for (;;) {
         cg_line line;
         int more, skip = 0;
@@ -263,6 +289,42 @@ static cg_status prepare(cg_input *in, cg_error *err)
 
 static const cg_input_options default_options;
 
+/* Refuses records of several lines where the caller cannot read them. */
+static cg_status check_blocks(const char *name, cg_input_format format,
+                              const cg_input_options *options, cg_error *err)
+{
+    if (has_blocks(format) && !options->smiles_of_block)
+        return cg_fail(err, CG_ERR_USAGE, "'%s': wanted a list of SMILES: .smi, .csv or .tsv",
+                       name);
+    return CG_OK;
+}
+
+/* Opens the reader of the format in use. */
+static cg_status open_format(cg_input *in, const cg_input_options *options, cg_error *err)
+{
+    const char *name = cg_source_name(in->source);
+
+    CG_TRY(check_blocks(name, in->format, options, err));
+    if (has_blocks(in->format)) {
+        in->blocks.format = in->format;
+        if (options->header != CG_INPUT_HEADER_AUTO)
+            return cg_fail(err, CG_ERR_USAGE,
+                           "'%s': found --header, wanted a list of SMILES: this "
+                           "file has no line of columns",
+                           name);
+        return CG_OK;
+    }
+    if (in->format == CG_INPUT_SMI)
+        return CG_OK;
+    if (!in->header_pending)
+        return cg_fail(
+            err, CG_ERR_USAGE,
+            "'%s': found --header no for a .csv file, wanted auto or yes: its first line "
+            "names the columns",
+            name);
+    return cg_csv_create(name, in->format == CG_INPUT_CSV ? ",;\t" : "\t", &in->csv, err);
+}
+
 /* Takes ownership of `source`. */
 static cg_status open_source(cg_source *source, cg_input_format format,
                              const cg_input_options *options, cg_input **ret_input, cg_error *err)
@@ -278,27 +340,18 @@ static cg_status open_source(cg_source *source, cg_input_format format,
     in->source = source;
     in->format = format;
     in->fields.file = cg_source_name(source);
+    in->blocks.smiles_of = options->smiles_of_block;
     in->header_pending = options->header != CG_INPUT_HEADER_NO;
     in->header_forced = options->header == CG_INPUT_HEADER_YES;
     CG_TRY_GOTO(st, cg_lines_init(&in->lines, source, CG_INPUT_MAX_LINE, err), out);
     CG_TRY_GOTO(st, inspect_start(in, err), out);
-    if (in->format != CG_INPUT_SMI) {
-        if (!in->header_pending) {
-            st = cg_fail(
-                err, CG_ERR_USAGE,
-                "'%s': found --header no for a .csv file, wanted auto or yes: its first line "
-                "names the columns",
-                cg_source_name(source));
-            goto out;
-        }
-        CG_TRY_GOTO(st,
-                    cg_csv_create(cg_source_name(source),
-                                  in->format == CG_INPUT_CSV ? ",;\t" : "\t", &in->csv, err),
-                    out);
-    }
+    CG_TRY_GOTO(st, open_format(in, options, err), out);
     CG_TRY_GOTO(st, prepare(in, err), out);
     if (!in->have_fields) {
-        st = cg_fail(err, CG_ERR_FORMAT, "'%s' holds no molecule line", cg_source_name(source));
+        st = cg_fail(err, CG_ERR_FORMAT,
+                     has_blocks(in->format) ? "'%s' holds no molecule"
+                                            : "'%s' holds no molecule line",
+                     cg_source_name(source));
         goto out;
     }
     *ret_input = in;
@@ -319,6 +372,7 @@ cg_status cg_input_open(const char *path, const cg_input_options *options, cg_in
     format = options->format;
     if (format == CG_INPUT_AUTO && strcmp(path, "-"))
         CG_TRY(format_by_name(path, &format, err));
+    CG_TRY(check_blocks(path, format, options, err));
     CG_TRY(cg_source_open(path, options->stop, &source, err));
     return open_source(source, format, options, ret_input, err);
 }
@@ -339,6 +393,7 @@ void cg_input_close(cg_input *in)
     if (!in)
         return;
     cg_csv_destroy(in->csv);
+    cg_input_blocks_finish(&in->blocks);
     cg_input_fields_finish(&in->fields);
     cg_buf_finish(&in->header_text);
     cg_buf_finish(&in->columns_note);

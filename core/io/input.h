@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file input.h  Reading the list of molecules: .smi, .csv and .tsv, plain, gzip or zstd.
+ * @file input.h  Reading the list of molecules: .smi, .csv, .tsv, .sdf, .mol and .mol2, plain, gzip
+ * or zstd.
  *
  * .smi: a line with a tab after the SMILES has the columns SMILES, name and k (the molecule's
  * number of reference conformers), separated by tabs; blanks around a column are dropped, further
@@ -14,6 +15,9 @@
  * SMILES. A field in quotes may have separators, doubled quotes and line ends in it. .tsv: the same
  * separated by tabs; without a header it is read as .smi.
  *
+ * .sdf, .mol, .mol2: the records of input_blocks.h; the name is the title. A record's `line` is its
+ * first one.
+ *
  * After the SMILES, separated by blanks or a tab, may be a CXSMILES extension, |...|; see
  * input_extension.h. Empty lines are skipped; a byte order mark and the CRs of line ends are
  * dropped. An error in one line is reported in its record and reading continues; an error of the
@@ -24,17 +28,29 @@
 
 #include <stddef.h>
 
+#include "base/buf.h"
+
 #include <confgen/status.h>
 
-#define CG_INPUT_MAX_LINE 65536   /* bytes of a line, or of a .csv row, without its line end */
-#define CG_INPUT_MAX_K    1000000 /* reference conformers of a molecule */
+#define CG_INPUT_MAX_LINE  65536   /* bytes of a line, or of a .csv row, without its line end */
+#define CG_INPUT_MAX_K     1000000 /* reference conformers of a molecule */
+#define CG_INPUT_MAX_BLOCK 131072  /* bytes of the molecule in a record of a .sdf, .mol or .mol2 */
 
 typedef enum cg_input_format {
     CG_INPUT_AUTO = 0, /* by the file name, or by the first line if the name has no extension */
     CG_INPUT_SMI,
     CG_INPUT_CSV,
     CG_INPUT_TSV,
+    CG_INPUT_SDF, /* also .mol */
+    CG_INPUT_MOL2,
 } cg_input_format;
+
+/**
+ * Appends the SMILES of a molblock, or of a record of a .mol2, terminated and of at most
+ * CG_INPUT_MAX_BLOCK bytes. CG_ERR_INPUT, CG_ERR_LIMIT and CG_ERR_UNSUPPORTED are the molecule's
+ * errors, others end the input.
+ */
+typedef cg_status (*cg_block_smiles_fn)(const char *block, cg_buf *ret_smiles, cg_error *err);
 
 typedef enum cg_input_header {
     CG_INPUT_HEADER_AUTO = 0, /* .smi, .tsv: a header if it names columns; .csv: always */
@@ -46,6 +62,8 @@ typedef struct cg_input_options {
     cg_input_format format;
     cg_input_header header;
     const volatile int *stop; /* as in cg_source_open() */
+    /* reads the molecules of .sdf, .mol and .mol2; NULL: such files are refused */
+    cg_block_smiles_fn smiles_of_block;
 } cg_input_options;
 
 /** cg_input_record.count of a line whose count is no number from 1 to CG_INPUT_MAX_K. */

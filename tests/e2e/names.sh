@@ -39,8 +39,8 @@ says 'no column has names .*: molecules are named mol_000000' 'it is said'
 printf 'name,weight\nCCO,46.07\n' >no_smiles.csv
 check 3 'no column of SMILES' "${random[@]}" --input no_smiles.csv --output x.sdf
 says "no_smiles.csv:1: the header 'name,weight' has no column of SMILES, wanted one named smiles, " 'it is said'
-check 2 'a kind of file that is not read' "${random[@]}" --input mols.sdf --output x.sdf
-says "'mols.sdf': cannot determine the input format from the name, wanted .smi, .csv or .tsv" 'it is said'
+check 2 'a kind of file that is not read' "${random[@]}" --input mols.pdb --output x.sdf
+says "'mols.pdb': cannot determine the input format from the name, wanted .smi, .csv, .tsv, .sdf, .mol or .mol2" 'it is said'
 
 say 'odd names come back from every format, or the molecule alone is refused'
 cat >odd.csv <<'END'

@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Molecule lists: reads the input as .smi, as .csv and with format detection. */
+/* Molecule lists: reads the input as .smi, .csv, .sdf and .mol2, and with format detection. */
 
 #include "io/input.h"
 
 #include "fuzz.h"
+
+static cg_status read_block(const char *block, cg_buf *ret_smiles, cg_error *err)
+{
+    require(strlen(block) > 0 && strlen(block) <= CG_INPUT_MAX_BLOCK);
+    cg_buf_puts(ret_smiles, "C");
+    return CG_OK;
+}
 
 static void read_as(cg_input_options options, const uint8_t *data, size_t size)
 {
@@ -38,6 +45,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     read_as((cg_input_options) { .format = CG_INPUT_TSV, .header = CG_INPUT_HEADER_AUTO }, data,
             size);
     read_as((cg_input_options) { .format = CG_INPUT_CSV, .header = CG_INPUT_HEADER_YES }, data,
+            size);
+    read_as((cg_input_options) { .smiles_of_block = read_block }, data, size);
+    read_as((cg_input_options) { .format = CG_INPUT_SDF, .smiles_of_block = read_block }, data,
+            size);
+    read_as((cg_input_options) { .format = CG_INPUT_MOL2, .smiles_of_block = read_block }, data,
             size);
     return 0;
 }

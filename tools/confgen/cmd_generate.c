@@ -236,7 +236,8 @@ enum {
 static const struct command_option options[] = {
     { NULL, 0, NULL, "input and output" },
     { "input", O_INPUT, "FILE|-",
-      ".smi (SMILES, name, k), .csv, .tsv; also .gz, .zst; - is standard input" },
+      ".smi (SMILES, name, k), .csv, .tsv, .sdf, .mol, .mol2; also .gz, .zst; - is standard "
+      "input" },
     { "smiles", O_SMILES, "SMILES", "a molecule of the command line, as SMILES...; repeatable" },
     { "output", O_OUTPUT, "FILE|-",
       "default <stem>.sdf.zst, or - (standard output) for molecules of the command line; the "

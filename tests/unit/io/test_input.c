@@ -11,6 +11,7 @@
 #include <zstd.h>
 
 #include "base/buf.h"
+#include "base/error.h"
 #include "io/input.h"
 
 /* All records of an input as text: "line|smiles|name|k" and its notes, or "line!reason" each, a
@@ -259,6 +260,56 @@ START_TEST(long_lines_are_reported_with_their_length)
 }
 END_TEST
 
+/* ---- records of several lines --------------------------------------------------------------- */
+
+/* cg_block_smiles_fn: the lines, with '/' between them. */
+static cg_status join_lines(const char *block, cg_buf *ret_smiles, cg_error *err)
+{
+    if (strstr(block, "refused"))
+        return cg_fail(err, CG_ERR_INPUT, "it is refused");
+    if (strstr(block, "memory"))
+        return cg_fail_nomem(err, "join_lines");
+    for (; *block; block++)
+        cg_buf_putc(ret_smiles, *block == '\n' ? '/' : *block);
+    return CG_OK;
+}
+
+#define BLOCKS(format_)                                                                            \
+    {                                                                                              \
+        .format = format_, .smiles_of_block = join_lines                                           \
+    }
+
+static const struct {
+    cg_input_options options;
+    const char *text, *wanted;
+} blocks[] = {
+    { BLOCKS(CG_INPUT_SDF), "a b \n\n\nx\nM  END\n>  <k>\n5\n\n$$$$\n\n\n\ny\nM  END\n$$$$\n\n \n",
+      "1|a b ///x/M  END/|a b|-1\n10|///y/M  END/||-1\n" },
+    { BLOCKS(CG_INPUT_SDF), "M  END\n\n\nM  END\nz\r\nM  END\r\n",
+      "1|M  END///M  END/z/M  END/|M  END|-1\n" },
+    { BLOCKS(CG_INPUT_SDF),
+      "a\n$$$$\nrefused\n\n\n\nM  END\n$$$$\nb\n\t\n\001\n\nM  END\n$$$$\n$$$$\n",
+      "1!t:1: record 1: found no line 'M  END'\n3!t:3: record 2: it is refused\n"
+      "9!t:9: record 3: control character (byte 0x01) in line 11, wanted text\n"
+      "15!t:15: record 4: found no line 'M  END'\n" },
+    { BLOCKS(CG_INPUT_SDF), "a\n\n\n\nM  END\n$$$$\nmemory\n\n\n\nM  END\n",
+      "1|a////M  END/|a|-1\nEND 301 t:7: join_lines: out of memory\n" },
+    { BLOCKS(CG_INPUT_AUTO), "a\n\n\n 0 0 V2000\nM  END\n", "1|a/// 0 0 V2000/M  END/|a|-1\n" },
+    { BLOCKS(CG_INPUT_AUTO), "CC a\nCC b\nCC c\n", "1|CC|a|-1\n2|CC|b|-1\n3|CC|c|-1\n" },
+    { BLOCKS(CG_INPUT_AUTO), "# x\n#\n@<TRIPOS>MOLECULE\n a\n", "3|@<TRIPOS>MOLECULE/ a/|a|-1\n" },
+    { BLOCKS(CG_INPUT_MOL2),
+      "# x\n@<TRIPOS>MOLECULE\na\nb\n@<TRIPOS>MOLECULE\n*****\n@<TRIPOS>MOLECULE\nrefused",
+      "2|@<TRIPOS>MOLECULE/a/b/|a|-1\n5|@<TRIPOS>MOLECULE/*****/||-1\n7!t:7: record 3: it is "
+      "refused\n" },
+};
+
+START_TEST(blocks_are_read)
+{
+    check_text("t", blocks[_i].text, strlen(blocks[_i].text), blocks[_i].options,
+               blocks[_i].wanted);
+}
+END_TEST
+
 static const struct {
     cg_input_options options;
     const char *text;
@@ -299,6 +350,22 @@ static const struct {
       3,
       CG_ERR_USAGE,
       "found --header no for a .csv file, wanted auto or yes" },
+    { { .format = CG_INPUT_SDF }, "a\n", 2, CG_ERR_USAGE, "wanted a list of SMILES" },
+    { { .format = CG_INPUT_SDF, .smiles_of_block = join_lines },
+      "\n",
+      1,
+      CG_ERR_FORMAT,
+      "'t' holds no molecule" },
+    { { .format = CG_INPUT_MOL2, .smiles_of_block = join_lines },
+      "C\n",
+      2,
+      CG_ERR_FORMAT,
+      "'t' holds no molecule" },
+    { { .format = CG_INPUT_SDF, .header = CG_INPUT_HEADER_YES, .smiles_of_block = join_lines },
+      "a\n",
+      2,
+      CG_ERR_USAGE,
+      "found --header" },
 };
 
 START_TEST(bad_files_are_refused_on_opening)
@@ -489,7 +556,9 @@ START_TEST(errors_name_the_path)
     ck_assert_ptr_nonnull(strstr(err.msg, "is a directory"));
     /* the name alone is refused, whether or not there is such a file */
     ck_assert_int_eq(cg_input_open(in_dir("x.sdf"), NULL, &in, &err), CG_ERR_USAGE);
-    ck_assert_ptr_nonnull(strstr(err.msg, "x.sdf': cannot determine the input format"));
+    ck_assert_ptr_nonnull(strstr(err.msg, "x.sdf': wanted a list of SMILES"));
+    ck_assert_int_eq(cg_input_open(in_dir("x.pdb"), NULL, &in, &err), CG_ERR_USAGE);
+    ck_assert_ptr_nonnull(strstr(err.msg, "x.pdb': cannot determine the input format"));
     write_file("empty.smi", "", 0);
     ck_assert_int_eq(cg_input_open(in_dir("empty.smi"), NULL, &in, &err), CG_ERR_FORMAT);
     ck_assert_ptr_nonnull(strstr(err.msg, "empty.smi' is empty"));
@@ -561,6 +630,7 @@ int main(void)
     tcase_add_loop_test(tc, lines_are_read, 0, sizeof cases / sizeof *cases);
     tcase_add_test(tc, rows_have_a_bounded_number_of_lines);
     tcase_add_test(tc, long_lines_are_reported_with_their_length);
+    tcase_add_loop_test(tc, blocks_are_read, 0, sizeof blocks / sizeof *blocks);
     tcase_add_loop_test(tc, bad_files_are_refused_on_opening, 0, sizeof refused / sizeof *refused);
     tcase_add_test(tc, nul_in_a_list_is_a_bad_line);
     tcase_add_test(tc, columns_of_a_header_are_described);

@@ -1,0 +1,140 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# .sdf, .mol and .mol2 as input: the molecules, their names and stereo; files that are none.
+#
+#   molecule_files.sh CONFGEN SOURCE_ROOT
+set -uo pipefail
+
+confgen=$(realpath "$1")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failures=0
+unset CONFGEN_DATA CONFGEN_PLUGIN_PATH
+cd "$work" || exit 1
+
+fail() {
+  echo "FAILED: $*"
+  failures=$((failures + 1))
+}
+# smiles_of ARGUMENT...: SMILES and names of the records that confgen writes, a line for each
+smiles_of() {
+  "$confgen" "$@" --overwrite --quiet --format json --output - 2>err | python3 -c '
+import json, sys
+for line in sys.stdin:
+    r = json.loads(line)
+    print(r["smiles"], r["name"])'
+}
+# same NAME FILE: the molecules of `want` in the file
+same() {
+  smiles_of --input "$2" >found
+  cmp -s want found || { fail "$1: other molecules"; diff want found; cat err; }
+}
+
+# molecules with centres, a double bond, charges, hydrogens and fragments: 3D records of all of them
+printf '%s\n' 'C[C@H](N)O one' 'C[C@@H](N)O two' 'C/C=C/[C@@H](F)Cl three  with blanks' 'C/C=C\C four' '[NH3+]CC(=O)[O-] five' \
+  'c1cc[nH]c1 six' '[Na+].CC(=O)[O-] seven' >list.smi
+smiles_of --input list.smi >want
+[ "$(wc -l <want)" = 7 ] || fail 'the list'
+"$confgen" --input list.smi --quiet --output heavy.sdf || fail 'heavy.sdf'
+"$confgen" --input list.smi --quiet --add-hs --output whole.sdf.gz || fail 'whole.sdf.gz'
+same 'heavy atoms' heavy.sdf
+same 'hydrogens, gzip' whole.sdf.gz
+zcat whole.sdf.gz | sed 's/$/\r/' >cr.sdf
+same 'CR LF' cr.sdf
+# without a name: recognised by its counts line; counted for --shard; limited
+smiles_of --input - <heavy.sdf >found
+cmp want found || fail 'standard input'
+(smiles_of --input heavy.sdf --shard 0/2 && smiles_of --input heavy.sdf --shard 1/2) >found
+cmp want found || fail 'shards'
+smiles_of --input heavy.sdf --limit 3 | cmp - <(head -n 3 want) || fail '--limit'
+"$confgen" --input heavy.sdf --quiet || fail 'the default output'
+[ -s heavy.sdf.zst ] || fail 'heavy.sdf.zst is not there'
+# a .mol: one block, no end of a record
+sed '/^M  END/q' heavy.sdf >one.mol
+smiles_of --input one.mol | cmp - <(head -n 1 want) || fail 'one.mol'
+# a drawing: the wedge is the stereo
+cat >drawing.mol <<'END'
+
+  drawing
+
+  4  3  0  0  1  0            999 V2000
+    0.0000    0.0000    0.0000 C   0  0  0  0  0  0
+    0.0000    1.5000    0.0000 N   0  0  0  0  0  0
+    1.3000   -0.7500    0.0000 O   0  0  0  0  0  0
+   -1.3000   -0.7500    0.0000 C   0  0  0  0  0  0
+  1  2  1  1
+  1  3  1  0
+  1  4  1  0
+M  END
+END
+sed 's/^  1  2  1  1/  1  2  1  6/' drawing.mol >other.mol
+(smiles_of --input drawing.mol && smiles_of --input other.mol) >found
+[ "$(cut -d ' ' -f 1 found | sort)" = "$(head -n 2 want | cut -d ' ' -f 1 | sort)" ] || fail "wedges: $(cat found)"
+grep -q ' mol_000000$' found || fail 'a record without a name'
+
+# .mol2 of the first two, with all hydrogens
+zcat whole.sdf.gz | python3 -c '
+import sys
+print("# made for a test")
+for record in sys.stdin.read().split("$$$$\n")[:2]:
+    lines = record.split("\n")
+    n, m = int(lines[3][:3]), int(lines[3][3:6])
+    atoms = [l.split() for l in lines[4:4 + n]]
+    print("@<TRIPOS>MOLECULE\n%s\n%d %d 0 0 0\nSMALL\nNO_CHARGES\n\n@<TRIPOS>ATOM" % (lines[0], n, m))
+    for i, (x, y, z, e) in enumerate([a[:4] for a in atoms], 1):
+        print(i, e + str(i), x, y, z, e if e == "H" else e + ".3", 1, "LIG", "0.0")
+    print("@<TRIPOS>BOND")
+    for i, l in enumerate(lines[4 + n:4 + n + m], 1):
+        print(i, l[:3], l[3:6], l[6:9])
+' >two.mol2
+smiles_of --input two.mol2 | cmp - <(head -n 2 want) || { fail 'two.mol2'; cat err; }
+smiles_of --input - <two.mol2 | cmp - <(head -n 2 want) || { fail '.mol2 on standard input'; cat err; }
+
+# hostile records: an error with file, line and record, and the others are generated
+expect() {
+  local want=$1 pattern=$2 got
+  shift 2
+  "$confgen" "$@" --overwrite --output bad_out.sdf >out 2>&1
+  got=$?
+  if [ $got != "$want" ] || ! grep -Eq -- "$pattern" out; then
+    fail "confgen $*: found status $got, wanted $want and a line matching: $pattern"
+    sed 's/^/  | /' out | head -n 20
+  fi
+}
+{
+  sed '/^[$][$][$][$]/q' heavy.sdf
+  printf 'no end\n\n\n  1  0  0     0  0              1 V2000\n$$$$\n'
+  printf 'no counts\n\n\nx\nM  END\n$$$$\n'
+  printf 'control\n\n\n  1  0\001\nM  END\n$$$$\n'
+  printf 'long\n\n\n'
+  head -c 70000 /dev/zero | tr '\0' x
+  printf '\nM  END\n$$$$\n'
+  printf 'large\n\n\n'
+  yes 'a line of a molecule' | head -n 9000
+  printf 'M  END\n$$$$\n'
+  printf 'many atoms\n\n\n999999999 0  0     0  0              1 V2000\nM  END\n$$$$\n'
+  printf 'iron\n\n\n  2  1  0     0  0              1 V2000\n    0.0000    0.0000    0.0000 C   0  0\n'
+  printf '    1.9000    0.0000    0.0000 Fe  0  0\n  1  2  1  0\nM  END\n$$$$\n'
+  printf 'M  END\n'
+  sed -n '2,/^[$][$][$][$]/p' heavy.sdf
+} >bad.sdf
+lines=$(grep -n '^[$][$][$][$]' bad.sdf | cut -d : -f 1)
+line() { echo $(($(sed -n "$1p" <<<"$lines") + 1)); } # first line of the record after record $1
+expect 1 "^confgen: bad.sdf:$(line 1): record 2: found no line 'M  END'$" --input bad.sdf
+for pattern in "bad.sdf:$(line 2): record 3: RDKit cannot read the molecule" \
+    "bad.sdf:$(line 3): record 4: control character .byte 0x01. in line" "bad.sdf:$(line 4): record 5: line .* has 70000 bytes, wanted at most 65536" \
+    "bad.sdf:$(line 5): record 6: the molecule has more than 131072 bytes" "bad.sdf:$(line 6): record 7: RDKit cannot read the molecule" \
+    "bad.sdf:$(line 7): iron: .*metal" 'bad_out.sdf: 2 conformers of 2 molecules .7 failed.'; do
+  grep -Eq "$pattern" out || { fail "no message: $pattern"; cat out; }
+done
+printf '@<TRIPOS>MOLECULE\nx\n1 0\nSMALL\n@<TRIPOS>ATOM\n1 C1 zero 0 0 C.3\n' >bad.mol2
+expect 1 '^confgen: bad.mol2:1: record 1: RDKit cannot read the molecule' --input bad.mol2
+printf 'no record\n' >none.mol2
+expect 3 "^confgen: 'none.mol2' holds no molecule$" --input none.mol2
+printf '\n\n' >none.sdf
+expect 3 "^confgen: 'none.sdf' holds no molecule$" --input none.sdf
+expect 2 "^confgen: 'heavy.sdf': found --header, wanted a list of SMILES" --input heavy.sdf --header yes
+expect 2 'has no count k' --input heavy.sdf --gens 2k
+
+echo "$failures failures"
+[ $failures = 0 ]
