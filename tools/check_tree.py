@@ -43,8 +43,8 @@ MODULES = {
     "constraint": "base",
     "decode": "base format model ops sequence",
     "fsq": "base model ops",
-    "cuda_loader": "base decode fsq",
-    "cuda": "base format fsq model decode sequence",
+    "cuda_loader": "base decode forcefield fsq",
+    "cuda": "base forcefield format fsq model decode sequence",
     "template": "base chem constraint format sequence tokenizer",
     "io": "base",
     "check": "base chem",
@@ -56,7 +56,7 @@ MODULES = {
     "plugins": "",
     "tools": "base bench check chem conformance eval text",
     "text": "base check chem engine eval format fsq io model template tokenizer tools",
-    "bench": "base check chem conformance eval io plugin tools",
+    "bench": "base check chem conformance cuda_loader eval forcefield io plugin tools",
 }
 MODULES = {module: set(uses.split()) | {"include", module} for module, uses in MODULES.items()}
 # Modules whose headers may be included but whose functions may not be called: cuda implements an

@@ -132,6 +132,7 @@ program mutants 300 env JOBS=4 python3 "$root/tests/mutants/run.py" \
 program application 300 "$build/tests/abi/abi_application"
 program executor 300 "$build/tests/unit/test_decode_executor"
 program fsq_decoder 300 "$build/tests/unit/test_fsq_decoder"
+program minimizer 300 "$build/tests/unit/test_forcefield_device_minimizer"
 program coded 300 "$build/tests/unit/test_engine_coded"
 program golden_model 300 "$build/tests/golden/test_golden_model"
 program golden_architectures 300 "$build/tests/golden/test_golden_architectures"

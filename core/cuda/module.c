@@ -8,6 +8,7 @@
 #include "executor_cuda.h"
 #include "fsq_decoder_cuda.h"
 #include "logits.h"
+#include "minimizer_cuda.h"
 
 CG_EXPORT const cg_cuda_module *cg_cuda_module_get(void);
 
@@ -42,6 +43,7 @@ const cg_cuda_module *cg_cuda_module_get(void)
         .executor_create = cg_cuda_executor_create,
         .logits = cg_cuda_logits,
         .fsq_decoder_create = cg_cuda_fsq_decoder_create,
+        .minimizer_create = cg_cuda_minimizer_create,
     };
 
     return &module;

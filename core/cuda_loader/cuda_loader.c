@@ -131,6 +131,15 @@ cg_status cg_cuda_loader_create_fsq_decoder(const cg_fsq_decoder_config *config,
     return module->fsq_decoder_create(config, ret_decoder, err);
 }
 
+cg_status cg_cuda_loader_create_minimizer(const cg_device_minimizer_config *config,
+                                          cg_device_minimizer **ret_minimizer, cg_error *err)
+{
+    const cg_cuda_module *module;
+
+    CG_TRY(cg_cuda_loader_get_module(&module, err));
+    return module->minimizer_create(config, ret_minimizer, err);
+}
+
 /* ---- confgen/gpu.h ------------------------------------------------------------------------ */
 
 cg_status cg_gpu_count(int32_t *ret_n, cg_error *err)

@@ -15,6 +15,7 @@
 #include <confgen/gpu.h>
 
 #include "decode/executor.h"
+#include "forcefield/device_minimizer.h"
 #include "fsq/fsq_decoder.h"
 
 #define CG_CUDA_MODULE_SYMBOL "cg_cuda_module_get"
@@ -66,6 +67,10 @@ typedef struct cg_cuda_module {
     /** Creates an FSQ decoder on GPU config->gpu: cg_cuda_fsq_decoder_create(). */
     cg_status (*fsq_decoder_create)(const cg_fsq_decoder_config *config,
                                     cg_fsq_decoder **ret_decoder, cg_error *err);
+
+    /** Creates a minimiser on GPU config->gpu: cg_cuda_minimizer_create(). */
+    cg_status (*minimizer_create)(const cg_device_minimizer_config *config,
+                                  cg_device_minimizer **ret_minimizer, cg_error *err);
 } cg_cuda_module;
 
 typedef const cg_cuda_module *(*cg_cuda_module_get_fn)(void);
@@ -90,5 +95,14 @@ cg_status cg_cuda_loader_create_executor(const cg_executor_config *config,
  */
 cg_status cg_cuda_loader_create_fsq_decoder(const cg_fsq_decoder_config *config,
                                             cg_fsq_decoder **ret_decoder, cg_error *err);
+
+/**
+ * Loads the module and creates a minimiser on GPU config->gpu; its ops->destroy() releases it.
+ *
+ * @return CG_OK; CG_ERR_UNSUPPORTED, CG_ERR_INPUT for threads that are not whole warps,
+ *         CG_ERR_NOMEM, CG_ERR_CUDA, CG_ERR_DEVICE_NOMEM
+ */
+cg_status cg_cuda_loader_create_minimizer(const cg_device_minimizer_config *config,
+                                          cg_device_minimizer **ret_minimizer, cg_error *err);
 
 #endif

@@ -12,10 +12,6 @@
 #include "forcefield/mmff_minimizer.h"
 #include "forcefield/mmff_parameters.h"
 
-/* Hydrogens leave the other atoms, no more: at their minimum, they would lead these to other minima
- * (core/forcefield/NOTES.md). */
-static const cg_minimizer_options roughly = { 100, 30.0, NULL };
-
 struct cg_minimization {
     int32_t mode; /* CG_MINIMIZE_* */
     cg_mmff_tables *tables;
@@ -121,25 +117,20 @@ out:
 static cg_status minimize(const cg_minimization *z, size_t n, double *xyz, cg_minimized *ret,
                           cg_error *err)
 {
-    cg_minimizer_options options =
-        z->mode == CG_MINIMIZE_HYDROGENS ? cg_minimizer_defaults : roughly;
-    double *before;
-    cg_status st;
+    const int only_hydrogens = z->mode == CG_MINIMIZE_HYDROGENS;
+    cg_minimizer_options stages[] = {
+        only_hydrogens ? cg_minimizer_defaults : cg_minimizer_hydrogens_first,
+        cg_minimizer_defaults,
+    };
+    const cg_minimizer_job job = { .tables = z->tables,
+                                   .stages = stages,
+                                   .n_stages = only_hydrogens ? 1 : 2,
+                                   .n = n,
+                                   .xyz = xyz,
+                                   .minimized = ret };
 
-    options.fixed = z->fixed;
-    CG_TRY(cg_mmff_minimize(z->tables, &options, n, xyz, ret, err));
-    if (z->mode == CG_MINIMIZE_HYDROGENS)
-        return CG_OK;
-    before = cg_alloc_array(n, sizeof *before);
-    if (!before)
-        return cg_fail_nomem(err, "minimisation");
-    for (size_t i = 0; i < n; i++)
-        before[i] = ret[i].before;
-    st = cg_mmff_minimize(z->tables, &cg_minimizer_defaults, n, xyz, ret, err);
-    for (size_t i = 0; i < n; i++)
-        ret[i].before = before[i];
-    free(before);
-    return st;
+    stages[0].fixed = z->fixed;
+    return cg_mmff_minimize_job(&job, err);
 }
 
 static int takes_part(const cg_parsed_conformer *c)

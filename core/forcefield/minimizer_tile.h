@@ -15,15 +15,6 @@ typedef vec real;
 typedef double scalar;
 #define TERM static inline __attribute__((always_inline))
 
-/* Of the decrease that the slope promises, a step must reach this part. */
-#define SUFFICIENT 1e-4
-/* No atom moves farther in one step, Å. */
-#define MAX_MOVE 0.3
-/* Å^2 mol/kcal, that of a stiff bond: along the gradient. */
-#define STEEPEST_SCALE 1e-3
-/* A shorter part of the direction is no step. */
-#define MIN_STEP 1e-7
-
 TERM vec splat(double x)
 {
     return (vec) { 0 } + x;
@@ -44,73 +35,7 @@ TERM vec choose(lane_mask in, vec a, vec b)
     return (vec)((in & (lane_mask)a) | (~in & (lane_mask)b));
 }
 
-TERM vec larger(vec a, vec b)
-{
-    return choose(a > b, a, b);
-}
-
-TERM vec smaller(vec a, vec b)
-{
-    return choose(a < b, a, b);
-}
-
-TERM vec magnitude(vec x)
-{
-    return choose(x < 0.0, -x, x);
-}
-
-TERM vec real_sqrt(vec x)
-{
-    return vector_sqrt(x);
-}
-
-TERM vec real_clamp(vec x, double low, double high)
-{
-    return smaller(larger(x, splat(low)), splat(high));
-}
-
-/* asin(x) for |x| <= 1/2 as x + x z R(z), z = x^2: the rational function of fdlibm's e_asin.c. */
-TERM vec small_asin(vec x, vec z)
-{
-    vec p =
-        z * (1.66666666666666657415e-01 +
-             z * (-3.25565818622400915405e-01 +
-                  z * (2.01212532134862925881e-01 +
-                       z * (-4.00555345006794114027e-02 +
-                            z * (7.91534994289814532176e-04 + z * 3.47933107596021167570e-05)))));
-    vec q = 1.0 + z * (-2.40339491173441421878e+00 +
-                       z * (2.02094576023350569471e+00 +
-                            z * (-6.88283971605453293030e-01 + z * 7.70381505559019352791e-02)));
-
-    return x + x * (p / q);
-}
-
-/* With |x| > 1/2, asin |x| = pi/2 - 2 asin sqrt((1 - |x|) / 2). */
-TERM vec real_asin(vec x)
-{
-    const double half_pi = 1.5707963267948966;
-    vec m = magnitude(x);
-    lane_mask large = m > 0.5;
-    vec half = (1.0 - m) * 0.5;
-    vec z = choose(large, half, m * m);
-    vec r = small_asin(choose(large, vector_sqrt(z), m), z);
-
-    r = choose(large, half_pi - 2.0 * r, r);
-    return choose(x < 0.0, -r, r);
-}
-
-TERM vec real_acos(vec x)
-{
-    const double half_pi = 1.5707963267948966, pi = 3.141592653589793;
-    vec m = magnitude(x);
-    lane_mask large = m > 0.5;
-    vec half = (1.0 - m) * 0.5;
-    vec z = choose(large, half, m * m);
-    vec r = small_asin(choose(large, vector_sqrt(z), x), z);
-
-    return choose(large, choose(x < 0.0, pi - 2.0 * r, 2.0 * r), half_pi - r);
-}
-
+#include "forcefield/minimizer_numbers.h"
 #include "forcefield/mmff_terms.h"
 
 /* ---- energy -------------------------------------------------------------------------------- */
@@ -155,12 +80,12 @@ static vec angles(const cg_mmff_tables *t, const double *x, double *g)
     vec energy = splat(0);
 
     for (const cg_mmff_angle *p = t->angles; p < t->angles + t->n_angles; p++) {
-        vec a[3], b[3], ga[3], gb[3], stretch;
+        vec a[3], b[3], ga[3], gb[3], stretch, bend;
 
         between(x, p->atoms[1], p->atoms[0], a);
         between(x, p->atoms[1], p->atoms[2], b);
-        energy += mmff_angle(p, a, b, ga, gb, &stretch);
-        energy += stretch;
+        bend = mmff_angle(p, a, b, ga, gb, &stretch);
+        energy += bend + stretch;
         add(g, p->atoms[0], ga);
         add(g, p->atoms[2], gb);
         for (int i = 0; i < 3; i++)
@@ -216,18 +141,19 @@ static vec pairs(const cg_mmff_tables *t, const double *x, double *g)
 
     while (p < end) {
         const int32_t first = p->atoms[0];
-        vec sum[3] = { splat(0), splat(0), splat(0) };
+        vec sum[3] = { splat(0), splat(0), splat(0) }, row = splat(0);
 
         for (; p < end && p->atoms[0] == first; p++) {
-            vec d[3], part[3], coulomb;
+            vec d[3], part[3], well, coulomb;
 
             between(x, p->atoms[1], first, d);
-            energy += mmff_pair(p, d, part, &coulomb);
-            energy += coulomb;
+            well = mmff_pair(p, d, part, &coulomb);
+            row += well + coulomb;
             subtract(g, p->atoms[1], part);
             for (int i = 0; i < 3; i++)
                 sum[i] += part[i];
         }
+        energy += row;
         add(g, first, sum);
     }
     return energy;
@@ -254,14 +180,23 @@ static void evaluate(cg_minimizer_lanes *l)
 
 /* ---- step ----------------------------------------------------------------------------------- */
 
-/* The step that minimises the parabola through both energies and the slope, but a half to a tenth
- * of the last one. */
-TERM vec shorter(vec step, vec slope, vec energy, vec trial)
+/* The sum over coordinates of a b, in partial sums of every PARTIAL_SUMS-th coordinate. */
+TERM vec dot(const double *a, const double *b, size_t n)
 {
-    vec best = -slope * step * step / (2.0 * (trial - energy - slope * step));
+    vec sum[PARTIAL_SUMS];
+    size_t i = 0;
 
-    best = choose(best > 0.1 * step, best, 0.1 * step); /* also if not a number */
-    return smaller(best, 0.5 * step);
+    for (int k = 0; k < PARTIAL_SUMS; k++)
+        sum[k] = splat(0);
+    for (; i + PARTIAL_SUMS <= n; i += PARTIAL_SUMS)
+        for (size_t k = 0; k < PARTIAL_SUMS; k++)
+            sum[k] += load(a + (i + k) * WIDTH) * load(b + (i + k) * WIDTH);
+    for (size_t k = 0; i + k < n; k++)
+        sum[k] += load(a + (i + k) * WIDTH) * load(b + (i + k) * WIDTH);
+    for (int half = PARTIAL_SUMS / 2; half > 0; half /= 2)
+        for (int k = 0; k < half; k++)
+            sum[k] += sum[k + half];
+    return sum[0];
 }
 
 /* Moves accepted lanes to their trial positions and enters their steps in the history. */
@@ -270,7 +205,7 @@ static void accept_trial(cg_minimizer_lanes *l, lane_mask accept)
     const size_t n = (size_t)l->tables->n_atoms * 3;
     double *s = l->s + (size_t)l->slot * n * WIDTH, *y = l->y + (size_t)l->slot * n * WIDTH;
     lane_mask fresh = *(const lane_mask *)l->fresh, usable;
-    vec sy = splat(0), yy = splat(0), most = splat(0);
+    vec sy, yy, most = splat(0);
 
     for (size_t i = 0; i < n * WIDTH; i += WIDTH) {
         vec x = load(l->x + i), g = load(l->g + i);
@@ -282,10 +217,10 @@ static void accept_trial(cg_minimizer_lanes *l, lane_mask accept)
         store(y + i, y_i);
         store(l->x + i, x_new);
         store(l->g + i, g_new);
-        sy += s_i * y_i;
-        yy += y_i * y_i;
         most = larger(magnitude(g_new), most);
     }
+    sy = dot(s, y, n);
+    yy = dot(y, y, n);
     usable = accept & ~fresh & (sy > 1e-10 * yy);
     for (int k = 0; k < CG_MINIMIZER_HISTORY; k++)
         store(l->rho[k], choose(fresh, splat(0), load(l->rho[k])));
@@ -298,18 +233,15 @@ static void accept_trial(cg_minimizer_lanes *l, lane_mask accept)
 /* q = (approximate inverse Hessian) g, by the two loops of L-BFGS. */
 static void find_direction(const cg_minimizer_lanes *l, double *q)
 {
-    const size_t n = (size_t)l->tables->n_atoms * 3 * WIDTH;
+    const size_t n_coords = (size_t)l->tables->n_atoms * 3, n = n_coords * WIDTH;
     vec alpha[CG_MINIMIZER_HISTORY];
 
     memcpy(q, l->g, n * sizeof *q);
     for (int k = 1; k <= CG_MINIMIZER_HISTORY; k++) { /* from the last step to the first */
         int slot = (l->slot - k + CG_MINIMIZER_HISTORY) % CG_MINIMIZER_HISTORY;
         const double *s = l->s + slot * n, *y = l->y + slot * n;
-        vec sum = splat(0);
 
-        for (size_t i = 0; i < n; i += WIDTH)
-            sum += load(s + i) * load(q + i);
-        alpha[slot] = sum * load(l->rho[slot]);
+        alpha[slot] = dot(s, q, n_coords) * load(l->rho[slot]);
         for (size_t i = 0; i < n; i += WIDTH)
             store(q + i, load(q + i) - alpha[slot] * load(y + i));
     }
@@ -317,28 +249,23 @@ static void find_direction(const cg_minimizer_lanes *l, double *q)
     for (int k = CG_MINIMIZER_HISTORY; k >= 1; k--) {
         int slot = (l->slot - k + CG_MINIMIZER_HISTORY) % CG_MINIMIZER_HISTORY;
         const double *s = l->s + slot * n, *y = l->y + slot * n;
-        vec sum = splat(0);
+        vec part = alpha[slot] - dot(y, q, n_coords) * load(l->rho[slot]);
 
         for (size_t i = 0; i < n; i += WIDTH)
-            sum += load(y + i) * load(q + i);
-        sum = alpha[slot] - sum * load(l->rho[slot]);
-        for (size_t i = 0; i < n; i += WIDTH)
-            store(q + i, load(q + i) + sum * load(s + i));
+            store(q + i, load(q + i) + part * load(s + i));
     }
 }
 
 /* Sets the directions of accepted lanes; q is scratch. */
 static void turn(cg_minimizer_lanes *l, lane_mask accept, double *q)
 {
-    const size_t n = (size_t)l->tables->n_atoms * 3 * WIDTH;
-    vec slope = splat(0), steepest = splat(0), farthest = splat(0), part;
+    const size_t n_coords = (size_t)l->tables->n_atoms * 3, n = n_coords * WIDTH;
+    vec slope, steepest, farthest = splat(0), part;
     lane_mask down;
 
     find_direction(l, q);
-    for (size_t i = 0; i < n; i += WIDTH) {
-        slope -= load(q + i) * load(l->g + i);
-        steepest -= load(l->g + i) * load(l->g + i);
-    }
+    slope = -dot(q, l->g, n_coords);
+    steepest = -dot(l->g, l->g, n_coords);
     /* Rounding may turn it upwards. */
     down = slope < 0.0;
     slope = choose(down, slope, steepest * STEEPEST_SCALE);

@@ -10,6 +10,7 @@
 #include "forcefield/minimizer_kernel.h"
 
 const cg_minimizer_options cg_minimizer_defaults = { 2000, 0.01, NULL };
+const cg_minimizer_options cg_minimizer_hydrogens_first = { 100, 30.0, NULL };
 
 static const struct {
     const cg_minimizer_kernel *kernel;
@@ -170,5 +171,23 @@ out:
     }
     free(w);
     free(moves);
+    return st;
+}
+
+cg_status cg_mmff_minimize_job(const cg_minimizer_job *job, cg_error *err)
+{
+    double *before = cg_alloc_array(job->n, sizeof *before);
+    cg_status st = before ? CG_OK : cg_fail_nomem(err, "minimisation");
+
+    for (int32_t stage = 0; st == CG_OK && stage < job->n_stages; stage++) {
+        st = cg_mmff_minimize(job->tables, &job->stages[stage], job->n, job->xyz, job->minimized,
+                              err);
+        for (size_t i = 0; st == CG_OK && i < job->n; i++) {
+            if (stage == 0)
+                before[i] = job->minimized[i].before;
+            job->minimized[i].before = before[i];
+        }
+    }
+    free(before);
     return st;
 }

@@ -16,6 +16,12 @@ typedef struct cg_minimizer_options {
 /** 2000 rounds, 0.01 kcal/mol/Å, all atoms. */
 extern const cg_minimizer_options cg_minimizer_defaults;
 
+/**
+ * Hydrogens leave the other atoms, no more: 100 rounds, 30 kcal/mol/Å. At their minimum, they would
+ * lead the others to other minima (NOTES.md). The caller sets `fixed`.
+ */
+extern const cg_minimizer_options cg_minimizer_hydrogens_first;
+
 /** What became of a conformer. */
 typedef struct cg_minimized {
     double before, after; /* energy, kcal/mol */
@@ -34,5 +40,20 @@ typedef struct cg_minimized {
  */
 cg_status cg_mmff_minimize(const cg_mmff_tables *tables, const cg_minimizer_options *options,
                            size_t n, double *xyz, cg_minimized *ret_minimized, cg_error *err);
+
+enum { CG_MINIMIZER_MAX_STAGES = 2 };
+
+/** Conformers of one molecule, to be minimised in stages, one after the other. All borrowed. */
+typedef struct cg_minimizer_job {
+    const cg_mmff_tables *tables;
+    const cg_minimizer_options *stages; /* [n_stages] */
+    int32_t n_stages;                   /* 1 to CG_MINIMIZER_MAX_STAGES */
+    size_t n;
+    double *xyz;             /* [n][n_atoms][3] Å, changed; unspecified on failure */
+    cg_minimized *minimized; /* [n] result: of the last stage, `before` of the first */
+} cg_minimizer_job;
+
+/** cg_mmff_minimize() for each stage. */
+cg_status cg_mmff_minimize_job(const cg_minimizer_job *job, cg_error *err);
 
 #endif

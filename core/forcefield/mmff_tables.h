@@ -15,6 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/** kcal/mol of 1 mdyn Å. */
+#define CG_MMFF_KCAL 143.9325
+
 /** Parts of the energy. */
 enum {
     CG_MMFF_BONDS = 0,
@@ -59,7 +62,7 @@ typedef struct cg_mmff_pair {
     double charge;        /* product of the charges, e^2, reduced for pairs three bonds apart */
 } cg_mmff_pair;
 
-/** Immutable. Pairs are sorted by atoms[0]. */
+/** Immutable. Pairs are sorted by atoms[0], which is the smaller one. */
 typedef struct cg_mmff_tables {
     int32_t n_atoms, n_bonds, n_angles, n_planes, n_torsions, n_pairs;
     cg_mmff_bond *bonds;

@@ -22,8 +22,7 @@
 
 #define MMFF_NUMBER(x) ((scalar)(x))
 #define MMFF_DEGREE    MMFF_NUMBER(0.017453292519943295)
-/* kcal/mol of 1 mdyn Å */
-#define MMFF_ENERGY MMFF_NUMBER(143.9325)
+#define MMFF_ENERGY    MMFF_NUMBER(CG_MMFF_KCAL)
 /* kcal/mol of two unit charges at 1 Å */
 #define MMFF_COULOMB MMFF_NUMBER(332.0716)
 /* Squares of lengths and sines are not less, so that no division overflows. */

@@ -2,8 +2,8 @@
 /**
  * @file stiffness.h  The pattern of a molecule's stiffness matrix and of its factors.
  *
- * The stiffness matrix approximates the second derivatives of the energy (minimizer_tile.h). It has
- * 3 x 3 blocks for pairs of atoms of a common bond, angle or torsion. The molecule's conformers
+ * The stiffness matrix approximates the second derivatives of the energy (stiffness_terms.h). It
+ * has 3 x 3 blocks for pairs of atoms of a common bond, angle or torsion. The molecule's conformers
  * share the pattern; their matrices are factored as L D L^T along it. Atoms are eliminated in the
  * order of least degree, so that L has few blocks more.
  *
@@ -41,5 +41,20 @@ typedef struct cg_stiffness {
 cg_status cg_stiffness_init(const cg_mmff_tables *tables, cg_stiffness *ret_stiffness,
                             cg_error *err);
 void cg_stiffness_finish(cg_stiffness *stiffness); /* accepts a zeroed struct */
+
+/** Typical second derivative of the energy of a torsion with the pairs about it, kcal/mol/rad^2. */
+#define CG_STIFFNESS_OF_TORSION 8.0
+
+/** Second derivative of the energy of a bond by its length, kcal/mol/Å^2. */
+static inline double cg_stiffness_of_bond(const cg_mmff_bond *bond)
+{
+    return bond->force * CG_MMFF_KCAL;
+}
+
+/** Of the energy of an angle, kcal/mol/rad^2. */
+static inline double cg_stiffness_of_angle(const cg_mmff_angle *angle)
+{
+    return angle->force * CG_MMFF_KCAL;
+}
 
 #endif

@@ -2,21 +2,10 @@
 /**
  * @file stiffness_tile.h  The stiffness matrix of several conformers: assembly, factors, solution.
  *
- * Included by minimizer_tile.h, after its vectors. The matrix is a sum of k v v^T, where v is the
- * gradient of a bond length, an angle or a torsion, and k the second derivative of its term, or a
- * typical one; and of a multiple of the identity. So it is positive definite everywhere, other than
- * the second derivatives of the energy. Non-bonded pairs are left out: it stays sparse.
+ * Included by minimizer_tile.h, after its vectors.
  */
 
-/* Typical second derivative of the energy of a torsion with the pairs about it, kcal/mol/rad^2. */
-#define TORSION_STIFFNESS 8.0
-/* Of all else, kcal/mol/Å^2: at the start, and its factor and limit at each renewal. */
-#define FIRST_STIFFNESS 100.0
-#define STIFFNESS_DECAY 0.3
-#define LEAST_STIFFNESS 3.0
-/* Sines and squares of areas (Å^4) are not less: angles and torsions of straight atoms. */
-#define LEAST_SINE  0.1
-#define LEAST_AREA2 0.05
+#include "forcefield/stiffness_terms.h"
 
 TERM double *block_at(const cg_minimizer_lanes *l, int32_t block)
 {
@@ -58,15 +47,11 @@ static void assemble_bonds(const cg_minimizer_lanes *l)
 
     for (int32_t k = 0; k < t->n_bonds; k++) {
         const cg_mmff_bond *p = &t->bonds[k];
-        vec v[2][3], inverse;
+        vec d[3], v[2][3];
 
-        between(l->x, p->atoms[1], p->atoms[0], v[0]);
-        inverse = 1.0 / mmff_length(v[0]);
-        for (int i = 0; i < 3; i++) {
-            v[0][i] *= inverse;
-            v[1][i] = -v[0][i];
-        }
-        add_term(l, 2, p->atoms, l->stiffness->bonds + k * CG_BOND_BLOCKS, p->force * MMFF_ENERGY,
+        between(l->x, p->atoms[1], p->atoms[0], d);
+        bond_gradient(d, v);
+        add_term(l, 2, p->atoms, l->stiffness->bonds + k * CG_BOND_BLOCKS, cg_stiffness_of_bond(p),
                  v);
     }
 }
@@ -77,70 +62,43 @@ static void assemble_angles(const cg_minimizer_lanes *l)
 
     for (int32_t k = 0; k < t->n_angles; k++) {
         const cg_mmff_angle *p = &t->angles[k];
-        vec a[3], b[3], v[3][3], inverse_a, inverse_b, c, inverse_sine;
+        vec a[3], b[3], v[3][3];
 
         between(l->x, p->atoms[1], p->atoms[0], a);
         between(l->x, p->atoms[1], p->atoms[2], b);
-        inverse_a = 1.0 / mmff_length(a);
-        inverse_b = 1.0 / mmff_length(b);
-        c = real_clamp(mmff_dot(a, b) * inverse_a * inverse_b, -1, 1);
-        inverse_sine = 1.0 / larger(vector_sqrt(larger(1.0 - c * c, splat(0))), splat(LEAST_SINE));
-        for (int i = 0; i < 3; i++) {
-            vec ua = a[i] * inverse_a, ub = b[i] * inverse_b;
-
-            v[0][i] = (c * ua - ub) * inverse_a * inverse_sine;
-            v[2][i] = (c * ub - ua) * inverse_b * inverse_sine;
-            v[1][i] = -v[0][i] - v[2][i];
-        }
-        add_term(l, 3, p->atoms, l->stiffness->angles + k * CG_ANGLE_BLOCKS, p->force * MMFF_ENERGY,
-                 v);
+        angle_gradient(a, b, v);
+        add_term(l, 3, p->atoms, l->stiffness->angles + k * CG_ANGLE_BLOCKS,
+                 cg_stiffness_of_angle(p), v);
     }
 }
 
-/* Gradient of a torsion: Blondel and Karplus, J. Comput. Chem. 17, 1132 (1996). */
 static void assemble_torsions(const cg_minimizer_lanes *l)
 {
     const cg_mmff_tables *t = l->tables;
 
     for (int32_t k = 0; k < t->n_torsions; k++) {
         const cg_mmff_torsion *p = &t->torsions[k];
-        vec a[3], b[3], c[3], m[3], n[3], v[4][3], length, m2, n2, of_a, of_c;
+        vec a[3], b[3], c[3], v[4][3];
 
         between(l->x, p->atoms[1], p->atoms[0], a);
         between(l->x, p->atoms[2], p->atoms[1], b);
         between(l->x, p->atoms[2], p->atoms[3], c);
-        mmff_cross(a, b, m);
-        mmff_cross(c, b, n);
-        length = mmff_length(b);
-        m2 = 1.0 / larger(mmff_dot(m, m), splat(LEAST_AREA2));
-        n2 = 1.0 / larger(mmff_dot(n, n), splat(LEAST_AREA2));
-        of_a = mmff_dot(a, b) / length * m2;
-        of_c = mmff_dot(c, b) / length * n2;
-        for (int i = 0; i < 3; i++) {
-            vec shift = of_a * m[i] - of_c * n[i];
-
-            v[0][i] = -length * m2 * m[i];
-            v[3][i] = length * n2 * n[i];
-            v[1][i] = shift - v[0][i];
-            v[2][i] = -shift - v[3][i];
-        }
-        add_term(l, 4, p->atoms, l->stiffness->torsions + k * CG_TORSION_BLOCKS, TORSION_STIFFNESS,
-                 v);
+        torsion_gradient(a, b, c, v);
+        add_term(l, 4, p->atoms, l->stiffness->torsions + k * CG_TORSION_BLOCKS,
+                 CG_STIFFNESS_OF_TORSION, v);
     }
 }
 
 /* Inverts a symmetric block in place. */
 TERM void invert(double *block)
 {
-    vec a = load(block), b = load(block + WIDTH), c = load(block + 2 * WIDTH);
-    vec d = load(block + 4 * WIDTH), e = load(block + 5 * WIDTH), f = load(block + 8 * WIDTH);
-    vec aa = d * f - e * e, ab = c * e - b * f, ac = b * e - c * d;
-    vec bb = a * f - c * c, bc = b * c - a * e, cc = a * d - b * b;
-    vec inverse = 1.0 / (a * aa + b * ab + c * ac);
-    const vec all[9] = { aa, ab, ac, ab, bb, bc, ac, bc, cc };
+    vec m[9], inverse[9];
 
     for (int i = 0; i < 9; i++)
-        store(block + i * WIDTH, all[i] * inverse);
+        m[i] = load(block + i * WIDTH);
+    invert_symmetric(m, inverse);
+    for (int i = 0; i < 9; i++)
+        store(block + i * WIDTH, inverse[i]);
 }
 
 /* out = a b, or a b^T */
@@ -193,8 +151,7 @@ static void factor(const cg_minimizer_lanes *l)
 /* The factors of the stiffness at the accepted positions. */
 static void find_stiffness(cg_minimizer_lanes *l, lane_mask fresh)
 {
-    vec least = choose(fresh, splat(FIRST_STIFFNESS),
-                       larger(load(l->least) * STIFFNESS_DECAY, splat(LEAST_STIFFNESS)));
+    vec least = next_stiffness(fresh, load(l->least));
 
     store(l->least, least);
     memset(l->blocks, 0, (size_t)l->stiffness->n_blocks * 9 * sizeof(vec));
@@ -211,11 +168,11 @@ static void find_stiffness(cg_minimizer_lanes *l, lane_mask fresh)
 TERM void subtract_product(double *x, const double *block, const double *y, int transposed)
 {
     for (int i = 0; i < 3; i++) {
-        vec sum = load(x + i * WIDTH);
+        vec sum = splat(0);
 
         for (int k = 0; k < 3; k++)
-            sum -= load(block + (transposed ? k * 3 + i : i * 3 + k) * WIDTH) * load(y + k * WIDTH);
-        store(x + i * WIDTH, sum);
+            sum += load(block + (transposed ? k * 3 + i : i * 3 + k) * WIDTH) * load(y + k * WIDTH);
+        store(x + i * WIDTH, load(x + i * WIDTH) - sum);
     }
 }
 

@@ -148,7 +148,7 @@ CONFGEN_DATA=$work expect 3 "^confgen: 'sdk/cache/plugin.c': not in the director
 [ ! -e flat ] || { echo 'FAILED: plugins new left a folder behind'; failures=$((failures + 1)); }
 cd "$OLDPWD" || exit 1
 for command in 'plugins' 'plugins list' 'plugins matrix' 'plugins check' 'plugins new' inspect draw doctor bench eval \
-    'bench decode' 'bench attention' 'bench tokenizer' 'bench templates' 'bench rmsd' 'eval --compare'; do
+    'bench decode' 'bench attention' 'bench tokenizer' 'bench templates' 'bench rmsd' 'bench minimize' 'eval --compare'; do
   # shellcheck disable=SC2086
   expect 0 "^confgen $command" $command --help
 done
@@ -202,11 +202,12 @@ done <<'END'
 --threads bench tokenizer
 --workers bench templates
 --limit bench rmsd
+--batch bench minimize
 END
 expect 2 '^confgen: --nope: unknown option; see confgen doctor --help$' doctor --nope
 expect 2 '^confgen: missing subcommand: list, matrix, check or new; see confgen plugins --help$' plugins
 expect 2 "^confgen: 'remove': unknown subcommand, wanted list, matrix, check or new; see" plugins remove
-expect 2 '^confgen: missing subcommand: decode, attention, tokenizer, templates or rmsd; see' bench
+expect 2 '^confgen: missing subcommand: decode, attention, tokenizer, templates, rmsd or minimize; see' bench
 expect 2 "^confgen: 'speed': unknown subcommand, wanted decode, attention" bench speed
 
 # doctor
@@ -313,6 +314,13 @@ if ! grep -q '"pairs": 200' "$work/rmsd.json"; then
   failures=$((failures + 1))
 fi
 expect 2 "--symmetry 'x': wanted conjugated or plain" bench rmsd --symmetry x
+expect 0 '^cpu, 2 threads +[0-9.]+ +[1-9]' bench minimize --molecules "$work/three.smi" --conformers 3 --threads 2 --rounds 1 \
+    --json "$work/minimize.json"
+if ! grep -q '"conformers": 6' "$work/minimize.json"; then
+  echo "FAILED: bench minimize --json: no conformers"
+  failures=$((failures + 1))
+fi
+expect 2 '^confgen: --block-threads 33: wanted whole warps of 32; see' bench minimize --block-threads 33
 expect 3 'cannot be written' bench decode --molecules "$work/three.smi" --limit 1 --batch 2 --gens 1 \
     --seconds 0 --rounds 1 --constraint grammar --json "$work/missing/bench.json"
 expect 2 "--dtype 'f64': wanted f32, bf16 or f16" bench attention --dtype f64

@@ -29,6 +29,7 @@ static const struct command_page *const pages[] = {
     &page_bench_tokenizer,
     &page_bench_templates,
     &page_bench_rmsd,
+    &page_bench_minimize,
     &page_doctor,
     &page_docs,
 };

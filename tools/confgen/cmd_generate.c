@@ -351,7 +351,7 @@ const struct command_page page_generate = {
         "  confgen model inspect DIR             what a checkpoint is, and whether it runs\n"
         "  confgen text write|read               conformers to the text of a model's format and "
         "back\n"
-        "  confgen bench decode|attention|tokenizer|templates|rmsd\n"
+        "  confgen bench decode|attention|tokenizer|templates|rmsd|minimize\n"
         "  confgen doctor                        describe this machine, plugins and default model\n"
         "  confgen docs man|completion           man page, completion of bash and zsh\n"
         "  confgen help [COMMAND]                this text, or that of a command\n",

@@ -40,6 +40,6 @@ extern const struct command_page page_generate, page_plugins, page_plugins_list,
     page_plugins_matrix, page_plugins_check, page_plugins_new, page_inspect, page_eval,
     page_eval_compare, page_draw, page_model, page_model_inspect, page_text, page_text_write,
     page_text_read, page_bench, page_bench_decode, page_bench_attention, page_bench_tokenizer,
-    page_bench_templates, page_bench_rmsd, page_doctor, page_docs;
+    page_bench_templates, page_bench_rmsd, page_bench_minimize, page_doctor, page_docs;
 
 #endif

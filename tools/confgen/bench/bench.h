@@ -15,6 +15,7 @@ int bench_attention(int argc, char **argv);
 int bench_tokenizer(int argc, char **argv);
 int bench_templates(int argc, char **argv);
 int bench_rmsd(int argc, char **argv);
+int bench_minimize(int argc, char **argv);
 
 /** Measurements of one cell of a table. Zero first. Out of memory ends the program. */
 struct samples {

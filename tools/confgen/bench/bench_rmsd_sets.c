@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* confgen bench rmsd: makes many conformers from an embedded one. */
+/* confgen bench rmsd and minimize: makes many conformers from an embedded one. */
 #include "bench_rmsd.h"
 
 #include <math.h>
@@ -201,6 +201,14 @@ static void make_all(struct conformer_maker *m, size_t n, size_t n_heavy, double
     }
 }
 
+static void finish_maker(struct conformer_maker *m)
+{
+    for (size_t i = 0; i < m->n_rotors; i++)
+        free(m->rotors[i].moves);
+    free(m->rotors);
+    free(m->xyz);
+}
+
 cg_status bench_rmsd_conformers(const cg_molecule *mol, size_t n, uint64_t seed,
                                 float (**ret_xyz)[3], cg_error *err)
 {
@@ -226,11 +234,38 @@ cg_status bench_rmsd_conformers(const cg_molecule *mol, size_t n, uint64_t seed,
     *ret_xyz = xyz;
     xyz = NULL;
 out:
-    for (size_t i = 0; i < m.n_rotors; i++)
-        free(m.rotors[i].moves);
-    free(m.rotors);
-    free(m.xyz);
+    finish_maker(&m);
     free(work);
+    free(xyz);
+    return st;
+}
+
+cg_status bench_near_conformers(const cg_molecule *all, size_t n, uint64_t seed, double **ret_xyz,
+                                cg_error *err)
+{
+    struct conformer_maker m = { .graph = cg_molecule_graph(all), .random = seed * 2 + 1 };
+    double(*xyz)[3] = NULL;
+    size_t n_made;
+    cg_status st;
+
+    m.n_atoms = m.graph->n_atoms;
+    m.xyz = cg_alloc_array(m.n_atoms, sizeof *m.xyz);
+    if (!cg_mul(n, m.n_atoms, &n_made))
+        xyz = cg_alloc_array(n_made, sizeof *xyz);
+    if (!m.xyz || !xyz) {
+        st = cg_fail_nomem(err, "conformers");
+        goto out;
+    }
+    CG_TRY_GOTO(st, embed(&m, cg_molecule_smiles(all, NULL), err), out);
+    CG_TRY_GOTO(st, find_rotors(&m, err), out);
+    for (size_t i = 0; i < n; i++) {
+        memcpy(xyz + i * m.n_atoms, m.xyz, m.n_atoms * sizeof *xyz);
+        perturb(&m, 0, 10, xyz + i * m.n_atoms);
+    }
+    *ret_xyz = (double *)xyz;
+    xyz = NULL;
+out:
+    finish_maker(&m);
     free(xyz);
     return st;
 }

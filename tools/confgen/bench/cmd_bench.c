@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* confgen bench decode|attention|tokenizer|templates|rmsd. */
+/* confgen bench decode|attention|tokenizer|templates|rmsd|minimize. */
 #include "bench.h"
 
 const struct command_page page_bench = {
@@ -11,7 +11,8 @@ const struct command_page page_bench = {
              "confgen bench tokenizer   tokens/s, with and without the cache\n"
              "confgen bench templates   molecules/s of the work before decoding\n"
              "confgen bench rmsd        pairs of conformers/s, compared over a molecule's "
-             "automorphisms\n",
+             "automorphisms\n"
+             "confgen bench minimize    conformers/s moved to a minimum of their MMFF94 energy\n",
     .text =
         "Each takes --help. All cells of a table are measured in turn in one process for several "
         "rounds; printed are medians, so other load on the machine affects all cells alike.",
@@ -23,7 +24,7 @@ int cmd_bench(int argc, char **argv)
     static const struct command commands[] = {
         { "decode", bench_decode },       { "attention", bench_attention },
         { "tokenizer", bench_tokenizer }, { "templates", bench_templates },
-        { "rmsd", bench_rmsd },
+        { "rmsd", bench_rmsd },           { "minimize", bench_minimize },
     };
 
     command_name = "bench";
