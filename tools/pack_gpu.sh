@@ -28,7 +28,8 @@ mkdir -p "$folder" "$stage/build" "$stage/libs/libs"
 (cd "$build" && printf '%s\n' confgen core/libconfgen.so.*[0-9] core/cuda/confgen_cuda.so \
   tests/conformance/confgen-conformance-{attention,cache} \
   tests/abi/abi_application tests/golden/test_golden_model tests/golden/test_golden_architectures \
-  tests/unit/test_decode_executor tests/unit/test_engine_coded tests/unit/test_fsq_decoder tests/unit/test_forcefield_device_minimizer \
+  tests/unit/test_decode_executor tests/unit/test_engine_coded tests/unit/test_fsq_decoder \
+  tests/unit/test_forcefield_device_minimizer tests/unit/test_engine_minimizer_pool \
   tests/mutants/attention_cuda_mutant.so tests/tools/write_model "$@" &&
   find plugins tests/sdk -name '*.so') | sort -u >"$stage/list"
 while read -r file; do

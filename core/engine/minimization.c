@@ -114,8 +114,8 @@ out:
 }
 
 /* Minimises the coordinates [n][n_atoms][3]. */
-static cg_status minimize(const cg_minimization *z, size_t n, double *xyz, cg_minimized *ret,
-                          cg_error *err)
+static cg_status minimize(const cg_minimization *z, cg_minimizer_pool *pool, size_t n, double *xyz,
+                          cg_minimized *ret, cg_error *err)
 {
     const int only_hydrogens = z->mode == CG_MINIMIZE_HYDROGENS;
     cg_minimizer_options stages[] = {
@@ -130,7 +130,7 @@ static cg_status minimize(const cg_minimization *z, size_t n, double *xyz, cg_mi
                                    .minimized = ret };
 
     stages[0].fixed = z->fixed;
-    return cg_mmff_minimize_job(&job, err);
+    return cg_minimizer_pool_run(pool, &job, err);
 }
 
 static int takes_part(const cg_parsed_conformer *c)
@@ -148,8 +148,8 @@ static void set_energies(const cg_minimization *z, cg_parsed_conformer *c, int32
         }
 }
 
-cg_status cg_minimization_run(const cg_minimization *z, cg_parsed_conformer *c, int32_t n,
-                              cg_error *err)
+cg_status cg_minimization_run(const cg_minimization *z, cg_minimizer_pool *pool,
+                              cg_parsed_conformer *c, int32_t n, cg_error *err)
 {
     const size_t each = (size_t)z->tables->n_atoms * 3;
     double *xyz, *from;
@@ -173,7 +173,7 @@ cg_status cg_minimization_run(const cg_minimization *z, cg_parsed_conformer *c, 
     for (int32_t i = 0; i < n; i++)
         if (takes_part(&c[i]))
             memcpy(xyz + each * k++, c[i].xyz, each * sizeof *xyz);
-    CG_TRY_GOTO(st, minimize(z, n_part, xyz, minimized, err), out);
+    CG_TRY_GOTO(st, minimize(z, pool, n_part, xyz, minimized, err), out);
     k = 0;
     for (int32_t i = 0; i < n; i++) {
         if (!takes_part(&c[i]))

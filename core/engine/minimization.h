@@ -4,6 +4,7 @@
 #define CG_ENGINE_MINIMIZATION_H
 
 #include "engine/conformer.h"
+#include "engine/minimizer_pool.h"
 
 /** Energies or minima of one molecule's conformers: the mode and the tables. Immutable. */
 typedef struct cg_minimization cg_minimization;
@@ -25,11 +26,12 @@ void cg_minimization_destroy(cg_minimization *minimization); /* accepts NULL */
  * leaves others unchanged. All modes but HYDROGENS move hydrogens first, then all atoms. A
  * conformer that loses a configuration that the SMILES states gets the verdict INVALID_GEOMETRY.
  *
- * @param c  [n]
- * @return CG_OK; CG_ERR_NOMEM
+ * @param pool  of GPUs; NULL: on the calling thread
+ * @param c     [n]
+ * @return CG_OK; CG_ERR_NOMEM; as cg_minimizer_pool_run()
  * Thread: any number of threads may use one minimisation at once.
  */
-cg_status cg_minimization_run(const cg_minimization *minimization, cg_parsed_conformer *c,
-                              int32_t n, cg_error *err);
+cg_status cg_minimization_run(const cg_minimization *minimization, cg_minimizer_pool *pool,
+                              cg_parsed_conformer *c, int32_t n, cg_error *err);
 
 #endif

@@ -226,6 +226,19 @@ static void count_executors(const struct cg_pipeline *p)
     }
 }
 
+/* Conformers are minimised where they are decoded. */
+static cg_status open_minimizers(struct cg_pipeline *p, cg_error *err)
+{
+    const cg_engine *e = p->engine;
+    int32_t gpus[CG_MAX_GPUS];
+
+    if (p->io->minimize == CG_MINIMIZE_NONE || !e->info.n_gpus)
+        return CG_OK;
+    for (int32_t i = 0; i < e->info.n_gpus; i++)
+        gpus[i] = e->device.gpus[i].index;
+    return cg_minimizer_pool_create(gpus, e->info.n_gpus, &e->host.host, &p->minimizers, err);
+}
+
 /*
  * Allocates decoders and window for the executors. An executor that an earlier run lost is created
  * again.
@@ -248,6 +261,7 @@ static cg_status prepare(struct cg_pipeline *p, cg_error *err)
         cg_worker_stats(d->worker, &d->counted);
         slots += d->worker->batch_size;
     }
+    CG_TRY(open_minimizers(p, err));
     /* Room for a batch of molecules with one conformer each, as many that wait for one of them to
      * be emitted, and some that are being built. */
     p->locked.capacity = 16 + 2 * slots + (2 * slots < MAX_BUILT ? 2 * slots : MAX_BUILT);
@@ -305,6 +319,7 @@ out:
     report->peak_bytes = cg_peak_memory();
     free(p.locked.window);
     free(p.decoders);
+    cg_minimizer_pool_destroy(p.minimizers);
     pthread_mutex_destroy(&p.lock);
     pthread_cond_destroy(&p.changed);
     return st;

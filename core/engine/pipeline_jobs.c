@@ -159,7 +159,7 @@ static cg_status complete_conformers(cg_pipeline_molecule *m, cg_parsed_conforme
     if (!m->built.minimization)
         return CG_OK;
     start = cg_now();
-    CG_TRY(cg_minimization_run(m->built.minimization, c, m->round.n, err));
+    CG_TRY(cg_minimization_run(m->built.minimization, m->pipeline->minimizers, c, m->round.n, err));
     m->finished.counts.minimize_seconds += cg_now() - start;
     return CG_OK;
 }

@@ -29,8 +29,9 @@ struct cg_pipeline {
     const cg_pipeline_io *io;
     cg_report *report; /* accessed by the calling thread only */
     cg_queue *jobs;
-    cg_decoder *decoders; /* [engine->device.n_workers] */
-    _Atomic int stopping; /* nonzero: decoders end */
+    cg_minimizer_pool *minimizers; /* NULL: conformers are minimised on the CPU, or not at all */
+    cg_decoder *decoders;          /* [engine->device.n_workers] */
+    _Atomic int stopping;          /* nonzero: decoders end */
     pthread_mutex_t lock;
     pthread_cond_t changed;
 

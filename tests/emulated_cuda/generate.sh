@@ -52,6 +52,13 @@ verdict 'atoms were moved' test "$(json_number want.json atoms_moved)" -gt 0
 EMULATED_GPU_SEED=4 run 0 "${shape[@]}" --batch-size 1 --output got.sdf || true
 same want.sdf got.sdf 'the same conformers for another batch size'
 
+say '--minimize: conformers go to the GPU minimiser'
+run 0 "${shape[@]}" --add-hs --minimize mmff94 --output want.sdf --report want.json
+verdict 'both are minimised' test "$(json_number want.json minimized)" = 2
+verdict 'to small gradients' awk '$1 > 0.01 { exit 1 }' <(sdf_item want.sdf gradient)
+EMULATED_GPU_SEED=5 run 0 "${shape[@]}" --add-hs --minimize mmff94 --template-workers 1 --output got.sdf || true
+same want.sdf got.sdf 'the same conformers for another number of threads'
+
 say 'f32: the records of the CPU, except where two tokens are almost equally likely'
 for sampling in '--greedy' '--top-k 40 --top-p 0.9 --min-p 0.01'; do
   for device in cpu cuda; do

@@ -93,7 +93,8 @@ typedef struct cg_report {
     int64_t minimized;          /* conformers at a minimum of their energy, or near it */
     int64_t minimized_rejected; /* conformers that lost a configuration in it */
     int64_t energy_refused;     /* molecules without parameters: neither energies nor minima */
-    double minimize_seconds;    /* thread seconds of energies and minimisation */
+    double minimize_seconds;    /* thread seconds of energies and minimisation, waiting for GPUs
+                                   included */
     int64_t dropped_rmsd;       /* conformers within --prune of a preferred one */
     int64_t dropped_energy;     /* conformers above the energy window */
     int64_t dropped_number;     /* conformers after the number that is delivered */

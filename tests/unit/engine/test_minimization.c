@@ -56,7 +56,7 @@ START_TEST(a_lost_configuration_is_rejected)
         /* the text is F, C, Cl, Br */
         memcpy(c[0].xyz[0], flat[1], sizeof flat[0]);
         memcpy(c[0].xyz[1], flat[0], sizeof flat[0]);
-        ck_assert(cg_minimization_run(z, c, 2, &err) == CG_OK);
+        ck_assert(cg_minimization_run(z, NULL, c, 2, &err) == CG_OK);
         ck_assert_int_eq(c[0].is_minimized, 1);
         ck_assert_double_gt(c[0].released, 10);
         ck_assert_double_lt(c[0].gradient, 0.01);
@@ -86,7 +86,7 @@ START_TEST(modes_move_what_they_say)
         memcpy(c.xyz[0], flat[1], sizeof flat[0]);
         memcpy(c.xyz[1], flat[0], sizeof flat[0]);
         memcpy(from, c.xyz, sizeof from);
-        ck_assert(cg_minimization_run(z, &c, 1, &err) == CG_OK);
+        ck_assert(cg_minimization_run(z, NULL, &c, 1, &err) == CG_OK);
         ck_assert_int_eq(c.has_energy, 1);
         ck_assert_int_eq(c.is_minimized, mode != CG_MINIMIZE_NONE);
         energy[mode] = c.energy;
