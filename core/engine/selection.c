@@ -26,7 +26,7 @@ static const double attempt_seconds = 0.8; /* of a short time: tuning.h */
  * with them. On the CPU a cache with room for all tokens takes seconds to clear. */
 enum { GPU_SHORT_BUDGET = 10, GPU_BUDGET = 60, CPU_BUDGET = 120 };
 
-static const int32_t gpu_batches[] = { 64, 128, 256, 512, 1024, 2048 };
+static const int32_t gpu_batches[] = { 64, 128, 256, 512, 1024, 2048, 4096 };
 static const int32_t cpu_batches[] = { 16, 32, 64, 128, 256 };
 enum {
     N_GPU_BATCHES = sizeof gpu_batches / sizeof gpu_batches[0],
