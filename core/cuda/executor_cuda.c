@@ -55,8 +55,11 @@ struct cuda_executor {
     cg_step_batch prompts;      /* of prompt steps */
     cg_step_counters *counters; /* pinned: copy of the counters after the last launch */
     struct kv_slot *slots;      /* [n_kv_slots] */
-    void **device_allocations;  /* [n_device] everything from alloc_device() */
-    void **host_allocations;    /* [n_host] everything from alloc_pinned() */
+    cg_admission *admissions;   /* [n_slots] sequences to start before the next launch */
+    int32_t n_admissions;
+    int32_t next_collected;    /* no slot before it holds a sequence to collect */
+    void **device_allocations; /* [n_device] everything from alloc_device() */
+    void **host_allocations;   /* [n_host] everything from alloc_pinned() */
     size_t n_device, cap_device, n_host, cap_host;
     int32_t n_head_rows;
     /* of one step and of LAUNCH_STEPS steps; NULL: not captured */
@@ -115,6 +118,7 @@ static void cuda_destroy(cg_executor *ex)
     free(c->device_allocations);
     free(c->host_allocations);
     free(c->slots);
+    free(c->admissions);
     free(c);
 }
 
@@ -213,7 +217,8 @@ static cg_status make_state(struct cuda_executor *c, cg_error *err)
     rows = (size_t)b->rows;
     prompt_rows = (size_t)p->rows;
     c->slots = calloc(kv_slots, sizeof *c->slots);
-    if (!c->slots)
+    c->admissions = calloc(slots, sizeof *c->admissions);
+    if (!c->slots || !c->admissions)
         return cg_fail_nomem(err, "executor");
 
     const struct {
@@ -414,12 +419,32 @@ static cg_status reserve(struct cuda_executor *c, int32_t kv_slot, int32_t len, 
     return st;
 }
 
+/*
+ * Starts the admitted sequences on the device, all at once: one after the other they would take as
+ * long as a step.
+ */
+static cg_status start_admitted(struct cuda_executor *c, cg_error *err)
+{
+    size_t bytes = (size_t)c->n_admissions * sizeof *c->admissions;
+    int32_t n = c->n_admissions;
+    void *staged;
+
+    if (!n)
+        return CG_OK;
+    CG_TRY(cg_device_tables_stage(c->tables, bytes, &staged, err));
+    memcpy(staged, c->admissions, bytes);
+    c->n_admissions = 0;
+    return cg_step_admit(&c->state, cg_device_tables_automaton(c->tables), staged, n, c->stream,
+                         err);
+}
+
 static cg_status begin_prompt(struct cuda_executor *c, int32_t kv_slot, const int32_t *tokens,
                               int32_t n, cg_error *err)
 {
     size_t bytes = (size_t)n * sizeof *tokens;
     void *staged;
 
+    CG_TRY(start_admitted(c, err)); /* they copy the tokens of the slot's last prompt */
     CG_TRY(reserve(c, kv_slot, n, err));
     CG_TRY(cg_device_tables_stage(c->tables, bytes, &staged, err));
     memcpy(staged, tokens, bytes);
@@ -464,7 +489,8 @@ static void release_slot(struct cuda_executor *c, int32_t kv_slot)
 
     if (p->kind == CG_SLOT_FREE)
         return;
-    if (!p->done && cg_step_release(&c->state, kv_slot, c->stream, NULL) == CG_OK)
+    if (!p->done && start_admitted(c, NULL) == CG_OK &&
+        cg_step_release(&c->state, kv_slot, c->stream, NULL) == CG_OK)
         cudaStreamSynchronize(c->stream);
     c->config.cache->release(c->cache_self, kv_slot);
     if (p->program)
@@ -500,14 +526,12 @@ static int32_t sequence_limit(const struct cuda_executor *c, int32_t n_prompt,
     return limit < c->config.max_len ? (int32_t)limit : c->config.max_len;
 }
 
-/* `program`, `geometry`: those of the job, on the device. */
 static cg_status start_sequence(struct cuda_executor *c, int32_t slot, int32_t prompt_slot,
-                                const cg_sequence_job *job, const cg_program *program,
-                                const cg_geometry *geometry, cg_error *err)
+                                const cg_program *program, cg_error *err)
 {
     const cg_automaton *automaton = cg_device_tables_automaton(c->tables);
     int32_t n_prompt = c->slots[prompt_slot].n_prompt;
-    int32_t n_kv = begins_forced(job->program, c->config.automaton) ? n_prompt : n_prompt - 1;
+    int32_t n_kv = begins_forced(program, c->config.automaton) ? n_prompt : n_prompt - 1;
     cg_error why = CG_ERROR_INIT;
 
     if (program->n_head_rows > c->n_head_rows) {
@@ -520,28 +544,28 @@ static cg_status start_sequence(struct cuda_executor *c, int32_t slot, int32_t p
         CG_TRY(cache_status(
             c, c->config.cache->share_prefix(c->cache_self, slot, prompt_slot, n_kv, &why), &why,
             err));
-    CG_TRY(reserve(c, slot, sequence_limit(c, n_prompt, job->program), err));
-    c->state.events[slot] = (cg_slot_event) { 0 };
-    return cg_step_admit(&c->state, automaton, slot, prompt_slot, &job->key, program, geometry,
-                         c->stream, err);
+    return reserve(c, slot, sequence_limit(c, n_prompt, program), err);
 }
 
 static cg_status cuda_admit(cg_executor *ex, int32_t slot, int32_t prompt,
                             const cg_sequence_job *job, cg_error *err)
 {
     struct cuda_executor *c = use(ex);
+    cg_admission *a = &c->admissions[c->n_admissions];
     int32_t prompt_slot = c->config.n_slots + prompt;
-    cg_program program;
-    cg_geometry geometry;
     cg_status st;
 
-    CG_TRY(cg_device_tables_use(c->tables, job->program, job->geometry, &program, &geometry, err));
-    st = start_sequence(c, slot, prompt_slot, job, &program, &geometry, err);
+    *a = (cg_admission) { .slot = slot, .prompt_slot = prompt_slot, .key = job->key };
+    CG_TRY(cg_device_tables_use(c->tables, job->program, job->geometry, &a->program, &a->geometry,
+                                err));
+    st = start_sequence(c, slot, prompt_slot, job->program, err);
     if (st != CG_OK) {
         c->config.cache->release(c->cache_self, slot);
         cg_device_tables_drop(c->tables, job->program);
         return st;
     }
+    c->n_admissions++;
+    c->state.events[slot] = (cg_slot_event) { 0 };
     c->slots[slot] = (struct kv_slot) { .kind = CG_SLOT_SEQUENCE,
                                         .n_prompt = c->slots[prompt_slot].n_prompt,
                                         .program = job->program };
@@ -552,7 +576,7 @@ static int cuda_collect(cg_executor *ex, cg_sequence_result *ret_result)
 {
     struct cuda_executor *c = use(ex);
 
-    for (int32_t i = 0; i < c->config.n_slots; i++) {
+    for (int32_t i; (i = c->next_collected) < c->config.n_slots; c->next_collected++) {
         struct kv_slot *p = &c->slots[i];
         const cg_slot_event *event = &c->state.events[i];
 
@@ -709,6 +733,7 @@ static cg_status complete_launch(struct cuda_executor *c, cg_error *err)
         c->stats.idle_seconds += (double)ms * 1e-3;
     c->last_end = l->end;
     c->n_completed++;
+    c->next_collected = 0;
     if (*c->state.failure)
         return cg_fail(err, CG_ERR_FORMAT,
                        "the model's logits are not finite: its weights are damaged or overflow");
@@ -734,7 +759,9 @@ static cg_status cuda_run(cg_executor *ex, int32_t max_steps, cg_error *err)
     cg_status st = CG_OK;
 
     if (max_steps > 0 && !has_uncollected(c)) {
-        st = prompt_step_is_due(c) ? queue_prompts(c, err) : queue_launch(c, max_steps, err);
+        st = start_admitted(c, err);
+        if (st == CG_OK)
+            st = prompt_step_is_due(c) ? queue_prompts(c, err) : queue_launch(c, max_steps, err);
         if (st == CG_OK && c->n_queued - c->n_completed == DEPTH)
             st = complete_launch(c, err);
     }
@@ -770,6 +797,7 @@ static cg_status cuda_roll_back(cg_executor *ex, int32_t slot, int32_t atom, cg_
     cg_slot_state now;
     int32_t per = p->program ? p->program->fields_per_atom : 0;
 
+    CG_TRY(start_admitted(c, err));
     CG_TRY(complete_all(c, err));
     CG_TRY(
         CG_CUDA(cudaMemcpy(&now, &c->state.slots[slot], sizeof now, cudaMemcpyDeviceToHost), err));

@@ -336,45 +336,52 @@ extern "C" cg_status cg_step_begin_prompt(const cg_step_state *state, int32_t kv
     return CG_CUDA(cudaGetLastError(), err);
 }
 
-static __global__ void admit_kernel(cg_step_state s, cg_automaton aut, int32_t slot,
-                                    int32_t prompt_slot, cg_rng_key key, cg_program program,
-                                    cg_geometry geometry)
+/* Block i starts the sequence of admission i. */
+static __global__ void admit_kernel(cg_step_state s, cg_automaton aut,
+                                    const cg_admission *admissions)
 {
-    int32_t n_prompt = s.slots[prompt_slot].seq.n_tokens;
-    int32_t *tokens = s.tokens + (int64_t)slot * s.max_len;
+    static_assert(sizeof(cg_admission) % sizeof(int32_t) == 0, "copied by words");
+    __shared__ cg_admission a; /* one copy over the bus */
+
+    for (int32_t i = threadIdx.x; i < (int32_t)(sizeof a / sizeof(int32_t)); i += blockDim.x)
+        ((int32_t *)&a)[i] = ((const int32_t *)&admissions[blockIdx.x])[i];
+    __syncthreads();
+
+    int32_t n_prompt = s.slots[a.prompt_slot].seq.n_tokens;
+    int32_t *tokens = s.tokens + (int64_t)a.slot * s.max_len;
 
     for (int32_t i = threadIdx.x; i < n_prompt; i += blockDim.x)
-        tokens[i] = s.tokens[(int64_t)prompt_slot * s.max_len + i];
+        tokens[i] = s.tokens[(int64_t)a.prompt_slot * s.max_len + i];
     __syncthreads();
     if (threadIdx.x == 0) {
         cg_slot_state p = { 0 };
-        int64_t limit = (int64_t)n_prompt + program.max_tokens;
+        int64_t limit = (int64_t)n_prompt + a.program.max_tokens;
 
-        p.key = key;
+        p.key = a.key;
         p.kind = CG_SLOT_SEQUENCE;
         p.n_prompt = n_prompt;
-        p.program = program;
+        p.program = a.program;
         if (s.geometry)
-            p.geometry = geometry;
+            p.geometry = a.geometry;
         p.seq.n_tokens = n_prompt;
         p.seq.limit = limit < s.max_len ? (int32_t)limit : s.max_len;
-        cg_sequence_begin(&p.seq, &program, &aut, tokens, s.marks + (int64_t)slot * s.max_len);
+        cg_sequence_begin(&p.seq, &a.program, &aut, tokens, s.marks + (int64_t)a.slot * s.max_len);
         /* at least one token must be evaluated for the first logits */
         p.seq.n_kv = n_prompt < p.seq.n_tokens ? n_prompt : p.seq.n_tokens - 1;
-        s.slots[slot] = p;
+        s.slots[a.slot] = p;
     }
     __syncthreads();
-    if (s.slots[slot].seq.done)
-        publish_completion(&s, slot);
+    if (s.slots[a.slot].seq.done)
+        publish_completion(&s, a.slot);
 }
 
 extern "C" cg_status cg_step_admit(const cg_step_state *state, const cg_automaton *automaton,
-                                   int32_t slot, int32_t prompt_slot, const cg_rng_key *key,
-                                   const cg_program *program, const cg_geometry *geometry,
-                                   cudaStream_t stream, cg_error *err)
+                                   const cg_admission *admissions, int32_t n, cudaStream_t stream,
+                                   cg_error *err)
 {
-    admit_kernel<<<1, 128, 0, stream>>>(*state, *automaton, slot, prompt_slot, *key, *program,
-                                        *geometry);
+    if (n < 1)
+        return CG_OK;
+    admit_kernel<<<n, 128, 0, stream>>>(*state, *automaton, admissions);
     return CG_CUDA(cudaGetLastError(), err);
 }
 

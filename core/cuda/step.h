@@ -72,6 +72,14 @@ typedef struct cg_slot_event {
     cg_repair_counts repair;
 } cg_slot_event;
 
+/** A sequence to start. */
+typedef struct cg_admission {
+    int32_t slot, prompt_slot;
+    cg_rng_key key;
+    cg_program program;   /* arrays in device memory */
+    cg_geometry geometry; /* arrays in device memory */
+} cg_admission;
+
 /** Totals since creation. */
 typedef struct cg_step_counters {
     int64_t steps;
@@ -155,13 +163,13 @@ cg_status cg_step_begin_prompt(const cg_step_state *state, int32_t kv_slot, cons
                                int32_t n, cudaStream_t stream, cg_error *err);
 
 /**
- * Starts a sequence in sequence slot `slot` after the prompt of `prompt_slot`.
+ * Starts sequences in free sequence slots, each after the prompt of its prompt slot.
  *
- * @param program, geometry  arrays in device memory
+ * @param admissions  [n] pinned, borrowed until the call has run
  */
-cg_status cg_step_admit(const cg_step_state *state, const cg_automaton *automaton, int32_t slot,
-                        int32_t prompt_slot, const cg_rng_key *key, const cg_program *program,
-                        const cg_geometry *geometry, cudaStream_t stream, cg_error *err);
+cg_status cg_step_admit(const cg_step_state *state, const cg_automaton *automaton,
+                        const cg_admission *admissions, int32_t n, cudaStream_t stream,
+                        cg_error *err);
 
 /** Frees a slot. */
 cg_status cg_step_release(const cg_step_state *state, int32_t kv_slot, cudaStream_t stream,
