@@ -36,6 +36,7 @@ struct conformer {
     double *x, *g, *trial, *g_trial, *direction;
     double *s, *y;  /* [HISTORY][3 n_atoms] */
     double *blocks; /* [n_blocks][9] */
+    char *lists;    /* those of the image, from `atoms` on */
     double *column; /* [max_rows][9] a column before its elimination */
     /* Of the terms: */
     double *parts;      /* [n_parts][3] gradients of energy or of lengths and angles */
@@ -78,11 +79,27 @@ static __device__ void place(conformer &c, double *shared, size_t shared_size, d
     c.y = c.s + HISTORY * n;
     c.blocks = c.y + HISTORY * n;
     c.column = c.blocks + (size_t)m->n_blocks * 9;
+    c.lists = (char *)(c.column + (size_t)m->max_rows * 9);
     c.parts = work + state;
     c.pair_parts = c.parts + (size_t)m->n_parts * 3;
     c.pair_energies = c.pair_parts + (size_t)m->n_pairs * 3;
     c.row_energies = c.pair_energies + m->n_pairs;
     c.energies = c.row_energies + m->n_atoms;
+}
+
+/* A list that is a part of the state. */
+static __device__ __forceinline__ const int32_t *list_of(const conformer &c, size_t offset)
+{
+    return (const int32_t *)(c.lists + (offset - c.m->atoms));
+}
+
+static __device__ void copy_lists(const conformer &c)
+{
+    const int64_t *from = array<int64_t>(c, c.m->atoms);
+    int64_t *to = (int64_t *)c.lists;
+
+    for (size_t k = threadIdx.x; k < c.m->lists_size / sizeof *to; k += blockDim.x)
+        to[k] = from[k];
 }
 
 /* ---- energy -------------------------------------------------------------------------------- */
@@ -185,11 +202,14 @@ static __device__ double add_gradient(const conformer &c, int32_t atom, int32_t 
     const int32_t *list = array<int32_t>(c, c.m->part_list);
     double sum = 0, row_sum = 0;
 
+#pragma unroll 8
     for (int32_t k = parts[0]; k < parts[1]; k++)
         sum += c.parts[(size_t)list[k] * 3 + axis];
     list = array<int32_t>(c, c.m->pair_list);
+#pragma unroll 8
     for (int32_t k = seconds[0]; k < seconds[1]; k++)
         sum -= c.pair_parts[(size_t)list[k] * 3 + axis];
+#pragma unroll 8
     for (int32_t k = row[0]; k < row[1]; k++)
         row_sum += c.pair_parts[(size_t)k * 3 + axis];
     return sum + row_sum;
@@ -199,6 +219,7 @@ static __device__ double add_energies(const double *energies, int32_t n)
 {
     double sum = 0;
 
+#pragma unroll 8
     for (int32_t k = 0; k < n; k++)
         sum += energies[k];
     return sum;
@@ -332,8 +353,8 @@ static __device__ __forceinline__ void find_place(int32_t p, int32_t *ret_row, i
 /* L D L^T, as factor() of stiffness_tile.h. */
 static __device__ void factor(const conformer &c)
 {
-    const int32_t n = c.m->n_atoms, *columns = array<int32_t>(c, c.m->columns);
-    const int32_t *update_starts = array<int32_t>(c, c.m->update_starts);
+    const int32_t n = c.m->n_atoms, *columns = list_of(c, c.m->columns);
+    const int32_t *update_starts = list_of(c, c.m->update_starts);
     const int32_t *updates = array<int32_t>(c, c.m->updates);
 
     for (int32_t at = 0; at < n; at++) {
@@ -394,10 +415,10 @@ static __device__ void solve(const conformer &c, double *q, double *z)
 {
     const cg_minimizer_image *m = c.m;
     const int32_t n = m->n_atoms, lane = threadIdx.x;
-    const int32_t *atoms = array<int32_t>(c, m->atoms), *columns = array<int32_t>(c, m->columns);
-    const int32_t *row_atoms = array<int32_t>(c, m->row_atoms);
-    const int32_t *level_starts = array<int32_t>(c, m->level_starts);
-    const int32_t *level_columns = array<int32_t>(c, m->level_columns);
+    const int32_t *atoms = list_of(c, m->atoms), *columns = list_of(c, m->columns);
+    const int32_t *row_atoms = list_of(c, m->row_atoms);
+    const int32_t *level_starts = list_of(c, m->level_starts);
+    const int32_t *level_columns = list_of(c, m->level_columns);
 
     for (int32_t at = 0; at < n; at++) {
         for (int32_t k = columns[at] * 3 + lane; k < columns[at + 1] * 3; k += WARP)
@@ -648,6 +669,7 @@ static __global__ __launch_bounds__(MAX_THREADS) void minimize_kernel(cg_minimiz
         xyz = l.xyz + l.items[item].xyz;
         for (int32_t k = threadIdx.x; k < 3 * c.m->n_atoms; k += blockDim.x)
             c.trial[k] = xyz[k];
+        copy_lists(c);
         for (int32_t stage = 0; stage < c.m->n_stages; stage++) {
             run_stage(c, z, stage, &l.minimized[item]);
             for (int32_t k = threadIdx.x; k < 3 * c.m->n_atoms; k += blockDim.x)

@@ -56,11 +56,15 @@ typedef struct cg_minimizer_image {
     size_t bonds, angles, planes, torsions, pairs; /* as in cg_mmff_tables */
     size_t part_starts, part_list;                 /* [n_atoms + 1], [n_parts] parts of an atom */
     size_t row_starts;                             /* [n_atoms + 1] pairs whose first atom it is */
-    size_t pair_starts, pair_list;      /* [n_atoms + 1], [n_pairs] those whose second atom it is */
-    size_t product_starts, products;    /* [n_blocks + 1], cg_stiffness_product */
+    size_t pair_starts, pair_list;   /* [n_atoms + 1], [n_pairs] those whose second atom it is */
+    size_t product_starts, products; /* [n_blocks + 1], cg_stiffness_product */
+    size_t updates;                  /* as in cg_stiffness */
+    /* Lists of int32_t, one after the other from `atoms` on: a part of a conformer's state, as each
+     * step of the solution waits for them. */
+    size_t lists_size;                  /* of all, bytes, a multiple of 8 */
     size_t atoms, columns;              /* as in cg_stiffness */
     size_t row_atoms;                   /* [n_blocks - n_atoms] atoms of the rows */
-    size_t update_starts, updates;      /* [n_atoms + 1] of columns; as in cg_stiffness */
+    size_t update_starts;               /* [n_atoms + 1] of columns */
     size_t level_starts, level_columns; /* [n_levels + 1], [n_atoms]: a column depends on those of
                                            earlier levels in the solution from the last one */
 } cg_minimizer_image;
@@ -89,7 +93,8 @@ typedef struct cg_minimize_launch {
 static CG_HOST_DEVICE inline size_t cg_minimizer_state_size(const cg_minimizer_image *image)
 {
     return (size_t)image->n_atoms * 3 * (5 + 2 * CG_MINIMIZER_HISTORY) +
-           ((size_t)image->n_blocks + (size_t)image->max_rows) * 9;
+           ((size_t)image->n_blocks + (size_t)image->max_rows) * 9 +
+           image->lists_size / sizeof(double);
 }
 
 /** Doubles of a block's work memory: the state and the parts of terms. */

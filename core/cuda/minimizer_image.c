@@ -107,13 +107,14 @@ cg_status cg_image_plan_init(const cg_minimizer_job *job, size_t offset, cg_imag
     m->pair_list = take(&offset, (size_t)m->n_pairs, sizeof(int32_t));
     m->product_starts = take(&offset, (size_t)m->n_blocks + 1, sizeof(int32_t));
     m->products = take(&offset, count_products(t), sizeof(cg_stiffness_product));
+    m->updates = take(&offset, count_updates(&plan.stiffness, t->n_atoms), sizeof(int32_t));
     m->atoms = take(&offset, n, sizeof(int32_t));
     m->columns = take(&offset, n + 1, sizeof(int32_t));
     m->row_atoms = take(&offset, (size_t)m->n_blocks - n, sizeof(int32_t));
     m->update_starts = take(&offset, n + 1, sizeof(int32_t));
-    m->updates = take(&offset, count_updates(&plan.stiffness, t->n_atoms), sizeof(int32_t));
     m->level_starts = take(&offset, (size_t)m->n_levels + 1, sizeof(int32_t));
     m->level_columns = take(&offset, n, sizeof(int32_t));
+    m->lists_size = offset - m->atoms;
     *ret_plan = plan;
     *ret_end = offset;
     return CG_OK;
