@@ -91,8 +91,8 @@ static cg_status find_record_format(const char *path, cg_record_format *ret_form
         strcpy(extension, "json");
     if (n >= (int)sizeof extension || cg_record_format_parse(extension, ret_format, NULL) != CG_OK)
         return cg_fail(err, CG_ERR_USAGE,
-                       "output '%s': the extension names no format; wanted .sdf, .xyz, .smiles3d, "
-                       ".json or .jsonl (then optionally .gz or .zst), or --format",
+                       "output '%s': the extension names no format; wanted .sdf, .pdb, .xyz, "
+                       ".smiles3d, .json or .jsonl (then optionally .gz or .zst), or --format",
                        path);
     return CG_OK;
 }
@@ -104,10 +104,11 @@ cg_status cg_run_find_formats(const cg_run_options *o, const char *path,
 
     CG_TRY(o->format ? cg_record_format_parse(o->format, &f.record, err)
                      : find_record_format(path, &f.record, err));
-    if (o->add_hs && f.record != CG_RECORD_SDF)
-        return cg_fail(err, CG_ERR_USAGE,
-                       "--add-hs: only the sdf format has hydrogens; presets of --ensemble other "
-                       "than raw add them");
+    if (o->add_hs && f.record != CG_RECORD_SDF && f.record != CG_RECORD_PDB)
+        return cg_fail(
+            err, CG_ERR_USAGE,
+            "--add-hs: only the formats sdf and pdb have hydrogens; presets of --ensemble other "
+            "than raw add them");
     if (o->minimize && f.record == CG_RECORD_SMILES3D)
         return cg_fail(err, CG_ERR_USAGE,
                        "--minimize: the smiles3d format has the coordinates as they are generated");

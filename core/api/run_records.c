@@ -41,7 +41,7 @@ void cg_run_records_prepare(const cg_run_writer *w, cg_pipeline_molecule *m)
         cg_fail_nomem(&m->failure, "records");
         return;
     }
-    if (w->formats.record == CG_RECORD_SDF) {
+    if (w->formats.record == CG_RECORD_SDF || w->formats.record == CG_RECORD_PDB) {
         cg_molblock_create(w->add_hs ? cg_hydrogen_placement_molecule(m->built.hydrogens) : mol,
                            &r->block, &m->failure);
         return;
@@ -161,7 +161,7 @@ static cg_status write_record(const cg_run_writer *w, const cg_pipeline_molecule
 
     make_data_items(w, m, c, &items);
     record.n_tags = items.n;
-    if (w->formats.record == CG_RECORD_SDF) {
+    if (r->block) {
         CG_TRY_GOTO(st, write_molblock(r, m->input.name, record.xyz, &molblock, err), out);
         record.molblock = molblock;
     } else if (w->formats.record == CG_RECORD_SMILES3D) {

@@ -65,6 +65,9 @@ static cg_status end_line(struct splitter *s, uint64_t next, cg_error *err)
 
     if (s->format == CG_RECORD_SDF) {
         ends_record = s->n_line_start == 4 && !memcmp(s->line_start, "$$$$", 4);
+    } else if (s->format == CG_RECORD_PDB) {
+        ends_record = s->n_line_start == 4 && !memcmp(s->line_start, "END", 3) &&
+                      isspace((unsigned char)s->line_start[3]);
     } else if (s->format == CG_RECORD_XYZ) {
         if (s->line == 0)
             s->lines_left = s->has_text ? strtoull(cg_buf_text(&s->head), NULL, 10) + 1 : 0;
@@ -131,7 +134,8 @@ static cg_status list_molecules(cg_reader *r, cg_error *err)
         offset += n;
     }
     if (s.has_text) {
-        int complete = s.format != CG_RECORD_SDF && s.format != CG_RECORD_XYZ;
+        int complete =
+            s.format != CG_RECORD_SDF && s.format != CG_RECORD_XYZ && s.format != CG_RECORD_PDB;
 
         if (!complete)
             cg_fail(&r->note, CG_ERR_FORMAT, "'%s': the record at offset %llu is not complete",

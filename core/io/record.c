@@ -14,7 +14,7 @@
 #include "base/text.h"
 #include "base/utf8.h"
 
-static const char *const format_names[] = { "sdf", "xyz", "smiles3d", "json" };
+static const char *const format_names[] = { "sdf", "xyz", "smiles3d", "json", "pdb" };
 
 enum { N_FORMATS = sizeof format_names / sizeof *format_names };
 
@@ -25,8 +25,8 @@ cg_status cg_record_format_parse(const char *name, cg_record_format *ret_format,
             *ret_format = (cg_record_format)i;
             return CG_OK;
         }
-    return cg_fail(err, CG_ERR_USAGE, "--format '%s': unknown, wanted sdf, xyz, smiles3d or json",
-                   name);
+    return cg_fail(err, CG_ERR_USAGE,
+                   "--format '%s': unknown, wanted sdf, xyz, smiles3d, json or pdb", name);
 }
 
 const char *cg_record_format_name(cg_record_format format)
@@ -126,6 +126,170 @@ static cg_status write_sdf(const cg_record_conformer *c, cg_buf *out, cg_error *
     cg_buf_puts(out, "$$$$\n");
     return CG_OK;
 }
+
+/* ---- PDB ---------------------------------------------------------------------------------- */
+
+enum {
+    PDB_ATOM_LINE = 34, /* bytes of a V2000 atom line up to the element's end */
+    PDB_BOND_LINE = 9,  /* of a bond line up to the order's end */
+    PDB_MAX = 999,      /* atoms, and bonds, of a V2000 molblock */
+};
+
+/* The whole number in `width` columns. */
+static int column(const char *line, size_t at, int width)
+{
+    char text[16];
+
+    snprintf(text, sizeof text, "%.*s", width, line + at);
+    return atoi(text);
+}
+
+/* Charges of the atoms, from the lines "M  CHG  n  atom charge ..." of a molblock. */
+static void read_charges(const char *block, int n_atoms, int *ret_charges)
+{
+    static const char key[] = "\nM  CHG";
+
+    while ((block = strstr(block, key)) != NULL) {
+        block += sizeof key - 1;
+        for (int n = column(block, 0, 3), i = 0; i < n; i++) {
+            const int atom = column(block, 3 + 8 * (size_t)i, 4);
+
+            if (atom >= 1 && atom <= n_atoms)
+                ret_charges[atom - 1] = column(block, 7 + 8 * (size_t)i, 4);
+        }
+    }
+}
+
+/* The name of an atom in four columns: element and number; a symbol of one letter begins in the
+ * second of them if there is room. */
+static void put_atom_name(cg_buf *out, const char *element, int number)
+{
+    char name[16];
+
+    snprintf(name, sizeof name, "%s%d", element, number);
+    cg_buf_printf(out, strlen(element) == 1 && strlen(name) < 4 ? " %-3s" : "%-4s", name);
+}
+
+static void put_pdb_atom(cg_buf *out, const char *line, int serial, int number, int charge)
+{
+    char element[4] = { 0 }, symbol[4] = { 0 };
+
+    sscanf(line + 31, "%3s", element);
+    for (int k = 0; element[k]; k++)
+        symbol[k] = (char)toupper((unsigned char)element[k]);
+    cg_buf_printf(out, "HETATM%5d ", serial);
+    put_atom_name(out, symbol, number);
+    cg_buf_puts(out, " UNL     1    ");
+    for (int k = 0; k < 3; k++) {
+        char text[16];
+
+        snprintf(text, sizeof text, "%.10s", line + 10 * k);
+        cg_buf_printf(out, "%8.3f", strtod(text, NULL) + 0.0);
+    }
+    cg_buf_printf(out, "  1.00  0.00          %2s", symbol);
+    if (charge)
+        cg_buf_printf(out, "%d%c", abs(charge), charge > 0 ? '+' : '-');
+    cg_buf_putc(out, '\n');
+}
+
+/* CONECT lines of an atom, of four neighbours each. `order` is [n_atoms][n_atoms]. */
+static void put_pdb_bonds(cg_buf *out, const unsigned char *order, int n_atoms, int atom)
+{
+    int n = 0;
+
+    for (int k = 0; k < n_atoms; k++)
+        for (int times = 0; times < order[atom * n_atoms + k]; times++, n++) {
+            if (n % 4 == 0)
+                cg_buf_printf(out, "%sCONECT%5d", n ? "\n" : "", atom + 1);
+            cg_buf_printf(out, "%5d", k + 1);
+        }
+    if (n)
+        cg_buf_putc(out, '\n');
+}
+
+static void put_pdb_remark(cg_buf *out, const char *key, const char *value)
+{
+    cg_buf_printf(out, "REMARK   6 %s ", key);
+    put_one_line(out, value);
+    cg_buf_putc(out, '\n');
+}
+
+/* Writes atoms and bonds of a V2000 molblock, from its counts line on; `order` and `charges` are
+ * zero. CG_ERR_INTERNAL if it ends too early. */
+static cg_status write_pdb_molecule(const char *counts, int n_atoms, int n_bonds,
+                                    unsigned char *order, int *charges, const char *name,
+                                    cg_buf *out, cg_error *err)
+{
+    int numbers[128] = { 0 }; /* atoms so far, by the letters of the element */
+    const char *line = counts;
+
+    read_charges(counts, n_atoms, charges);
+    for (int i = 0; i < n_atoms + n_bonds; i++) {
+        line = strchr(line, '\n');
+        if (!line || strnlen(++line, PDB_ATOM_LINE) < (i < n_atoms ? PDB_ATOM_LINE : PDB_BOND_LINE))
+            return cg_fail(err, CG_ERR_INTERNAL, "record of '%s': the molblock ends early", name);
+        if (i < n_atoms) {
+            int *number = &numbers[(line[31] * 31 + line[32]) & 127];
+
+            put_pdb_atom(out, line, i + 1, *number % PDB_MAX + 1, charges[i]);
+            ++*number;
+        } else {
+            const int a = column(line, 0, 3) - 1, b = column(line, 3, 3) - 1;
+
+            if (a < 0 || b < 0 || a >= n_atoms || b >= n_atoms)
+                return cg_fail(err, CG_ERR_INTERNAL, "record of '%s': a bond of no atom", name);
+            order[a * n_atoms + b] = order[b * n_atoms + a] = (unsigned char)column(line, 6, 3);
+        }
+    }
+    for (int i = 0; i < n_atoms; i++)
+        put_pdb_bonds(out, order, n_atoms, i);
+    return CG_OK;
+}
+
+static cg_status write_pdb(const cg_record_conformer *c, cg_buf *out, cg_error *err)
+{
+    const char *counts = c->molblock;
+    unsigned char *order;
+    int *charges, n_atoms;
+    char number[32];
+    cg_status st;
+
+    for (int i = 0; i < 3 && counts; i++)
+        counts = (counts = strchr(counts, '\n')) ? counts + 1 : NULL;
+    if (!counts || strnlen(counts, 39) < 39)
+        return cg_fail(err, CG_ERR_INTERNAL, "record of '%s': no molblock", c->name);
+    if (memcmp(counts + 34, "V2000", 5))
+        return cg_fail(err, CG_ERR_LIMIT,
+                       "the molecule has more than %d atoms or bonds, hydrogens included: a pdb "
+                       "record cannot hold it, --format sdf can",
+                       PDB_MAX);
+    n_atoms = column(counts, 0, 3);
+    order = calloc((size_t)n_atoms + 1, (size_t)n_atoms + 1);
+    charges = calloc((size_t)n_atoms + 1, sizeof *charges);
+    if (!order || !charges) {
+        st = cg_fail_nomem(err, "record");
+        goto out;
+    }
+    cg_buf_printf(out, "COMPND    %s\n", c->name);
+    put_pdb_remark(out, "SMILES", c->smiles);
+    snprintf(number, sizeof number, "%" PRId64, c->generation);
+    put_pdb_remark(out, "generation", number);
+    snprintf(number, sizeof number, "%" PRIu64, c->seed);
+    put_pdb_remark(out, "seed", number);
+    for (size_t i = 0; i < c->n_tags; i++)
+        put_pdb_remark(out, c->tags[i].key, c->tags[i].value);
+    CG_TRY_GOTO(st,
+                write_pdb_molecule(counts, n_atoms, column(counts, 3, 3), order, charges, c->name,
+                                   out, err),
+                out);
+    cg_buf_puts(out, "END\n");
+out:
+    free(order);
+    free(charges);
+    return st;
+}
+
+/* ---- other formats ------------------------------------------------------------------------ */
 
 static cg_status check_coordinates(const cg_record_conformer *c, cg_error *err)
 {
@@ -259,6 +423,9 @@ cg_status cg_record_write(cg_record_format format, const cg_record_conformer *c,
     case CG_RECORD_JSON:
         st = write_json(c, out, err);
         break;
+    case CG_RECORD_PDB:
+        st = write_pdb(c, out, err);
+        break;
     }
     if (st == CG_OK)
         st = cg_buf_check(out, "record", err);
@@ -349,6 +516,8 @@ static int has_counts_line(const char *p, const char *end)
            strspn(p, " 0123456789") >= 6; /* ends at the 'V' at the latest */
 }
 
+static const char pdb_name[] = "COMPND    ";
+
 cg_record_format cg_record_detect(const char *text, size_t len)
 {
     const char *end = text + len;
@@ -358,6 +527,8 @@ cg_record_format cg_record_detect(const char *text, size_t len)
         return CG_RECORD_SDF;
     if (starts_with(text, end, "{\""))
         return CG_RECORD_JSON;
+    if (starts_with(text, end, pdb_name))
+        return CG_RECORD_PDB;
     if (first < end && starts_with(first + 1, end, "Properties="))
         return CG_RECORD_XYZ;
     if (memchr(text, '<', (size_t)(first - text)) && memchr(text, '\t', (size_t)(first - text)))
@@ -427,6 +598,11 @@ void cg_record_name(cg_record_format format, const char *text, size_t len, cg_bu
     case CG_RECORD_JSON:
         json_name(text, len, out);
         break;
+    case CG_RECORD_PDB:
+        if (starts_with(text, stop, pdb_name))
+            cg_buf_put(out, text + sizeof pdb_name - 1,
+                       (size_t)(stop - text) - (sizeof pdb_name - 1));
+        break;
     }
 }
 
@@ -455,10 +631,11 @@ int64_t cg_record_count(cg_record_format format, const char *text, size_t len)
 
         while (q < stop && isspace((unsigned char)*q))
             q++;
-        if (format == CG_RECORD_SDF && starts_with(p, stop, "$$$$")) {
+        if ((format == CG_RECORD_SDF && starts_with(p, stop, "$$$$")) ||
+            (format == CG_RECORD_PDB && stop - p == 3 && starts_with(p, stop, "END"))) {
             n++;
             unfinished = 0;
-        } else if (q < stop && format == CG_RECORD_SDF) {
+        } else if (q < stop && (format == CG_RECORD_SDF || format == CG_RECORD_PDB)) {
             unfinished = 1;
         } else if (q < stop) {
             n++;

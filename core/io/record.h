@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file record.h  Conformers as text: SDF, extended XYZ, enriched SMILES, JSON lines.
+ * @file record.h  Conformers as text: SDF, extended XYZ, enriched SMILES, JSON lines, PDB.
  *
  * sdf       The molblock with the name as its title line, then the data items name, SMILES,
  *           generation, seed and the extra tags, then "$$$$".
@@ -9,6 +9,9 @@
  * smiles3d  Enriched SMILES, name, generation, seed, extra tags as KEY=VALUE; tab-separated.
  * json      {"name":, "smiles":, "generation":, "seed":, "elements": [..], "xyz": [[x,y,z], ..]},
  *           then the extra tags as strings; one line.
+ * pdb       COMPND with the name; REMARK   6 with SMILES, generation, seed and the extra tags, a
+ * key and its value; the atoms as HETATM of one residue, UNL; CONECT, a neighbour twice for a
+ *           double bond and three times for a triple bond; END.
  *
  * A name is written byte for byte, or refused by cg_record_check_name() if the format cannot hold
  * it. In tags, control characters are replaced by blanks (in JSON by escapes). Coordinates are in
@@ -24,6 +27,7 @@ typedef enum cg_record_format {
     CG_RECORD_XYZ,
     CG_RECORD_SMILES3D,
     CG_RECORD_JSON,
+    CG_RECORD_PDB,
 } cg_record_format;
 
 /** An extra data item. The key is a word of letters, digits and '_'. */
@@ -43,19 +47,19 @@ typedef struct cg_record_conformer {
     const double (*xyz)[3];      /* [n_atoms] ångström, finite: xyz, json */
     int decimals;                /* of the coordinates in xyz and json, 0 to 17 */
     const char *text;            /* enriched SMILES as generated: smiles3d */
-    const char *molblock;        /* title line to "M  END", V2000 or V3000: sdf */
+    const char *molblock;        /* title line to "M  END", V2000 or V3000: sdf; V2000: pdb */
     const cg_tag *tags;          /* [n_tags] */
     size_t n_tags;
 } cg_record_conformer;
 
-/** Parses "sdf", "xyz", "smiles3d", "json". CG_ERR_USAGE lists the formats. */
+/** Parses "sdf", "xyz", "smiles3d", "json", "pdb". CG_ERR_USAGE lists the formats. */
 cg_status cg_record_format_parse(const char *name, cg_record_format *ret_format, cg_error *err);
 /** The name, which is also the file extension without its dot. Static storage. */
 const char *cg_record_format_name(cg_record_format format);
 
 /**
  * CG_ERR_INPUT for a name that a record of this format cannot hold: one with a control character
- * (sdf, xyz, smiles3d), one that starts with "$$$$" (sdf), one that is not UTF-8 (json).
+ * (all but json), one that starts with "$$$$" (sdf), one that is not UTF-8 (json).
  */
 cg_status cg_record_check_name(cg_record_format format, const char *name, cg_error *err);
 

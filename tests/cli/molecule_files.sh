@@ -90,6 +90,34 @@ for record in sys.stdin.read().split("$$$$\n")[:2]:
 smiles_of --input two.mol2 | cmp - <(head -n 2 want) || { fail 'two.mol2'; cat err; }
 smiles_of --input - <two.mol2 | cmp - <(head -n 2 want) || { fail '.mol2 on standard input'; cat err; }
 
+# PDB: the molecules again, by RDKit where it is; hydrogens; records that inspect finds
+"$confgen" --input list.smi --gens 2 --quiet --add-hs --energies --output whole.pdb || fail 'whole.pdb'
+"$confgen" --input list.smi --quiet --format pdb --output heavy.pdb.zst || fail 'heavy.pdb.zst'
+[ "$(grep -c '^END$' whole.pdb)" = 14 ] || fail 'records of whole.pdb'
+grep -q '^REMARK   6 energy ' whole.pdb || fail 'data items of whole.pdb'
+"$confgen" inspect whole.pdb | grep -Eq '^ *2 +three  with blanks +2 ' || fail 'inspect whole.pdb'
+"$confgen" inspect heavy.pdb.zst --molecule five | grep -Eq '^HETATM    . +[NO][0-9] ' || fail 'inspect --molecule'
+python3 - <<'END' || fail 'whole.pdb'
+import gzip, re
+text = open("whole.pdb").read()
+sdf = gzip.open("whole.sdf.gz", "rt").read().split("$$$$\n")
+for name, record in zip("one two three four five six seven".split(), text.split("END\n")[::2]):
+    block = next(b for b in sdf if b.split("\n")[0].split(" ")[0] == name).split("\n")
+    n, m = int(block[3][:3]), int(block[3][3:6])
+    atoms = [l for l in record.split("\n") if l.startswith("HETATM")]
+    assert all(len(l) in (78, 80) and l[17:20] == "UNL" for l in atoms) and len(atoms) == n, record
+    assert len({l[12:16] for l in atoms}) == n, ("names of atoms", record)
+    for atom, line in zip(atoms, block[4:4 + n]):
+        found = [float(atom[i:i + 8]) for i in (30, 38, 46)]
+        assert all(abs(a - float(b)) < 0.00051 for a, b in zip(found, line.split())), (atom, line)
+        assert atom[76:78].strip() == line.split()[3].upper(), (atom, line)
+    wanted = [(int(l[:3]), int(l[3:6])) for l in block[4 + n:4 + n + m] for _ in range(int(l[6:9]))]
+    found = [(int(l[6:11]), int(l[i:i + 5])) for l in record.split("\n") if l.startswith("CONECT") for i in range(11, len(l), 5)]
+    assert sorted(found) == sorted(wanted + [(b, a) for a, b in wanted]), record
+    charges = sum(int(l[79] + l[78]) for l in atoms if len(l) == 80)
+    assert charges == 0 and (name in ("five", "seven")) == any(len(l) == 80 for l in atoms), record
+END
+
 # hostile records: an error with file, line and record, and the others are generated
 expect() {
   local want=$1 pattern=$2 got

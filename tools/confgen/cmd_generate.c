@@ -242,11 +242,11 @@ static const struct command_option options[] = {
     { "output", O_OUTPUT, "FILE|-",
       "default <stem>.sdf.zst, or - (standard output) for molecules of the command line; the "
       "suffix selects .zst, .gz or plain" },
-    { "format", O_FORMAT, "sdf|xyz|smiles3d|json",
+    { "format", O_FORMAT, "sdf|pdb|xyz|smiles3d|json",
       "kind of the records (default: by the output's name, else sdf)" },
     { "gens", O_GENS, "N|Nk", "conformers per molecule; Nk: N for each of its k references (1)" },
     { "add-hs", O_ADD_HS, NULL,
-      "write hydrogens too (sdf); without it records hold heavy atoms only" },
+      "write hydrogens too (sdf, pdb); without it records hold heavy atoms only" },
     { "minimize", O_MINIMIZE, "none|hydrogens|mmff94|mmff94s",
       "move hydrogens, or all atoms, to a minimum of the MMFF94 energy (none); it is written to "
       "the record. Hydrogens are written with --add-hs" },

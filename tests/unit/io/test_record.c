@@ -228,9 +228,16 @@ START_TEST(incomplete_conformers_are_internal_errors)
     ck_assert_int_eq(cg_record_write(CG_RECORD_SMILES3D, &c, &b, &err), CG_ERR_INTERNAL);
     c.molblock = "no end";
     ck_assert_int_eq(cg_record_write(CG_RECORD_SDF, &c, &b, &err), CG_ERR_INTERNAL);
+    ck_assert_int_eq(cg_record_write(CG_RECORD_PDB, &c, &b, &err), CG_ERR_INTERNAL);
+    c.molblock = "x\n\n\n  2  0  0  0  0  0  0  0  0  0999 V2000\n    0.0000\n";
+    ck_assert_int_eq(cg_record_write(CG_RECORD_PDB, &c, &b, &err), CG_ERR_INTERNAL);
+    ck_assert_ptr_nonnull(strstr(err.msg, "the molblock ends early"));
+    c.molblock = "x\n\n\n  0  0  0     0  0            999 V3000\nM  END\n";
+    ck_assert_int_eq(cg_record_write(CG_RECORD_PDB, &c, &b, &err), CG_ERR_LIMIT);
+    ck_assert_ptr_nonnull(strstr(err.msg, "more than 999 atoms or bonds"));
     ck_assert_str_eq(b.data, "before");
-    ck_assert_int_eq(cg_record_format_parse("pdb", &format, &err), CG_ERR_USAGE);
-    ck_assert_str_eq(err.msg, "--format 'pdb': unknown, wanted sdf, xyz, smiles3d or json");
+    ck_assert_int_eq(cg_record_format_parse("mol2", &format, &err), CG_ERR_USAGE);
+    ck_assert_str_eq(err.msg, "--format 'mol2': unknown, wanted sdf, xyz, smiles3d, json or pdb");
     cg_buf_finish(&b);
 }
 END_TEST
