@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file emulated_ptx.cuh  The functions of plugins/attention/common/{ptx,wgmma}.cuh and
- * plugins/attention/hopper/tma.cuh for the emulator. Included before them: it defines
- * the macros that guard these files.
+ * @file emulated_ptx.cuh  The functions of core/ptx/{ptx,wgmma,tma}.cuh for the emulator. Included
+ * before them: it defines the macros that guard these files.
  *
  * Addresses of shared memory are offsets from the dynamic shared memory of the block, plus 1024.
  * Asynchronous work is done as late as the program allows: copies of cp.async and products of
@@ -25,7 +24,7 @@
 
 #define CG_PTX_CUH
 #define CG_WGMMA_CUH
-#define HOPPER_TMA_CUH
+#define CG_TMA_CUH
 #define HAS_WGMMA 1
 
 #define DEVICE_INLINE static inline

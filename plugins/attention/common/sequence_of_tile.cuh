@@ -3,7 +3,7 @@
 #ifndef CG_SEQUENCE_OF_TILE_CUH
 #define CG_SEQUENCE_OF_TILE_CUH
 
-#include "ptx.cuh"
+#include "ptx/ptx.cuh"
 
 /**
  * Returns the last sequence i with floor(q_start[i] * group / rows) + reserved * i <= tile, for

@@ -5,7 +5,7 @@
 
 #include <math_constants.h>
 
-#include "mma.cuh"
+#include "ptx/mma.cuh"
 
 /*
  * State of one row. The four lanes that share the row hold the same `max`; each holds in `sum` the

@@ -11,7 +11,7 @@
 
 #include <math_constants.h>
 
-#include "wgmma.cuh"
+#include "ptx/wgmma.cuh"
 
 #if HAS_WGMMA
 

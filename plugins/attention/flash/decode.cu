@@ -21,7 +21,7 @@
  * Sources: Dao et al. 2022, algorithm 1 (tiling); Dao et al. 2023, "Flash-Decoding" (splits).
  */
 #include "decode.cuh"
-#include "../common/mma.cuh"
+#include "ptx/mma.cuh"
 
 /*
  * Sizes of the kernel for one head size.

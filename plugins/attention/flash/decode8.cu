@@ -24,7 +24,7 @@
 #include <cuda_fp8.h>
 
 #include "decode.cuh"
-#include "../common/mma.cuh"
+#include "ptx/mma.cuh"
 
 /* Stages of a warp's ring, and thread blocks per multiprocessor that registers are to allow; shared
  * memory allows as many on compute capability 9.0. */

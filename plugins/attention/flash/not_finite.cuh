@@ -10,7 +10,7 @@
 #ifndef FLASH_NOT_FINITE_CUH
 #define FLASH_NOT_FINITE_CUH
 
-#include "../common/mma.cuh"
+#include "ptx/mma.cuh"
 
 /* Bits of the exponent: all set only in infinities and NaNs. */
 template <typename Element> DEVICE_INLINE uint32_t exponent_mask(void)

@@ -4,7 +4,7 @@
 #define FLASH_PREFILL_CUH
 
 #include "flash_cuda.h"
-#include "../common/mma.cuh"
+#include "ptx/mma.cuh"
 #include "not_finite.cuh"
 #include "row_tile.cuh"
 #include "../common/softmax.cuh"

@@ -39,7 +39,7 @@
 #include "../common/softmax.cuh"
 #include "../common/warpgroup_tile.cuh"
 #include "latent.h"
-#include "tma.cuh"
+#include "ptx/tma.cuh"
 #include "weights.cuh"
 
 /* Rows of a row tile that exist, of the group's `tokens` tokens. */

@@ -18,7 +18,7 @@
 #include "../common/sequence_of_tile.cuh"
 #include "../common/warpgroup_tile.cuh"
 #include "hopper.h"
-#include "tma.cuh"
+#include "ptx/tma.cuh"
 
 #if HAS_WGMMA
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /** @file tma.cuh  Copies of boxes of tensors (TMA, PTX ISA "cp.async.bulk.tensor"), sm_90. */
-#ifndef HOPPER_TMA_CUH
-#define HOPPER_TMA_CUH
+#ifndef CG_TMA_CUH
+#define CG_TMA_CUH
 
 #include <cuda.h>
 
-#include "../common/wgmma.cuh"
+#include "wgmma.cuh"
 
 #if HAS_WGMMA
 
