@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "forward.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +14,12 @@
 #include "model/attention_plans.h"
 #include "model/attention_problem.h"
 #include "model/rope.h"
+#include "product.h"
 
-enum { HEAD_ROW_PANEL = 128 }; /* head rows are padded to a multiple */
+enum {
+    HEAD_ROW_PANEL = 128, /* head rows are padded to a multiple */
+    MOST_QKV = 5 << 18,   /* elements of q, k and v of a pass with own products alone */
+};
 
 /* Weight and bias of a normalisation, [hidden]; bias NULL without one. */
 struct device_norm {
@@ -36,6 +41,8 @@ struct device_layer {
 struct forward_pass {
     const cg_step_batch *batch;
     cg_gemm *qkv, *o, *gate_up, *down; /* products of batch->rows rows */
+    /* The same with what follows them: all four, that of gate and up alone, or none. */
+    cg_product *own_qkv, *own_o, *own_gate_up, *own_down;
     void *plans[CG_MAX_ATTENTION_PROBLEMS];
 };
 
@@ -63,10 +70,12 @@ struct cg_forward {
     /* of the pass with more rows */
     float *x;                            /* [rows, hidden] */
     void *h, *qkv, *att, *gate_up, *act; /* [rows, ...] */
-    void *out_h;                         /* [out_rows, hidden] */
-    float *logits;                       /* [out_rows, padded_head_rows] */
-    cg_device_memory memory;             /* all but head and logits */
-    int64_t step;                        /* that runs, for error texts; -1 before the first */
+    float *sums;    /* [hidden / 32 + 8, rows]: parts of the sums of squares of x */
+    int32_t n_sums; /* parts that belong to h = x * weight of the norm; 0: h is normalised */
+    void *out_h;    /* [out_rows, hidden] */
+    float *logits;  /* [out_rows, padded_head_rows] */
+    cg_device_memory memory; /* all but head and logits */
+    int64_t step;            /* that runs, for error texts; -1 before the first */
 };
 
 /* ---- weights ------------------------------------------------------------------------------- */
@@ -197,6 +206,10 @@ static void destroy_pass(cg_forward *f, struct forward_pass *pass)
     cg_gemm_destroy(pass->o);
     cg_gemm_destroy(pass->gate_up);
     cg_gemm_destroy(pass->down);
+    cg_product_destroy(pass->own_qkv);
+    cg_product_destroy(pass->own_o);
+    cg_product_destroy(pass->own_gate_up);
+    cg_product_destroy(pass->own_down);
     *pass = (struct forward_pass) { .batch = pass->batch };
 }
 
@@ -290,10 +303,14 @@ static cg_status make_activations(cg_forward *f, cg_error *err)
         int64_t rows, width;
         size_t element;
     } arrays[] = {
-        { &f->x, n, hidden, sizeof(float) },         { &f->h, n, hidden, element },
-        { &f->qkv, n, f->qkv_dim, element },         { &f->att, n, f->q_dim, element },
-        { &f->gate_up, n, f->mlp_dim, element },     { &f->act, n, intermediate, element },
+        { &f->x, n, hidden, sizeof(float) },
+        { &f->h, n, hidden, element },
+        { &f->qkv, n, f->qkv_dim, element },
+        { &f->att, n, f->q_dim, element },
+        { &f->gate_up, n, f->mlp_dim, element },
+        { &f->act, n, intermediate, element },
         { &f->out_h, f->out_rows, hidden, element },
+        { &f->sums, n, hidden / 32 + 8, sizeof(float) },
     };
 
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
@@ -314,17 +331,78 @@ static cg_status make_gemms(cg_forward *f, struct forward_pass *pass, cg_error *
     int64_t rows = pass->batch->rows;
     const struct {
         cg_gemm **ret_gemm;
+        const cg_product *own;
         cg_gemm_shape shape; /* rows, outputs, inputs, types, accumulate, tf32 */
     } gemms[] = {
-        { &pass->qkv, { rows, f->qkv_dim, hidden, t, t, 0, 0 } },
-        { &pass->o, { rows, hidden, f->q_dim, t, CG_F32, 1, 0 } },
-        { &pass->gate_up, { rows, f->mlp_dim, hidden, t, t, 0, 0 } },
-        { &pass->down, { rows, hidden, intermediate, t, CG_F32, 1, 0 } },
+        { &pass->qkv, pass->own_qkv, { rows, f->qkv_dim, hidden, t, t, 0, 0 } },
+        { &pass->o, pass->own_o, { rows, hidden, f->q_dim, t, CG_F32, 1, 0 } },
+        { &pass->gate_up, pass->own_gate_up, { rows, f->mlp_dim, hidden, t, t, 0, 0 } },
+        { &pass->down, pass->own_down, { rows, hidden, intermediate, t, CG_F32, 1, 0 } },
     };
 
     for (size_t i = 0; i < sizeof gemms / sizeof *gemms; i++)
-        CG_TRY(cg_gemm_create(f->gemms, &gemms[i].shape, gemms[i].ret_gemm, err));
+        if (!gemms[i].own)
+            CG_TRY(cg_gemm_create(f->gemms, &gemms[i].shape, gemms[i].ret_gemm, err));
     return CG_OK;
+}
+
+/* Whether a layer has a bias of the kind whose pointer lies `offset` bytes into device_layer. */
+static int has_bias(const cg_forward *f, size_t offset)
+{
+    for (int32_t l = 0; l < f->shape.n_layers; l++) {
+        const float *bias;
+
+        memcpy(&bias, (const char *)&f->layers[l] + offset, sizeof bias);
+        if (bias)
+            return 1;
+    }
+    return 0;
+}
+
+/* Own products in place of all of a layer, where they are the faster ones (NOTES.md). */
+static cg_status make_all_products(cg_forward *f, struct forward_pass *pass, cg_error *err)
+{
+    const int64_t rows = pass->batch->rows, hidden = f->shape.hidden;
+    const struct {
+        cg_product **ret_product;
+        cg_product_shape shape; /* rows, outputs, inputs, end, head_dim */
+    } products[] = {
+        { &pass->own_qkv, { rows, f->qkv_dim, hidden, CG_PRODUCT_HEADS, f->shape.head_dim } },
+        { &pass->own_o, { rows, hidden, f->q_dim, CG_PRODUCT_RESIDUAL, 0 } },
+        { &pass->own_down, { rows, hidden, f->shape.intermediate, CG_PRODUCT_RESIDUAL, 0 } },
+    };
+    const int n = sizeof products / sizeof *products;
+    int n_found = 0;
+
+    if (rows * f->qkv_dim > MOST_QKV || has_bias(f, offsetof(struct device_layer, qkv_bias)) ||
+        has_bias(f, offsetof(struct device_layer, o_bias)) ||
+        has_bias(f, offsetof(struct device_layer, down_bias)))
+        return CG_OK;
+    for (int i = 0; i < n; i++) {
+        CG_TRY(
+            cg_product_create(&products[i].shape, f->config.stream, products[i].ret_product, err));
+        n_found += *products[i].ret_product != NULL;
+    }
+    for (int i = 0; i < n && n_found < n; i++) {
+        cg_product_destroy(*products[i].ret_product);
+        *products[i].ret_product = NULL;
+    }
+    return CG_OK;
+}
+
+/* Selects products with what follows them, for layers of the kind that these know. */
+static cg_status make_products(cg_forward *f, struct forward_pass *pass, cg_error *err)
+{
+    const cg_model_config *c = &f->shape;
+    const cg_product_shape gate_up = { pass->batch->rows, c->intermediate, c->hidden,
+                                       CG_PRODUCT_SWIGLU, 0 };
+
+    if (f->config.deterministic || f->config.dtype != CG_BF16 || c->norm != CG_NORM_RMS ||
+        c->parallel_residual || c->mlp != CG_MLP_GATED || c->activation != CG_ACT_SILU ||
+        has_bias(f, offsetof(struct device_layer, mlp_bias)))
+        return CG_OK;
+    CG_TRY(cg_product_create(&gate_up, f->config.stream, &pass->own_gate_up, err));
+    return pass->own_gate_up ? make_all_products(f, pass, err) : CG_OK;
 }
 
 cg_status cg_forward_create(const cg_forward_config *config, const cg_step_state *state,
@@ -360,9 +438,12 @@ cg_status cg_forward_create(const cg_forward_config *config, const cg_step_state
     CG_TRY_GOTO(st, upload_weights(f, err), out);
     CG_TRY_GOTO(st, make_attention(f, err), out);
     CG_TRY_GOTO(st, make_activations(f, err), out);
+    CG_TRY_GOTO(st, make_products(f, &f->steps, err), out);
     CG_TRY_GOTO(st, make_gemms(f, &f->steps, err), out);
-    if (f->has_prompts)
+    if (f->has_prompts) {
+        CG_TRY_GOTO(st, make_products(f, &f->prompts, err), out);
         CG_TRY_GOTO(st, make_gemms(f, &f->prompts, err), out);
+    }
     *ret_forward = f;
     f = NULL;
 out:
@@ -441,19 +522,45 @@ static int stores_by_view(const cg_forward_config *c, int32_t layer, const cg_kv
            !(c->cache_has_window && layer == 0);
 }
 
-/* Adds bias, normalises and rotates q and k, and stores k and v in the cache of this layer. */
-static cg_status append_to_cache(cg_forward *f, const cg_step_batch *b, int32_t layer,
-                                 const cg_kv_view *view, cg_error *err)
+/* The tables of rotation of a layer: NULL for none. */
+static const float *cosines_of(const cg_forward *f, int32_t layer)
+{
+    return f->shape.layer_flags[layer] & CG_LAYER_NO_ROPE ? NULL : f->cosines;
+}
+
+/* q, k and v of f->h; q and k normalised and rotated; k and v in the cache if `store`. */
+static cg_status project_heads(cg_forward *f, const struct forward_pass *pass, int32_t layer,
+                               const cg_kv_view *view, int store, cg_error *err)
 {
     const cg_forward_config *c = &f->config;
     const struct device_layer *l = &f->layers[layer];
-    int64_t element = cg_dtype_size(c->dtype);
+    const cg_step_batch *b = pass->batch;
+    cg_product_args own = {
+        .a = f->h,
+        .w = l->qkv,
+        .out = f->qkv,
+        .sums = f->sums,
+        .n_sums = f->n_sums,
+        .width = f->shape.hidden,
+        .eps = (float)f->shape.norm_eps,
+        .q_norm = l->q_norm,
+        .k_norm = l->k_norm,
+        .cosines = cosines_of(f, layer),
+        .sines = f->sines,
+        .slot = b->slot,
+        .pos = b->pos,
+        .n_heads = f->shape.n_heads,
+        .n_kv_heads = f->shape.n_kv_heads,
+        .head_eps = (float)f->shape.norm_eps,
+        .store = store,
+        .view = *view,
+    };
     cg_cuda_qkv qkv = {
         .qkv = f->qkv,
         .bias = l->qkv_bias,
         .q_norm = l->q_norm,
         .k_norm = l->k_norm,
-        .cosines = f->shape.layer_flags[layer] & CG_LAYER_NO_ROPE ? NULL : f->cosines,
+        .cosines = cosines_of(f, layer),
         .sines = f->sines,
         .slot = b->slot,
         .pos = b->pos,
@@ -463,9 +570,22 @@ static cg_status append_to_cache(cg_forward *f, const cg_step_batch *b, int32_t 
         .head_dim = f->shape.head_dim,
         .eps = (float)f->shape.norm_eps,
         .act = c->dtype,
-        .store = stores_by_view(c, layer, view),
+        .store = store,
         .view = *view,
     };
+
+    if (pass->own_qkv)
+        return cg_product_run(pass->own_qkv, &own, err);
+    CG_TRY(cg_gemm_run(pass->qkv, f->h, l->qkv, f->qkv, err));
+    return cg_cuda_rope_store(&qkv, c->stream, err);
+}
+
+/* Stores k and v, which f->qkv holds, in the cache of this layer. */
+static cg_status append_to_cache(cg_forward *f, const cg_step_batch *b, int32_t layer,
+                                 cg_error *err)
+{
+    const cg_forward_config *c = &f->config;
+    int64_t element = cg_dtype_size(c->dtype);
     cg_cache_append append = {
         CG_SIZED(cg_cache_append),
         .n_tokens = b->rows,
@@ -481,9 +601,6 @@ static cg_status append_to_cache(cg_forward *f, const cg_step_batch *b, int32_t 
     cg_plugin_call call = cache_call(f, layer);
     cg_error why = CG_ERROR_INIT;
 
-    CG_TRY(cg_cuda_rope_store(&qkv, c->stream, err));
-    if (qkv.store)
-        return CG_OK;
     return cg_plugin_call_status(&call, c->cache->append(c->cache_self, layer, &append, &why), &why,
                                  err);
 }
@@ -538,16 +655,37 @@ static cg_status normalise(cg_forward *f, const struct device_norm *norm, const 
 static cg_status normalise_all(cg_forward *f, const struct device_norm *norm, int32_t rows,
                                cg_error *err)
 {
+    f->n_sums = 0;
     return normalise(f, norm, NULL, NULL, rows, f->h, err);
 }
 
-/* x += input w^T + bias */
-static cg_status add_product(cg_forward *f, cg_gemm *gemm, int32_t rows, const void *input,
-                             const void *w, const float *bias, cg_error *err)
+/*
+ * x += input w^T + bias; then f->h as the product of its rows wants it, by the norm.
+ *
+ * @param own   or NULL: `gemm`
+ * @param norm  NULL: f->h stays as it is
+ */
+static cg_status add_product(cg_forward *f, const cg_product *own, cg_gemm *gemm, int32_t rows,
+                             const void *input, const void *w, const float *bias,
+                             const struct device_norm *norm, cg_error *err)
 {
+    const cg_product_args args = {
+        .a = input,
+        .w = w,
+        .out = f->h,
+        .x = f->x,
+        .norm = norm ? norm->weight : NULL,
+        .out_sums = f->sums,
+    };
+
+    if (own) {
+        f->n_sums = cg_product_sums(own);
+        return cg_product_run(own, &args, err);
+    }
     CG_TRY(cg_gemm_run(gemm, input, w, f->x, err));
-    return bias ? cg_cuda_add_bias(f->x, bias, rows, f->shape.hidden, f->config.stream, err)
-                : CG_OK;
+    if (bias)
+        CG_TRY(cg_cuda_add_bias(f->x, bias, rows, f->shape.hidden, f->config.stream, err));
+    return norm ? normalise_all(f, norm, rows, err) : CG_OK;
 }
 
 static cg_status activate(cg_forward *f, int32_t rows, const float *bias, cg_error *err)
@@ -562,27 +700,50 @@ static cg_status activate(cg_forward *f, int32_t rows, const float *bias, cg_err
                             f->config.dtype, f->act, f->config.stream, err);
 }
 
-/* f->h holds the normalised input of the layer on entry, that of the next layer on return. */
+/* f->act = the activation of gate and up of f->h. */
+static cg_status run_mlp_input(cg_forward *f, const struct forward_pass *pass,
+                               const struct device_layer *l, cg_error *err)
+{
+    const cg_product_args own = {
+        .a = f->h,
+        .w = l->gate_up,
+        .out = f->act,
+        .sums = f->sums,
+        .n_sums = f->n_sums,
+        .width = f->shape.hidden,
+        .eps = (float)f->shape.norm_eps,
+    };
+
+    if (pass->own_gate_up)
+        return cg_product_run(pass->own_gate_up, &own, err);
+    CG_TRY(cg_gemm_run(pass->gate_up, f->h, l->gate_up, f->gate_up, err));
+    return activate(f, pass->batch->rows, l->mlp_bias, err);
+}
+
+/* f->h holds the input of the layer on entry, that of the next layer on return. */
 static cg_status run_layer(cg_forward *f, const struct forward_pass *pass, int32_t i, cg_error *err)
 {
     const struct device_layer *l = &f->layers[i];
+    const int is_parallel = f->shape.parallel_residual; /* the MLP's input is that of the layer */
+    const struct device_norm *next =
+        i + 1 < f->shape.n_layers ? &f->layers[i + 1].input_norm : NULL;
     int32_t rows = pass->batch->rows;
     cg_kv_view view = { CG_SIZED(cg_kv_view) };
+    int store;
 
-    CG_TRY(cg_gemm_run(pass->qkv, f->h, l->qkv, f->qkv, err));
     CG_TRY(cache_view(f, i, &view, err));
-    CG_TRY(append_to_cache(f, pass->batch, i, &view, err));
+    store = stores_by_view(&f->config, i, &view);
+    CG_TRY(project_heads(f, pass, i, &view, store, err));
+    if (!store)
+        CG_TRY(append_to_cache(f, pass->batch, i, err));
     CG_TRY(attend(f, pass, i, &view, err));
-    if (f->shape.parallel_residual) /* the MLP's input is that of the layer */
+    if (is_parallel)
         CG_TRY(normalise_all(f, &l->post_norm, rows, err));
-    CG_TRY(add_product(f, pass->o, rows, f->att, l->o, l->o_bias, err));
-    if (!f->shape.parallel_residual)
-        CG_TRY(normalise_all(f, &l->post_norm, rows, err));
-    CG_TRY(cg_gemm_run(pass->gate_up, f->h, l->gate_up, f->gate_up, err));
-    CG_TRY(activate(f, rows, l->mlp_bias, err));
-    CG_TRY(add_product(f, pass->down, rows, f->act, l->down, l->down_bias, err));
-    return i + 1 < f->shape.n_layers ? normalise_all(f, &f->layers[i + 1].input_norm, rows, err)
-                                     : CG_OK;
+    CG_TRY(add_product(f, pass->own_o, pass->o, rows, f->att, l->o, l->o_bias,
+                       is_parallel ? NULL : &l->post_norm, err));
+    CG_TRY(run_mlp_input(f, pass, l, err));
+    return add_product(f, pass->own_down, pass->down, rows, f->act, l->down, l->down_bias, next,
+                       err);
 }
 
 /* x and h of the first layer. */
@@ -592,6 +753,7 @@ static cg_status embed(cg_forward *f, const cg_step_batch *b, cg_error *err)
     cudaStream_t stream = f->config.stream;
     cg_dtype t = f->config.dtype;
 
+    f->n_sums = 0;
     if (f->shape.norm == CG_NORM_RMS && !f->positions)
         return cg_cuda_embed_norm(b->token, f->embed, norm->weight, (float)f->shape.norm_eps,
                                   b->rows, f->shape.hidden, t, f->x, f->h, stream, err);

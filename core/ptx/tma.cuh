@@ -24,8 +24,16 @@ DEVICE_INLINE void phase_expect(uint32_t at, uint32_t bytes)
                  : "memory");
 }
 
-/* Copies the box at element coordinates x, y, z to dst; completes its bytes on a phase barrier.
+/* Copies the box at element coordinates x, y, .. to dst; completes its bytes on a phase barrier.
  * What lies outside of the tensor is zero. */
+DEVICE_INLINE void copy_box(uint32_t dst, const CUtensorMap *map, uint32_t barrier, int x, int y)
+{
+    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes "
+                 "[%0], [%1, {%3, %4}], [%2];" ::"r"(dst),
+                 "l"(map), "r"(barrier), "r"(x), "r"(y)
+                 : "memory");
+}
+
 DEVICE_INLINE void copy_box(uint32_t dst, const CUtensorMap *map, uint32_t barrier, int x, int y,
                             int z)
 {
@@ -41,6 +49,15 @@ DEVICE_INLINE void copy_box(uint32_t dst, const CUtensorMap *map, uint32_t barri
     asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.mbarrier::complete_tx::bytes "
                  "[%0], [%1, {%3, %4, %5, %6}], [%2];" ::"r"(dst),
                  "l"(map), "r"(barrier), "r"(x), "r"(y), "r"(z), "r"(w)
+                 : "memory");
+}
+
+DEVICE_INLINE void copy_box(uint32_t dst, const CUtensorMap *map, uint32_t barrier, int x, int y,
+                            int z, int w, int v)
+{
+    asm volatile("cp.async.bulk.tensor.5d.shared::cluster.global.mbarrier::complete_tx::bytes "
+                 "[%0], [%1, {%3, %4, %5, %6, %7}], [%2];" ::"r"(dst),
+                 "l"(map), "r"(barrier), "r"(x), "r"(y), "r"(z), "r"(w), "r"(v)
                  : "memory");
 }
 

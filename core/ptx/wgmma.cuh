@@ -178,11 +178,13 @@ DEVICE_INLINE uint32_t shared_descriptor(uint32_t address, uint32_t leading)
 #define WGMMA_C8(c, i)                                                                             \
     "+f"((c)[i][0]), "+f"((c)[i][1]), "+f"((c)[i][2]), "+f"((c)[i][3]), "+f"((c)[i + 1][0]),       \
         "+f"((c)[i + 1][1]), "+f"((c)[i + 1][2]), "+f"((c)[i + 1][3])
+#define WGMMA_C_32(c)  WGMMA_C8(c, 0), WGMMA_C8(c, 2)
 #define WGMMA_C_64(c)  WGMMA_C8(c, 0), WGMMA_C8(c, 2), WGMMA_C8(c, 4), WGMMA_C8(c, 6)
 #define WGMMA_C_128(c) WGMMA_C_64(c), WGMMA_C_64((c) + 8)
 #define WGMMA_C_160(c) WGMMA_C_128(c), WGMMA_C8(c, 16), WGMMA_C8(c, 18)
 #define WGMMA_C_256(c) WGMMA_C_128(c), WGMMA_C_128((c) + 16)
 
+#define WGMMA_LIST_32 "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15}"
 #define WGMMA_LIST_64                                                                              \
     "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, "  \
     "%20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31}"
@@ -210,6 +212,7 @@ DEVICE_INLINE uint32_t shared_descriptor(uint32_t address, uint32_t leading)
 /* The inputs follow them. p: whether to add to c. */
 #define WGMMA_SHARED(a, b, add)                                                                    \
     WGMMA_UPPER WGMMA_DESCRIPTOR("a", a) WGMMA_DESCRIPTOR("b", b) "setp.ne.b32 p, " add ", 0;\n"
+#define WGMMA_SHARED_32     WGMMA_SHARED("%16", "%17", "%18")
 #define WGMMA_SHARED_64     WGMMA_SHARED("%32", "%33", "%34")
 #define WGMMA_SHARED_128    WGMMA_SHARED("%64", "%65", "%66")
 #define WGMMA_SHARED_160    WGMMA_SHARED("%80", "%81", "%82")
@@ -237,22 +240,23 @@ DEVICE_INLINE uint32_t shared_descriptor(uint32_t address, uint32_t leading)
                  : WGMMA_C_##n(c)                                                                  \
                  : "r"((a)[0]), "r"((a)[1]), "r"((a)[2]), "r"((a)[3]), "r"(b), "r"(1))
 
-/* c[N / 8][4] = (add ? c : 0) + Q K^T of 16 elements and N (64, 128 or 160) tokens */
+/* c[N / 8][4] = (add ? c : 0) + Q K^T of 16 elements and N tokens; or A W^T of 64 rows of A and N
+ * of W. */
 template <typename Element, int N = 128>
 DEVICE_INLINE void wgmma_scores(float (*c)[4], uint32_t q, uint32_t k, int add)
 {
-    if constexpr (N == 64 && is_f16<Element>)
-        WGMMA_S(64, "f16", c, q, k, add, "0");
-    else if constexpr (N == 64)
-        WGMMA_S(64, "bf16", c, q, k, add, "0");
-    else if constexpr (N == 128 && is_f16<Element>)
-        WGMMA_S(128, "f16", c, q, k, add, "0");
-    else if constexpr (N == 128)
-        WGMMA_S(128, "bf16", c, q, k, add, "0");
-    else if constexpr (is_f16<Element>)
-        WGMMA_S(160, "f16", c, q, k, add, "0");
-    else
-        WGMMA_S(160, "bf16", c, q, k, add, "0");
+    static_assert(N == 32 || N == 64 || N == 128 || N == 160 || N == 256, "");
+#define WGMMA_SCORES(n)                                                                            \
+    if constexpr (N == n && is_f16<Element>)                                                       \
+        WGMMA_S(n, "f16", c, q, k, add, "0");                                                      \
+    else if constexpr (N == n)                                                                     \
+    WGMMA_S(n, "bf16", c, q, k, add, "0")
+    WGMMA_SCORES(32);
+    WGMMA_SCORES(64);
+    WGMMA_SCORES(128);
+    WGMMA_SCORES(160);
+    WGMMA_SCORES(256);
+#undef WGMMA_SCORES
 }
 
 /* c[N / 8][4] += P V of 16 tokens and N (64, 128 or 256) elements */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file emulated_ptx.cuh  The functions of core/ptx/{ptx,wgmma,tma}.cuh for the emulator. Included
- * before them: it defines the macros that guard these files.
+ * @file emulated_ptx.cuh  The functions of core/ptx/{ptx,wgmma,tma,cluster}.cuh for the emulator.
+ * Included before them: it defines the macros that guard these files.
  *
  * Addresses of shared memory are offsets from the dynamic shared memory of the block, plus 1024.
  * Asynchronous work is done as late as the program allows: copies of cp.async and products of
@@ -25,6 +25,7 @@
 #define CG_PTX_CUH
 #define CG_WGMMA_CUH
 #define CG_TMA_CUH
+#define CG_CLUSTER_CUH
 #define HAS_WGMMA 1
 
 #define DEVICE_INLINE static inline
@@ -531,43 +532,96 @@ DEVICE_INLINE void emulated_copy_box(uint32_t dst, const CUtensorMap *map, uint3
 
     if (dst % 128)
         emulated_fail("a misaligned destination of a box");
-    for (uint32_t w = 0; w < t->box[3]; w++)
-        for (uint32_t z = 0; z < t->box[2]; z++)
-            for (uint32_t y = 0; y < t->box[1]; y++, row++)
-                for (uint32_t x = 0; x < t->box[0]; x++) {
-                    const uint64_t i[4] = { (uint64_t)at[0] + x, (uint64_t)at[1] + y,
-                                            (uint64_t)at[2] + z, (uint64_t)at[3] + w };
-                    const uint32_t to = dst + row * t->box[0] * t->element + x * t->element;
-                    char *out = emulated_at(to ^ (to >> 7 & (t->swizzle == 128 ? 7 : 3)) << 4);
-                    const char *from = t->base + i[0] * t->element;
-                    bool inside = i[0] < t->size[0];
+    for (uint32_t v = 0; v < t->box[4]; v++)
+        for (uint32_t w = 0; w < t->box[3]; w++)
+            for (uint32_t z = 0; z < t->box[2]; z++)
+                for (uint32_t y = 0; y < t->box[1]; y++, row++)
+                    for (uint32_t x = 0; x < t->box[0]; x++) {
+                        const uint64_t i[5] = { (uint64_t)at[0] + x, (uint64_t)at[1] + y,
+                                                (uint64_t)at[2] + z, (uint64_t)at[3] + w,
+                                                (uint64_t)at[4] + v };
+                        const uint32_t to = dst + row * t->box[0] * t->element + x * t->element;
+                        char *out = emulated_at(to ^ (to >> 7 & (t->swizzle == 128 ? 7 : 3)) << 4);
+                        const char *from = t->base + i[0] * t->element;
+                        bool inside = i[0] < t->size[0];
 
-                    for (int d = 1; d < 4; d++) {
-                        from += i[d] * t->stride[d];
-                        inside = inside && i[d] < t->size[d];
+                        for (int d = 1; d < 5; d++) {
+                            from += i[d] * t->stride[d];
+                            inside = inside && i[d] < t->size[d];
+                        }
+                        if (inside)
+                            memcpy(out, from, t->element);
+                        else
+                            memset(out, 0, t->element);
                     }
-                    if (inside)
-                        memcpy(out, from, t->element);
-                    else
-                        memset(out, 0, t->element);
-                }
     emulated_phase_add(emulated_phase_at(barrier), 0, -(int32_t)(row * t->box[0] * t->element));
+}
+
+/* At these coordinates; the others are 0. */
+#define EMULATED_COPY_BOX(...)                                                                     \
+    do {                                                                                           \
+        const int at[5] = { __VA_ARGS__ };                                                         \
+        emulated_copy_box(dst, map, barrier, at);                                                  \
+    } while (0)
+
+DEVICE_INLINE void copy_box(uint32_t dst, const CUtensorMap *map, uint32_t barrier, int x, int y)
+{
+    EMULATED_COPY_BOX(x, y);
 }
 
 DEVICE_INLINE void copy_box(uint32_t dst, const CUtensorMap *map, uint32_t barrier, int x, int y,
                             int z)
 {
-    const int at[] = { x, y, z, 0 };
-
-    emulated_copy_box(dst, map, barrier, at);
+    EMULATED_COPY_BOX(x, y, z);
 }
 
 DEVICE_INLINE void copy_box(uint32_t dst, const CUtensorMap *map, uint32_t barrier, int x, int y,
                             int z, int w)
 {
-    const int at[] = { x, y, z, w };
+    EMULATED_COPY_BOX(x, y, z, w);
+}
 
-    emulated_copy_box(dst, map, barrier, at);
+DEVICE_INLINE void copy_box(uint32_t dst, const CUtensorMap *map, uint32_t barrier, int x, int y,
+                            int z, int w, int v)
+{
+    EMULATED_COPY_BOX(x, y, z, w, v);
+}
+
+/* ---- clusters of one block: the run time offers no larger ones ------------------------------ */
+
+DEVICE_INLINE uint32_t cluster_rank(void)
+{
+    return 0;
+}
+
+DEVICE_INLINE void cluster_barrier(void)
+{
+    emulated_fail("a cluster of several blocks");
+}
+
+DEVICE_INLINE uint32_t cluster_address(uint32_t address, uint32_t rank)
+{
+    (void)rank;
+    return address;
+}
+
+DEVICE_INLINE void cluster_store_16B(uint32_t address, const float x[4])
+{
+    memcpy(emulated_aligned<char>(address, 16), x, 16);
+}
+
+DEVICE_INLINE void cluster_fence(void)
+{
+}
+
+DEVICE_INLINE void cluster_arrive(uint32_t at)
+{
+    phase_arrive(at);
+}
+
+DEVICE_INLINE void cluster_phase_wait(uint32_t at, uint32_t parity)
+{
+    emulated_wait_for_phase(EMULATED_HERE, at, parity);
 }
 
 #endif

@@ -166,6 +166,19 @@ cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t *config, const void *ke
                             config->dynamicSmemBytes, config->stream);
 }
 
+/* Blocks run one after another: no clusters of several. */
+cudaError_t cudaOccupancyMaxActiveClusters(int *ret_n, const void *kernel,
+                                           const cudaLaunchConfig_t *config)
+{
+    (void)kernel;
+    *ret_n = 4;
+    for (unsigned i = 0; i < config->numAttrs; i++)
+        if (config->attrs[i].id == cudaLaunchAttributeClusterDimension &&
+            config->attrs[i].val.clusterDim.x > 1)
+            *ret_n = 0;
+    return cudaSuccess;
+}
+
 cudaError_t cudaFuncSetAttribute(const void *kernel, enum cudaFuncAttribute attribute, int value)
 {
     int i = 0;
@@ -516,7 +529,7 @@ static CUresult CUDAAPI encode_tiled(CUtensorMap *ret, CUtensorMapDataType type,
                                      CUtensorMapInterleave interleave, CUtensorMapSwizzle swizzle,
                                      CUtensorMapL2promotion promotion, CUtensorMapFloatOOBfill fill)
 {
-    emulated_tensor t = { .base = base, .size = { 1, 1, 1, 1 }, .box = { 1, 1, 1, 1 } };
+    emulated_tensor t = { .base = base, .size = { 1, 1, 1, 1, 1 }, .box = { 1, 1, 1, 1, 1 } };
 
     (void)promotion;
     (void)fill;
@@ -529,7 +542,7 @@ static CUresult CUDAAPI encode_tiled(CUtensorMap *ret, CUtensorMapDataType type,
                                                        : 0;
     /* rows shorter than the swizzle are not emulated */
     if (!t.element || !t.swizzle || interleave != CU_TENSOR_MAP_INTERLEAVE_NONE || rank < 1 ||
-        rank > 4 || (uintptr_t)base % 16 || box[0] * t.element != t.swizzle)
+        rank > 5 || (uintptr_t)base % 16 || box[0] * t.element != t.swizzle)
         return CUDA_ERROR_INVALID_VALUE;
     for (cuuint32_t i = 0; i < rank; i++) {
         if (!size[i] || size[i] > (cuuint64_t)1 << 32 || !box[i] || box[i] > 256 || step[i] != 1)

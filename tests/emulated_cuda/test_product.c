@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+/* The products of core/cuda/product.cu on the emulated GPU against sums in double. */
+#include "cuda/product.h"
+
+#include <check.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_ROWS = 150, MAX_OUTPUTS = 512, MAX_INPUTS = 192, CACHE_TOKENS = 40, MAX_PARTS = 24 };
+
+/* Device memory is host memory. */
+static struct {
+    uint16_t a[MAX_ROWS * MAX_INPUTS], w[2 * MAX_OUTPUTS * MAX_INPUTS], out[MAX_ROWS * MAX_OUTPUTS];
+    uint16_t k[MAX_ROWS * CACHE_TOKENS * MAX_OUTPUTS], v[MAX_ROWS * CACHE_TOKENS * MAX_OUTPUTS];
+    float x[MAX_ROWS * MAX_OUTPUTS], norm[MAX_OUTPUTS], sums[MAX_PARTS * MAX_ROWS];
+    float q_norm[128], k_norm[128], cosines[CACHE_TOKENS * 64], sines[CACHE_TOKENS * 64];
+    int32_t slot[MAX_ROWS], pos[MAX_ROWS];
+} * d;
+static float old_x[MAX_ROWS * MAX_OUTPUTS];
+static double product[MAX_ROWS][2 * MAX_OUTPUTS];
+static double error, size; /* sums of squares over all elements compared */
+
+static float random_number(void)
+{
+    static uint32_t state = 1;
+
+    state = state * 1664525u + 1013904223u;
+    return (float)(int32_t)(state & 0xffffff00u) * 0x1p-31f;
+}
+
+static float of_bf16(uint16_t x)
+{
+    uint32_t bits = (uint32_t)x << 16;
+    float y;
+
+    memcpy(&y, &bits, sizeof y);
+    return y;
+}
+
+static void fill(float *p, int n, float scale, float mean)
+{
+    for (int i = 0; i < n; i++)
+        p[i] = random_number() * scale + mean;
+}
+
+static void fill_bf16(uint16_t *p, int n)
+{
+    for (int i = 0; i < n; i++) {
+        float x = random_number();
+        uint32_t bits;
+
+        memcpy(&bits, &x, sizeof bits);
+        p[i] = (uint16_t)(bits >> 16);
+    }
+}
+
+static void set_up(void)
+{
+    ck_assert(cudaMalloc((void **)&d, sizeof *d) == cudaSuccess);
+    fill_bf16(d->a, MAX_ROWS * MAX_INPUTS);
+    fill_bf16(d->w, 2 * MAX_OUTPUTS * MAX_INPUTS);
+    fill(d->x, MAX_ROWS * MAX_OUTPUTS, 8, 0);
+    memcpy(old_x, d->x, sizeof old_x);
+    fill(d->norm, MAX_OUTPUTS, 0.5f, 1);
+    fill(d->sums, MAX_PARTS * MAX_ROWS, 20, 50);
+    fill(d->q_norm, 128, 0.5f, 1);
+    fill(d->k_norm, 128, 0.5f, 1);
+    fill(d->cosines, CACHE_TOKENS * 64, 1, 0);
+    fill(d->sines, CACHE_TOKENS * 64, 1, 0);
+    memset(d->out, 0xff, sizeof d->out); /* NaN */
+    memset(d->k, 0xff, sizeof d->k);
+    memset(d->v, 0xff, sizeof d->v);
+    for (int i = 0; i < MAX_ROWS; i++) {
+        d->slot[i] = i % 7 == 6 ? -1 : MAX_ROWS - 1 - i;
+        d->pos[i] = i * 13 % CACHE_TOKENS;
+    }
+    error = size = 0;
+}
+
+static void tear_down(void)
+{
+    cudaFree(d);
+}
+
+static void run(const cg_product_shape *shape, cg_product_args *args, int32_t *ret_n_sums)
+{
+    cg_product *p = NULL;
+    cg_error err = CG_ERROR_INIT;
+
+    ck_assert_msg(cg_product_create(shape, NULL, &p, &err) == CG_OK, "%s", err.msg);
+    ck_assert_ptr_nonnull(p);
+    *ret_n_sums = shape->end == CG_PRODUCT_RESIDUAL ? cg_product_sums(p) : 0;
+    ck_assert_int_le(*ret_n_sums, MAX_PARTS);
+    args->a = d->a;
+    args->w = d->w;
+    args->out = d->out;
+    ck_assert_msg(cg_product_run(p, args, &err) == CG_OK, "%s", err.msg);
+    ck_assert(cudaStreamSynchronize(NULL) == cudaSuccess);
+    cg_product_destroy(p);
+    for (int64_t r = 0; r < shape->rows; r++)
+        for (int64_t o = 0; o < shape->outputs * (shape->end == CG_PRODUCT_SWIGLU ? 2 : 1); o++) {
+            double sum = 0;
+
+            for (int64_t k = 0; k < shape->inputs; k++)
+                sum += (double)of_bf16(d->a[r * shape->inputs + k]) *
+                       of_bf16(d->w[o * shape->inputs + k]);
+            product[r][o] = sum;
+        }
+}
+
+static void compare(double got, double want)
+{
+    ck_assert(isfinite(got));
+    error += (got - want) * (got - want);
+    size += want * want;
+}
+
+static void expect(double tolerance)
+{
+    ck_assert_msg(sqrt(error / size) < tolerance, "relative error %g, wanted less than %g",
+                  sqrt(error / size), tolerance);
+    error = size = 0;
+}
+
+static double scale_of(int n_parts, int rows, int r, int width, double eps)
+{
+    double sum = 0;
+
+    for (int i = 0; i < n_parts; i++)
+        sum += d->sums[i * rows + r];
+    return n_parts ? 1 / sqrt(sum / width + eps) : 1;
+}
+
+/* one row; fewer and more than a tile; outputs that are no multiple of a tile's */
+static const int row_counts[] = { 1, 70, MAX_ROWS };
+enum { N_ROW_COUNTS = sizeof row_counts / sizeof *row_counts };
+
+START_TEST(residual)
+{
+    const int rows = row_counts[_i % N_ROW_COUNTS], outputs = 160, has_norm = _i < N_ROW_COUNTS;
+    const cg_product_shape shape = { rows, outputs, 192, CG_PRODUCT_RESIDUAL, 0 };
+    cg_product_args args = { .x = d->x, .norm = has_norm ? d->norm : NULL, .out_sums = d->sums };
+    double errors[3][2] = { { 0 } };
+    int32_t n_sums;
+
+    run(&shape, &args, &n_sums);
+    for (int r = 0; r < rows; r++) {
+        double squares = 0, sum = 0;
+
+        for (int o = 0; o < outputs; o++) {
+            double want = old_x[r * outputs + o] + product[r][o];
+
+            compare(d->x[r * outputs + o], want);
+            squares += want * want;
+        }
+        for (int i = 0; i < n_sums; i++)
+            sum += d->sums[i * rows + r];
+        errors[0][0] += (sum - squares) * (sum - squares);
+        errors[0][1] += squares * squares;
+    }
+    expect(1e-6);
+    ck_assert_double_lt(errors[0][0], 1e-12 * errors[0][1]);
+    for (int i = 0; i < rows * outputs; i++)
+        if (has_norm)
+            compare(of_bf16(d->out[i]), (double)d->x[i] * d->norm[i % outputs]);
+        else
+            ck_assert_int_eq(d->out[i], 0xffff);
+    if (has_norm)
+        expect(3e-3);
+}
+END_TEST
+
+START_TEST(swiglu)
+{
+    const int rows = row_counts[_i % N_ROW_COUNTS], outputs = 96, n_parts = _i < 3 ? 6 : 0;
+    const cg_product_shape shape = { rows, outputs, 128, CG_PRODUCT_SWIGLU, 0 };
+    cg_product_args args = { .sums = d->sums, .n_sums = n_parts, .width = 128, .eps = 1e-5f };
+    int32_t n_sums;
+
+    run(&shape, &args, &n_sums);
+    for (int r = 0; r < rows; r++) {
+        double scale = scale_of(n_parts, rows, r, 128, 1e-5);
+
+        for (int o = 0; o < outputs; o++) {
+            double gate = product[r][o] * scale, up = product[r][outputs + o] * scale;
+
+            compare(of_bf16(d->out[r * outputs + o]), gate / (1 + exp(-gate)) * up);
+        }
+    }
+    expect(3e-3);
+}
+END_TEST
+
+/* Compares a head of 2 * half elements with the cache or, for q, with `out`. */
+static void compare_head(const uint16_t *got, const double *y, double scale, const float *norm,
+                         int is_rotated, int pos, int half)
+{
+    double squares = 0;
+
+    for (int i = 0; i < 2 * half; i++)
+        squares += y[i] * scale * y[i] * scale;
+    if (norm)
+        scale /= sqrt(squares / (2 * half) + 1e-6);
+    for (int i = 0; i < half; i++) {
+        double u = y[i] * scale * (norm ? norm[i] : 1);
+        double v = y[half + i] * scale * (norm ? norm[half + i] : 1);
+        double c = is_rotated ? d->cosines[pos * half + i] : 1;
+        double s = is_rotated ? d->sines[pos * half + i] : 0;
+
+        compare(of_bf16(got[i]), u * c - v * s);
+        compare(of_bf16(got[half + i]), v * c + u * s);
+    }
+}
+
+START_TEST(heads)
+{
+    const int rows = row_counts[_i % 3], head_dim = _i / 3 % 2 ? 128 : 64, store = _i < 6;
+    const int n_kv = head_dim == 64 ? 2 : 1, n_heads = head_dim == 64 ? 4 : 2;
+    const int outputs = (n_heads + 2 * n_kv) * head_dim;
+    const cg_product_shape shape = { rows, outputs, 128, CG_PRODUCT_HEADS, head_dim };
+    const int has_norm = rows != 70, is_rotated = rows != 1;
+    cg_product_args args = {
+        .sums = d->sums,
+        .n_sums = 6,
+        .width = 128,
+        .eps = 1e-5f,
+        .q_norm = has_norm ? d->q_norm : NULL,
+        .k_norm = has_norm ? d->k_norm : NULL,
+        .cosines = is_rotated ? d->cosines : NULL,
+        .sines = d->sines,
+        .slot = d->slot,
+        .pos = d->pos,
+        .n_heads = n_heads,
+        .n_kv_heads = n_kv,
+        .head_eps = 1e-6f,
+        .store = store,
+        .view = { .k = d->k,
+                  .v = d->v,
+                  .block_tokens = CACHE_TOKENS,
+                  .token_stride = head_dim * 2,
+                  .head_stride = head_dim * 2 * CACHE_TOKENS,
+                  .block_stride = head_dim * 2 * CACHE_TOKENS * n_kv },
+    };
+    int32_t n_sums;
+
+    run(&shape, &args, &n_sums);
+    for (int r = 0; r < rows; r++)
+        for (int head = 0; head < n_heads + 2 * n_kv && d->slot[r] >= 0; head++) {
+            const int is_q = head < n_heads, is_v = head >= n_heads + n_kv;
+            const int kv_head = (head - n_heads) % n_kv;
+            const uint16_t *in_cache =
+                (is_v ? d->v : d->k) +
+                ((d->slot[r] * n_kv + kv_head) * CACHE_TOKENS + d->pos[r]) * head_dim;
+
+            compare_head(is_q || !store ? d->out + r * outputs + head * head_dim : in_cache,
+                         &product[r][head * head_dim], scale_of(6, rows, r, 128, 1e-5),
+                         is_v   ? NULL
+                         : is_q ? args.q_norm
+                                : args.k_norm,
+                         is_rotated && !is_v, d->pos[r], head_dim / 2);
+        }
+    expect(3e-3);
+}
+END_TEST
+
+START_TEST(without_a_kernel)
+{
+    static const cg_product_shape shapes[] = {
+        { 16, 128, 96, CG_PRODUCT_RESIDUAL, 0 },  /* inputs: multiples of 64 */
+        { 16, 120, 128, CG_PRODUCT_RESIDUAL, 0 }, /* outputs: multiples of 32 */
+        { 16, 240, 128, CG_PRODUCT_HEADS, 80 },   /* heads of 64 or 128 */
+    };
+    cg_error err = CG_ERROR_INIT;
+    cg_product *p;
+
+    ck_assert(cg_product_create(&shapes[_i], NULL, &p, &err) == CG_OK);
+    ck_assert_ptr_null(p);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("cuda_product");
+    TCase *tc = tcase_create("product");
+    SRunner *sr;
+    int failed;
+
+    tcase_set_timeout(tc, 300);
+    tcase_add_checked_fixture(tc, set_up, tear_down);
+    tcase_add_loop_test(tc, residual, 0, 6);
+    tcase_add_loop_test(tc, swiglu, 0, 6);
+    tcase_add_loop_test(tc, heads, 0, 12);
+    tcase_add_loop_test(tc, without_a_kernel, 0, 3);
+    suite_add_tcase(s, tc);
+    sr = srunner_create(s);
+    srunner_run_all(sr, CK_NORMAL);
+    failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed != 0;
+}
