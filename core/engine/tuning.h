@@ -12,7 +12,7 @@
  *   3. a job of each of the three fastest pairs, if within 10 % of the best,
  *   4. jobs at half and twice the batch of the pairs whose jobs are within 3 % of the best.
  *
- * The best job wins, or one of a smaller batch within 3 % of it.
+ * The best job wins, or one of a smaller batch or of an earlier pair within 3 % of it.
  */
 #ifndef CG_ENGINE_TUNING_H
 #define CG_ENGINE_TUNING_H
