@@ -349,6 +349,15 @@ static const struct pair *find_pair(const struct selector *s, const cg_tuning *t
     return NULL;
 }
 
+/* Whether a tuning was found whose pair is a candidate; another one is dropped. */
+static int keep_candidate(const struct selector *s, int found, cg_tuning *tuning)
+{
+    if (found && find_pair(s, tuning))
+        return 1;
+    *tuning = (cg_tuning) { .n_attempts = 0 };
+    return 0;
+}
+
 /* Loads the tuning stored under `key`; 0 if there is none, or if its pair no longer works. */
 static int recall(const struct selector *s, const char *path, const struct key *key,
                   cg_tuning *ret_tuning)
@@ -360,7 +369,7 @@ static int recall(const struct selector *s, const char *path, const struct key *
         return 0;
     if (cg_tuning_load(path, key->items, key->n, ret_tuning, &found, &why) != CG_OK)
         warn(s, &why);
-    return found && find_pair(s, ret_tuning);
+    return keep_candidate(s, found, ret_tuning);
 }
 
 /* As recall(), of the tunings shipped with confgen; writes their path to ret_path [PATH_MAX]. */
@@ -374,7 +383,7 @@ static int recall_shipped(const struct selector *s, const struct key *key, cg_tu
         return 0; /* an installation without data */
     if (cg_tuning_load_shipped(ret_path, key->items, key->n, ret_tuning, &found, &why) != CG_OK)
         warn(s, &why);
-    return found && find_pair(s, ret_tuning);
+    return keep_candidate(s, found, ret_tuning);
 }
 
 /* ---- selecting ---------------------------------------------------------------------------- */

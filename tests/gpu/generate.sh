@@ -17,18 +17,24 @@ pass 'a conformer on the GPU'
 common=(--input "$data/geom_drugs_sample.smi" --overwrite --tune never)
 gpu=("${common[@]}" --device cuda)
 
+# count FILE KEY: a number of the report's counts, not of its tuning
+count() {
+  sed -n '/^ *"counts": {/,$p' "$1" >counts.json
+  json_number counts.json "$2"
+}
+
 say 'counts of a plain run'
 check 0 '12 molecules, 16 conformers each' "${gpu[@]}" --gens 16 --output a.sdf --report a.json
 verdict '192 records' test "$(count_sdf <a.sdf)" = 192
 for pair in conformers:192 wrong_molecule:0 parse_failure:0 unfinished:0; do
-  verdict "report: $pair" test "$(json_number a.json "${pair%:*}")" = "${pair#*:}"
+  verdict "report: $pair" test "$(count a.json "${pair%:*}")" = "${pair#*:}"
 done
 verdict 'report: the device' grep -q '"device": "cuda:0"' a.json
 verdict 'report: bf16' grep -q '"dtype": "bf16"' a.json
 
 check 0 'in f16' "${gpu[@]}" --gens 16 --dtype f16 --output a.sdf --report a.json
 for pair in conformers:192 wrong_molecule:0 parse_failure:0 unfinished:0; do
-  verdict "f16: $pair" test "$(json_number a.json "${pair%:*}")" = "${pair#*:}"
+  verdict "f16: $pair" test "$(count a.json "${pair%:*}")" = "${pair#*:}"
 done
 verdict 'report: f16, also of the KV cache' test "$(grep -Ec '"(kv_)?dtype": "f16"' a.json)" = 2
 
@@ -61,7 +67,7 @@ for attention in "${attentions[@]}"; do
     if run 0 "${gpu[@]}" --limit 6 --gens 8 --attention "$attention" --kv-cache "$cache" \
       --output pair.sdf --report pair.json; then
       verdict "$attention over $cache: 48 conformers, none unfinished" \
-        test "$(json_number pair.json conformers) $(json_number pair.json unfinished)" = '48 0'
+        test "$(count pair.json conformers) $(count pair.json unfinished)" = '48 0'
     fi
   done
 done
@@ -79,7 +85,7 @@ for type in f32 f16 fp8 int8; do
       run 3 "${pair[@]}" && verdict "$name: $result" test "$(cat err)" = "confgen: $result"
     elif run 0 "${pair[@]}"; then
       verdict "$name: 24 conformers, none unfinished" \
-        test "$(json_number pair.json conformers) $(json_number pair.json unfinished)" = '24 0'
+        test "$(count pair.json conformers) $(count pair.json unfinished)" = '24 0'
     fi
   done <matrix
 done

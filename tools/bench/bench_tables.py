@@ -531,7 +531,7 @@ def tune_page(folder):
                   key=lambda f: -f["tokens_per_second"])
     table(["attention / cache", "batch", "tokens/s"],
           [[f"{f['attention']} / {f['kv_cache']}", str(f["batch_size"]), f"{f['tokens_per_second']:.0f}"] for f in jobs])
-    print("Selections; without jobs the rate is that of a second of decoding. They are shipped as "
+    print("Selections; without jobs the rate is that of a second of decoding. They, or those of a later recording, are shipped as "
           "[data/tunings.json](../../data/tunings.json), so that a run on this GPU measures nothing:\n")
     table(["`--geometry`", "`--deterministic`", "jobs", "attention / cache", "batch", "tokens/s"],
           [[c["key"]["geometry"], c["key"]["deterministic"], "yes" if any(f.get("conformers") for f in c["figures"]) else "no",

@@ -959,10 +959,12 @@ START_TEST(shipped_tuning_is_used_where_none_is_remembered)
     cg_engine *engine;
 
     setenv("CONFGEN_DATA", scratch_dir, 1);
-    scratch_write_text("tunings.json",
-                       "{\"confgen_tuning\": 1, \"choices\": [{\"key\": {\"dtype\": \"f32\"}, "
-                       "\"attention\": \"eager\", \"kv_cache\": \"static\", \"batch_size\": 24, "
-                       "\"tokens_per_second\": 5, \"seconds\": 1, \"figures\": []}]}");
+    scratch_write_text(
+        "tunings.json",
+        "{\"confgen_tuning\": 1, \"choices\": [{\"key\": {\"dtype\": \"f32\"}, "
+        "\"attention\": \"eager\", \"kv_cache\": \"static\", \"batch_size\": 24, "
+        "\"tokens_per_second\": 5, \"seconds\": 1, \"figures\": [{\"attention\": \"eager\", "
+        "\"kv_cache\": \"static\", \"batch_size\": 24, \"tokens_per_second\": 5}]}]}");
     engine = open_measured();
     info = cg_engine_get_info(engine);
     ck_assert_contains(info->tuning, "shipped in ");
@@ -974,6 +976,11 @@ START_TEST(shipped_tuning_is_used_where_none_is_remembered)
     cg_engine_close(engine);
 
     options.attention = "flash"; /* the shipped pair is no candidate */
+    options.tuning = CG_TUNING_NEVER;
+    engine = open_measured();
+    ck_assert_int_eq(cg_engine_get_info(engine)->n_attempts, 0);
+    cg_engine_close(engine);
+    options.tuning = CG_TUNING_AUTO;
     engine = open_measured();
     ck_assert_contains(cg_engine_get_info(engine)->tuning, "measured in ");
     cg_engine_close(engine);
