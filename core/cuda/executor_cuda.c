@@ -22,6 +22,7 @@
 
 enum {
     LAUNCH_STEPS = 4,       /* of a full launch */
+    MAX_ADMISSIONS = 4096,  /* that start at once: they are staged in pinned memory */
     DEPTH = 2,              /* launches in flight */
     N_LAUNCHES = DEPTH + 1, /* the events of the last completed launch are still read */
 };
@@ -55,7 +56,8 @@ struct cuda_executor {
     cg_step_batch prompts;      /* of prompt steps */
     cg_step_counters *counters; /* pinned: copy of the counters after the last launch */
     struct kv_slot *slots;      /* [n_kv_slots] */
-    cg_admission *admissions;   /* [n_slots] sequences to start before the next launch */
+    cg_admission *admissions;   /* [n_slots] sequences to start before the next launch, at most
+                                   MAX_ADMISSIONS */
     int32_t n_admissions;
     int32_t next_collected;    /* no slot before it holds a sequence to collect */
     void **device_allocations; /* [n_device] everything from alloc_device() */
@@ -551,10 +553,13 @@ static cg_status cuda_admit(cg_executor *ex, int32_t slot, int32_t prompt,
                             const cg_sequence_job *job, cg_error *err)
 {
     struct cuda_executor *c = use(ex);
-    cg_admission *a = &c->admissions[c->n_admissions];
     int32_t prompt_slot = c->config.n_slots + prompt;
+    cg_admission *a;
     cg_status st;
 
+    if (c->n_admissions == MAX_ADMISSIONS)
+        CG_TRY(start_admitted(c, err));
+    a = &c->admissions[c->n_admissions];
     *a = (cg_admission) { .slot = slot, .prompt_slot = prompt_slot, .key = job->key };
     CG_TRY(cg_device_tables_use(c->tables, job->program, job->geometry, &a->program, &a->geometry,
                                 err));

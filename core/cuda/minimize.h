@@ -105,9 +105,9 @@ static inline size_t cg_minimizer_work_size(const cg_minimizer_image *image)
            (size_t)image->n_planes + (size_t)image->n_torsions + (size_t)image->n_atoms;
 }
 
-/** Bytes of shared memory for the state of a conformer: two blocks of a multiprocessor have room
- * for it. Larger states are in global memory. */
-enum { CG_MINIMIZE_MAX_SHARED = 112 * 1024 };
+/** Bytes of shared memory for the state of a conformer, which a block may have on every GPU of
+ * compute capability 8.0 or newer: 99 KiB at least. Larger states are in global memory. */
+enum { CG_MINIMIZE_MAX_SHARED = 96 * 1024 };
 
 /**
  * Permits launches with up to CG_MINIMIZE_MAX_SHARED bytes on the calling thread's GPU. Once before

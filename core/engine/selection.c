@@ -473,7 +473,7 @@ static void use_tuning(const struct selector *s, cg_selection *sel)
 
     sel->attention = pair->attention;
     sel->cache = pair->cache;
-    sel->batch_size = sel->tuning.batch_size;
+    sel->batch_size = s->options->batch_size ? s->options->batch_size : sel->tuning.batch_size;
     cg_tuning_text(&sel->tuning, attempts, sizeof attempts);
     snprintf(sel->attention_reason, CG_REASON_TEXT, "auto: measured: %s", attempts);
     snprintf(sel->kv_cache_reason, CG_REASON_TEXT, "auto: measured with the attention");

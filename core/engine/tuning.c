@@ -265,7 +265,7 @@ static double best_rate(const struct tuning_search *s, int32_t from, enum attemp
 
 /*
  * Among the attempts since `from`, all of a kind: the smallest batch close to the best rate, and
- * the fastest pair at it, or an earlier one within the variation between runs; -1 without a
+ * the fastest pair at it, or an earlier one within 3 % of it; -1 without a
  * success.
  */
 static int32_t find_best(const struct tuning_search *s, int32_t from, enum attempt_kind kind)

@@ -8,7 +8,8 @@
  *
  *   1. the default pair of attention and cache at increasing batches; the smallest batch within 3 %
  *      of the best is that of the next steps,
- *   2. all other pairs at that batch; without jobs the best of these rates wins,
+ *   2. all other pairs at that batch; without jobs the best of these rates wins, or that of an
+ *      earlier pair within 3 % of it,
  *   3. a job of each of the three fastest pairs, if within 10 % of the best,
  *   4. jobs at half and twice the batch of the pairs whose jobs are within 3 % of the best.
  *

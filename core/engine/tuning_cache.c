@@ -46,8 +46,8 @@ cg_status cg_tuning_path(char *ret_path, size_t cap, cg_error *err)
 
 static cg_status fail_damaged(const char *path, const char *what, cg_error *err)
 {
-    return cg_fail(err, CG_ERR_FORMAT,
-                   "GPU tuning cache '%s' has %s: it is ignored and will be rewritten", path, what);
+    return cg_fail(err, CG_ERR_FORMAT, "tunings of GPUs '%s': found %s: the file is ignored", path,
+                   what);
 }
 
 /* Reads a string member into ret[cap]; a missing optional one gives "". */

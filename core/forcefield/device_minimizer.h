@@ -29,8 +29,8 @@ struct cg_device_minimizer_ops {
     /**
      * Minimises the conformers of `n` jobs, and waits for them.
      *
-     * @return CG_OK; CG_ERR_NOMEM, CG_ERR_DEVICE_NOMEM, CG_ERR_CUDA. On failure no conformer of a
-     *         job is changed
+     * @return CG_OK; CG_ERR_NOMEM, CG_ERR_DEVICE_NOMEM, CG_ERR_CUDA, CG_ERR_LIMIT. On failure no
+     *         conformer of a job is changed
      */
     cg_status (*run)(cg_device_minimizer *m, const cg_minimizer_job *jobs, size_t n, cg_error *err);
 };

@@ -225,8 +225,8 @@ tune() {
 }
 tune tune --tune always --gens 1
 for mode in off repair; do
-  [ $mode = repair ] || tune tune_$mode --tune auto --gens 2000 --geometry $mode
-  tune tune_${mode}_deterministic --tune auto --gens 2000 --geometry $mode --deterministic
+  [ $mode = repair ] || tune tune_$mode --tune always --gens 1 --geometry $mode
+  tune tune_${mode}_deterministic --tune always --gens 1 --geometry $mode --deterministic
 done
 [ ! -f "$work/tunings/tuning.json" ] || cp "$work/tunings/tuning.json" "$out/tunings.json"
 

@@ -96,8 +96,8 @@ typedef struct cg_engine_options {
 
 /** cg_engine_options.tuning */
 enum {
-    /* on a GPU: use the remembered tuning, else measure, unless few conformers are requested; on
-     * the CPU: a rule */
+    /* on a GPU: use the remembered tuning, else a shipped one, else measure, unless few conformers
+     * are requested; on the CPU: a rule */
     CG_TUNING_AUTO = 0,
     CG_TUNING_NEVER = 1,  /* as AUTO, but the defaults instead of measuring */
     CG_TUNING_ALWAYS = 2, /* measure, on the CPU for this run alone */

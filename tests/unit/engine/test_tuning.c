@@ -717,7 +717,7 @@ START_TEST(damaged_file_is_replaced)
     ck_assert_int_eq(found, 0);
     ck_assert_contains(err.msg, "t.json");
     if (strstr(texts[_i], "\"confgen_tuning\": 2"))
-        ck_assert_contains(err.msg, "has format version 2, wanted 1");
+        ck_assert_contains(err.msg, "found format version 2, wanted 1");
     store();
     ck_assert_int_eq(load(key, &got), 1);
 }
@@ -987,6 +987,16 @@ START_TEST(shipped_tuning_is_used_where_none_is_remembered)
     engine = open_measured();
     ck_assert_contains(cg_engine_get_info(engine)->tuning, "remembered in ");
     cg_engine_close(engine);
+
+    options.attention = NULL;
+    options.batch_size = 8; /* the shipped tuning says nothing of it */
+    scratch_write_text("tuning.json", "{\"confgen_tuning\": 1, \"choices\": []}");
+    engine = open_measured();
+    info = cg_engine_get_info(engine);
+    ck_assert_contains(info->tuning, "shipped in ");
+    ck_assert_int_eq(info->batch_size, 8);
+    cg_engine_close(engine);
+    options.batch_size = 0;
 
     options.attention = NULL;
     options.tuning = CG_TUNING_ALWAYS;
