@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "chem/molecule.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/error.h"
 #include "base/size.h"
@@ -231,6 +233,34 @@ cg_status cg_molecule_parse(const char *smiles, size_t len, cg_molecule **ret_mo
     return cg_molecule_parse_limited(smiles, len, &limits, ret_mol, err);
 }
 
+/* The greatest number that may be the atoms that a V3000 block or a .mol2 states: RDKit takes
+ * memory for as many before it reads one. (V2000 has three digits.) */
+static unsigned long stated_atoms(const char *block)
+{
+    unsigned long most = 0;
+    int is_mol2 = !strncmp(block, "@<TRIPOS>MOLECULE", 17);
+
+    for (const char *line = block; line; line = strchr(line, '\n')) {
+        const char *at = line + (*line == '\n');
+
+        line = at;
+        if (!strncmp(at, "M  V30", 6)) {
+            at += 6 + strspn(at + 6, " \t");
+            if (strncasecmp(at, "COUNTS", 6))
+                continue;
+            at += 6;
+        } else if (!is_mol2) {
+            continue;
+        } else if (!strncmp(at, "@<TRIPOS>ATOM", 13)) {
+            break;
+        }
+        at += strspn(at, " \t");
+        if (isdigit((unsigned char)*at) && strtoul(at, NULL, 10) > most)
+            most = strtoul(at, NULL, 10);
+    }
+    return most;
+}
+
 cg_status cg_molecule_from_molblock(const char *molblock, cg_molecule **ret_mol, cg_error *err)
 {
     /* An atom takes a line of the block, so the block bounds the SMILES with explicit [H]. */
@@ -243,6 +273,9 @@ cg_status cg_molecule_from_molblock(const char *molblock, cg_molecule **ret_mol,
     if (block_len > CG_MOLECULE_MAX_BLOCK)
         return cg_fail(err, CG_ERR_LIMIT, "molblock: found more than %d bytes",
                        CG_MOLECULE_MAX_BLOCK);
+    if (stated_atoms(molblock) > block_len)
+        return cg_fail(err, CG_ERR_INPUT, "molblock: states %lu atoms, but has %zu bytes",
+                       stated_atoms(molblock), block_len);
     if (!strstr(molblock, "M  END"))
         return cg_fail(err, CG_ERR_INPUT, "molblock: found no line 'M  END'");
     pkl = get_mol(molblock, &size, "{\"removeHs\":false}");
@@ -263,6 +296,7 @@ out:
 
 cg_status cg_smiles_of_block(const char *block, char **ret_smiles, cg_error *err)
 {
+    enum { MAX_ATOMS = 4 * CG_MOLECULE_MAX_ATOMS }; /* with hydrogens; time grows with the cube */
     size_t size = 0;
     char *pkl, *text = NULL;
     cg_status st = CG_OK;
@@ -270,6 +304,9 @@ cg_status cg_smiles_of_block(const char *block, char **ret_smiles, cg_error *err
     if (strnlen(block, CG_MOLECULE_MAX_BLOCK + 1) > CG_MOLECULE_MAX_BLOCK)
         return cg_fail(err, CG_ERR_LIMIT, "the molecule has more than %d bytes",
                        CG_MOLECULE_MAX_BLOCK);
+    if (stated_atoms(block) > MAX_ATOMS)
+        return cg_fail(err, CG_ERR_LIMIT, "the molecule states %lu atoms, wanted at most %d",
+                       stated_atoms(block), MAX_ATOMS);
     pkl = get_mol(block, &size, "{}");
     text = pkl ? get_smiles(pkl, size, "{}") : NULL;
     if (!text)

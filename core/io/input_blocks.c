@@ -31,9 +31,12 @@ static int is_molblock(const char *text, size_t len)
         text++;
     }
     len = (size_t)(end - text);
-    for (size_t i = 0; i + 5 <= len && text[i] != '\n'; i++)
+    for (size_t i = 0; i + 5 <= len && text[i] != '\n'; i++) {
         if (!memcmp(text + i, "V2000", 5) || !memcmp(text + i, "V3000", 5))
-            return 1;
+            return i > 0; /* after numbers alone */
+        if (!text[i] || !strchr(" 0123456789", text[i]))
+            return 0;
+    }
     return 0;
 }
 
@@ -128,6 +131,11 @@ static cg_status read_sdf(cg_input_blocks *b, cg_lines *lines, cg_input_fields *
         is_blank &= cg_line_is_empty(&line);
         if (in_block)
             add_line(b, &line, f);
+        else if (!strncmp(line.text, "M  END", 6))
+            cg_input_fields_fail(f, CG_ERR_INPUT,
+                                 "record %lld: line %lld ends a second molecule, wanted a line "
+                                 "'$$$$' between the two",
+                                 (long long)b->n_records, (long long)line.number);
         in_block &= n <= TITLE_TO_COUNTS || strncmp(line.text, "M  END", 6) != 0;
     }
     *ret_more = more || !is_blank;

@@ -157,6 +157,21 @@ for pattern in "bad.sdf:$(line 2): record 3: RDKit cannot read the molecule" \
 done
 printf '@<TRIPOS>MOLECULE\nx\n1 0\nSMALL\n@<TRIPOS>ATOM\n1 C1 zero 0 0 C.3\n' >bad.mol2
 expect 1 '^confgen: bad.mol2:1: record 1: RDKit cannot read the molecule' --input bad.mol2
+# RDKit takes memory for the atoms that a record states
+v3000() {
+  printf '%s\n\n\n  0  0  0     0  0            999 V3000\nM  V30 BEGIN CTAB\nM  V30   counts %s 0 0 0 0\n' "$1" "$2"
+  printf 'M  V30 END CTAB\nM  END\n$$$$\n'
+}
+{ sed '/^[$][$][$][$]/q' heavy.sdf; v3000 large 300000000; sed '/^[$][$][$][$]/q' heavy.sdf; } >v3000.sdf
+expect 1 'record 2: the molecule states 300000000 atoms, wanted at most 2048$' --input v3000.sdf
+grep -q 'bad_out.sdf: 2 conformers of 2 molecules .1 failed.' out || fail 'a record of many atoms ends the run'
+printf '@<TRIPOS>MOLECULE\nx\n300000000 1 0 0 0\nSMALL\n@<TRIPOS>ATOM\n' >large.mol2
+expect 1 'large.mol2:1: record 1: the molecule states 300000000 atoms, wanted at most 2048$' --input large.mol2
+grep -v '^[$][$][$][$]' heavy.sdf >joined.sdf
+expect 1 "joined.sdf:1: record 1: line [0-9]+ ends a second molecule, wanted a line '[$][$][$][$]' between the two" \
+  --input joined.sdf
+printf 'C a\nCC b\nCCC c\nCCCC lot-V2000\nCCO e\n' >lot
+expect 0 'bad_out.sdf: 5 conformers of 5 molecules' --input - <lot
 printf 'no record\n' >none.mol2
 expect 3 "^confgen: 'none.mol2' holds no molecule$" --input none.mol2
 printf '\n\n' >none.sdf

@@ -889,7 +889,8 @@ static int print_outcome(const struct generate *s, cg_status st, const cg_report
         return exit_status_of(st);
     }
     fprintf(stderr, "confgen: interrupted by signal %d", (int)signalled);
-    if (!stat(s->run.input, &sb) && S_ISREG(sb.st_mode) && !cg_is_stream(path))
+    if ((s->run.molecules || (!stat(s->run.input, &sb) && S_ISREG(sb.st_mode))) &&
+        !cg_is_stream(path))
         print_lines(stderr, "; --resume continues '%s'", path);
     fputc('\n', stderr);
     return EXIT_INTERRUPTED;

@@ -102,7 +102,7 @@ void add_smiles(cg_buf *molecules, const char *option, const char *text)
         usage_error("%s '%s': has a line end, wanted one SMILES, which a name may follow; --input "
                     "reads a list",
                     option, text);
-    if (!text[strspn(text, " \t")])
+    if (!text[strspn(text, " \t")] || text[strspn(text, " \t")] == '#') /* a comment of a list */
         usage_error("%s '%s': wanted a SMILES, such as CCO", option, text);
     cg_buf_puts(molecules, text);
     cg_buf_putc(molecules, '\n');
