@@ -42,6 +42,7 @@ expect 2 "^confgen: 'one.sdf': wanted --input one.sdf; see" one.sdf
 expect 2 "^confgen: '$work': wanted --input $work; see" "$work"
 expect 2 "^confgen: '': neither a command nor a SMILES" ''
 expect 2 "^confgen: --smiles '  ': wanted a SMILES, such as CCO; see" --smiles '  '
+expect 2 "^confgen: 'evla': no such command; the nearest is eval" evla --ref a.sdf --gen b.sdf
 expect 2 "^confgen: --smiles '#c1 x': wanted a SMILES, such as CCO; see" --smiles CCO --smiles '#c1 x'
 expect 2 "^confgen: --smiles 'C.x0aC': has a line end, wanted one SMILES" --smiles "C
 C"

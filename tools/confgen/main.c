@@ -43,6 +43,16 @@ static _Noreturn void help(int argc, char **argv)
     end_program(mains[command](2, arguments));
 }
 
+/* Refuses a word that is neither a command nor a SMILES before generate refuses the options of the
+ * command that was meant. */
+static void check_word(const char *word)
+{
+    cg_buf molecules = { 0 };
+
+    add_operand(&molecules, word);
+    cg_buf_finish(&molecules);
+}
+
 int main(int argc, char **argv)
 {
     const int command = argc > 1 ? find_command(argv[1]) : -1;
@@ -53,5 +63,7 @@ int main(int argc, char **argv)
         end_program(mains[command](argc - 1, argv + 1));
     if (argc > 1 && !strcmp(argv[1], "help"))
         help(argc, argv);
+    if (argc > 1 && argv[1][0] != '-')
+        check_word(argv[1]);
     end_program(cmd_generate(argc, argv));
 }
