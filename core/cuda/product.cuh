@@ -24,6 +24,7 @@
 #ifndef CG_CUDA_PRODUCT_CUH
 #define CG_CUDA_PRODUCT_CUH
 
+#include "device.cuh"
 #include "product_call.h"
 #include "ptx/cluster.cuh"
 
@@ -341,19 +342,6 @@ DEVICE_INLINE void end_swiglu(const product_call *c, const float (*sums)[4], int
             }
 }
 
-/* Byte offset of a token's key/value head; cg_kv_offset(). */
-DEVICE_INLINE int64_t offset_in_cache(const cg_kv_view *kv, int32_t slot, int32_t head, int32_t pos)
-{
-    int64_t block = slot;
-    int32_t in_block = pos;
-
-    if (kv->page_table) {
-        block = kv->page_table[(int64_t)slot * kv->table_stride + pos / kv->block_tokens];
-        in_block = pos % kv->block_tokens;
-    }
-    return block * kv->block_stride + head * kv->head_stride + in_block * kv->token_stride;
-}
-
 /* One row of the heads of the tile. column: the thread's first; a tile begins at a head. */
 template <typename S>
 DEVICE_INLINE void end_heads(const product_call *c, const float (*sums)[4], int rank, int h,
@@ -394,8 +382,7 @@ DEVICE_INLINE void end_heads(const product_call *c, const float (*sums)[4], int 
         if (!is_q && c->store) {
             const int kv_head = head - c->n_heads - (is_v ? c->n_kv_heads : 0);
 
-            out = (char *)(is_v ? c->view.v : c->view.k) +
-                  offset_in_cache(&c->view, slot, kv_head, pos);
+            out = (char *)(is_v ? c->view.v : c->view.k) + kv_offset(&c->view, slot, kv_head, pos);
         }
 #pragma unroll
         for (int q = 0; q < HALF; q++) {
