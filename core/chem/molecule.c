@@ -266,6 +266,7 @@ cg_status cg_molecule_from_molblock(const char *molblock, cg_molecule **ret_mol,
     /* An atom takes a line of the block, so the block bounds the SMILES with explicit [H]. */
     static const cg_molecule_limits limits = { CG_MOLECULE_MAX_BLOCK, CG_MOLECULE_MAX_BLOCK };
     size_t block_len = strnlen(molblock, CG_MOLECULE_MAX_BLOCK + 1);
+    unsigned long n_stated;
     size_t size = 0;
     char *pkl, *smiles = NULL;
     cg_status st;
@@ -273,9 +274,10 @@ cg_status cg_molecule_from_molblock(const char *molblock, cg_molecule **ret_mol,
     if (block_len > CG_MOLECULE_MAX_BLOCK)
         return cg_fail(err, CG_ERR_LIMIT, "molblock: found more than %d bytes",
                        CG_MOLECULE_MAX_BLOCK);
-    if (stated_atoms(molblock) > block_len)
-        return cg_fail(err, CG_ERR_INPUT, "molblock: states %lu atoms, but has %zu bytes",
-                       stated_atoms(molblock), block_len);
+    n_stated = stated_atoms(molblock);
+    if (n_stated > block_len)
+        return cg_fail(err, CG_ERR_INPUT, "molblock: states %lu atoms, but has %zu bytes", n_stated,
+                       block_len);
     if (!strstr(molblock, "M  END"))
         return cg_fail(err, CG_ERR_INPUT, "molblock: found no line 'M  END'");
     pkl = get_mol(molblock, &size, "{\"removeHs\":false}");
@@ -297,6 +299,7 @@ out:
 cg_status cg_smiles_of_block(const char *block, char **ret_smiles, cg_error *err)
 {
     enum { MAX_ATOMS = 4 * CG_MOLECULE_MAX_ATOMS }; /* with hydrogens; time grows with the cube */
+    unsigned long n_stated;
     size_t size = 0;
     char *pkl, *text = NULL;
     cg_status st = CG_OK;
@@ -304,9 +307,10 @@ cg_status cg_smiles_of_block(const char *block, char **ret_smiles, cg_error *err
     if (strnlen(block, CG_MOLECULE_MAX_BLOCK + 1) > CG_MOLECULE_MAX_BLOCK)
         return cg_fail(err, CG_ERR_LIMIT, "the molecule has more than %d bytes",
                        CG_MOLECULE_MAX_BLOCK);
-    if (stated_atoms(block) > MAX_ATOMS)
+    n_stated = stated_atoms(block);
+    if (n_stated > MAX_ATOMS)
         return cg_fail(err, CG_ERR_LIMIT, "the molecule states %lu atoms, wanted at most %d",
-                       stated_atoms(block), MAX_ATOMS);
+                       n_stated, MAX_ATOMS);
     pkl = get_mol(block, &size, "{}");
     text = pkl ? get_smiles(pkl, size, "{}") : NULL;
     if (!text)

@@ -77,6 +77,21 @@ static void put_one_line(cg_buf *out, const char *s)
         cg_buf_putc(out, iscntrl((unsigned char)*s) ? ' ' : *s);
 }
 
+/* Writes the items that a record has in every format but for its name. */
+static void put_items(const cg_record_conformer *c,
+                      void (*put)(cg_buf *out, const char *key, const char *value), cg_buf *out)
+{
+    char number[32];
+
+    put(out, "SMILES", c->smiles);
+    snprintf(number, sizeof number, "%" PRId64, c->generation);
+    put(out, "generation", number);
+    snprintf(number, sizeof number, "%" PRIu64, c->seed);
+    put(out, "seed", number);
+    for (size_t i = 0; i < c->n_tags; i++)
+        put(out, c->tags[i].key, c->tags[i].value);
+}
+
 static void put_sdf_item(cg_buf *out, const char *key, const char *value)
 {
     cg_buf_printf(out, ">  <%s>\n", key);
@@ -105,7 +120,6 @@ static int find_block_body(const char *molblock, const char **ret_body, size_t *
 static cg_status write_sdf(const cg_record_conformer *c, cg_buf *out, cg_error *err)
 {
     const char *body;
-    char number[32];
     size_t body_len;
 
     if (!find_block_body(c->molblock, &body, &body_len))
@@ -116,13 +130,7 @@ static cg_status write_sdf(const cg_record_conformer *c, cg_buf *out, cg_error *
     cg_buf_put(out, body, body_len);
     cg_buf_puts(out, "M  END\n");
     put_sdf_item(out, "name", c->name);
-    put_sdf_item(out, "SMILES", c->smiles);
-    snprintf(number, sizeof number, "%" PRId64, c->generation);
-    put_sdf_item(out, "generation", number);
-    snprintf(number, sizeof number, "%" PRIu64, c->seed);
-    put_sdf_item(out, "seed", number);
-    for (size_t i = 0; i < c->n_tags; i++)
-        put_sdf_item(out, c->tags[i].key, c->tags[i].value);
+    put_items(c, put_sdf_item, out);
     cg_buf_puts(out, "$$$$\n");
     return CG_OK;
 }
@@ -251,7 +259,6 @@ static cg_status write_pdb(const cg_record_conformer *c, cg_buf *out, cg_error *
     const char *counts = c->molblock;
     unsigned char *order;
     int *charges, n_atoms;
-    char number[32];
     cg_status st;
 
     for (int i = 0; i < 3 && counts; i++)
@@ -271,13 +278,7 @@ static cg_status write_pdb(const cg_record_conformer *c, cg_buf *out, cg_error *
         goto out;
     }
     cg_buf_printf(out, "COMPND    %s\n", c->name);
-    put_pdb_remark(out, "SMILES", c->smiles);
-    snprintf(number, sizeof number, "%" PRId64, c->generation);
-    put_pdb_remark(out, "generation", number);
-    snprintf(number, sizeof number, "%" PRIu64, c->seed);
-    put_pdb_remark(out, "seed", number);
-    for (size_t i = 0; i < c->n_tags; i++)
-        put_pdb_remark(out, c->tags[i].key, c->tags[i].value);
+    put_items(c, put_pdb_remark, out);
     CG_TRY_GOTO(st,
                 write_pdb_molecule(counts, n_atoms, column(counts, 3, 3), order, charges, c->name,
                                    out, err),

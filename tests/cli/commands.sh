@@ -12,20 +12,7 @@ failures=0
 unset CONFGEN_DATA CONFGEN_PLUGIN_PATH
 plugins=$(dirname "$confgen")/plugins
 
-# expect STATUS PATTERN ARGUMENT...: runs confgen; fails unless it exits with STATUS and a line of its
-# output matches PATTERN.
-expect() {
-  local want=$1 pattern=$2 got
-  shift 2
-  "$confgen" "$@" >"$work/out" 2>&1
-  got=$?
-  if [ $got != "$want" ] || ! grep -Eq -- "$pattern" "$work/out"; then
-    printf 'FAILED: confgen %s\n  found status %d, wanted %d and a line matching: %s\n' "$*" $got "$want" \
-      "$pattern"
-    sed 's/^/  | /' "$work/out" | head -n 20
-    failures=$((failures + 1))
-  fi
-}
+. "$(dirname "$0")/expect.sh"
 
 # plugins
 expect 0 '^attention +flash +.*attention_flash.so$' plugins list

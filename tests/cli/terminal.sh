@@ -12,20 +12,7 @@ failures=0
 unset CONFGEN_DATA CONFGEN_PLUGIN_PATH NO_COLOR
 export TERM=xterm
 
-# expect STATUS PATTERN ARGUMENT...: runs confgen; fails unless it exits with STATUS and a line of its
-# output matches PATTERN.
-expect() {
-  local want=$1 pattern=$2 got
-  shift 2
-  "$confgen" "$@" >"$work/out" 2>&1
-  got=$?
-  if [ $got != "$want" ] || ! grep -Eq -- "$pattern" "$work/out"; then
-    printf 'FAILED: confgen %s\n  found status %d, wanted %d and a line matching: %s\n' "$*" $got "$want" \
-      "$pattern"
-    sed 's/^/  | /' "$work/out" | head -n 20
-    failures=$((failures + 1))
-  fi
-}
+. "$(dirname "$0")/expect.sh"
 
 # molecules of the command line, and operands that are none
 expect 0 '^>  <SMILES>$' CCO
@@ -63,7 +50,7 @@ expect 0 '^.*/ethanol.sdf: 0 conformers of 0 molecules .*; 1 conformers of 1 mol
 expect 3 'the run to resume had input .*, this one has ' 'CCC ethanol' --output "$work/ethanol.sdf" --resume
 # on a terminal the last lines say that hydrogens are missing
 cat >"$work/on_terminal.py" <<'END'
-"""on_terminal.py CONFGEN ARGUMENT...: runs it with standard error on a terminal, and prints what it writes there."""
+"""on_terminal.py CONFGEN ARGUMENT...: runs confgen with a terminal as standard error, and prints its messages."""
 import os, pty, subprocess, sys
 master, slave = pty.openpty()
 program = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=slave)

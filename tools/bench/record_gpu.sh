@@ -224,10 +224,9 @@ tune() {
     --output "$work/$name.sdf.zst" --report "$out/$name.json" --quiet
 }
 tune tune --tune always --gens 1
-for mode in off repair; do
-  [ $mode = repair ] || tune tune_$mode --tune always --gens 1 --geometry $mode
-  tune tune_${mode}_deterministic --tune always --gens 1 --geometry $mode --deterministic
-done
+tune tune_off --tune always --gens 1 --geometry off
+tune tune_off_deterministic --tune always --gens 1 --geometry off --deterministic
+tune tune_repair_deterministic --tune always --gens 1 --deterministic
 [ ! -f "$work/tunings/tuning.json" ] || cp "$work/tunings/tuning.json" "$out/tunings.json"
 
 # ---- runs ---------------------------------------------------------------------------------------

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "bench.h"
 
+#include <confgen/build_info.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -62,6 +64,39 @@ cg_request *copy_requests(const cg_requests *list, int64_t n, int32_t gens)
         copy[i].n_conformers = gens;
     }
     return copy;
+}
+
+cg_status read_bench_molecules(const char *file, int64_t limit,
+                               void (*add)(void *ctx, const cg_input_record *record), void *ctx,
+                               cg_error *err)
+{
+    char sample[PATH_MAX];
+    cg_input *input = NULL;
+    cg_input_record r;
+    int64_t n = 0;
+    int more = 1;
+    cg_status st;
+
+    if (!file) {
+        CG_TRY(cg_data_path("geom_drugs_sample.smi", sample, sizeof sample, err));
+        file = sample;
+    }
+    CG_TRY(cg_input_open(file, NULL, &input, err));
+    while (!limit || n < limit) {
+        CG_TRY_GOTO(st, cg_input_next(input, &r, &more, err), out);
+        if (!more)
+            break;
+        if (r.status != CG_OK)
+            continue;
+        add(ctx, &r);
+        n++;
+    }
+    if (!n)
+        usage_error("--molecules '%s': contains no molecule", file);
+    st = CG_OK;
+out:
+    cg_input_close(input);
+    return st;
 }
 
 int32_t parse_gpu(const char *text)

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "commands.h"
+#include "io/input.h"
 
 int bench_decode(int argc, char **argv);
 int bench_attention(int argc, char **argv);
@@ -29,6 +30,17 @@ void samples_finish(struct samples *s);
 /** Requests for `gens` conformers of each of the first n molecules of a list, whose texts they
  * share; free(). */
 cg_request *copy_requests(const cg_requests *list, int64_t n, int32_t gens);
+
+/**
+ * Calls add() for each readable molecule of a list, at most `limit` of them (0: all). A usage error
+ * if there is none.
+ *
+ * @param file    NULL: the sample shipped with confgen
+ * @param record  valid during the call
+ */
+cg_status read_bench_molecules(const char *file, int64_t limit,
+                               void (*add)(void *ctx, const cg_input_record *record), void *ctx,
+                               cg_error *err);
 
 /** The value of --device: index of the GPU, -1 for "cpu". */
 int32_t parse_gpu(const char *text);

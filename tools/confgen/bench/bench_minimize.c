@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* confgen bench minimize: conformers/s of the minimiser, on the CPU and on a GPU. */
-#include <confgen/build_info.h>
-#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +13,6 @@
 #include "chem/hydrogens.h"
 #include "cuda_loader/cuda_module.h"
 #include "forcefield/mmff_parameters.h"
-#include "io/input.h"
 #include "table.h"
 
 enum { WARP = 32, MAX_STREAMS = 16 };
@@ -76,32 +73,18 @@ struct minimize_bench {
 
 /* ---- conformers ----------------------------------------------------------------------------- */
 
-static cg_status read_molecules(struct minimize_bench *b, cg_error *err)
+/* add() of read_bench_molecules() */
+static void add_molecule(void *ctx, const cg_input_record *record)
 {
-    cg_input *input = NULL;
-    cg_input_record r;
-    int more = 1;
-    cg_status st;
+    struct minimize_bench *b = ctx;
 
-    CG_TRY(cg_input_open(b->file, NULL, &input, err));
-    while (!b->limit || (int64_t)b->n < b->limit) {
-        CG_TRY_GOTO(st, cg_input_next(input, &r, &more, err), out);
-        if (!more)
-            break;
-        if (r.status != CG_OK)
-            continue;
-        if (cg_grow((void **)&b->molecules, &b->cap, b->n + 1, sizeof *b->molecules))
-            out_of_memory();
-        b->molecules[b->n] =
-            (struct minimized_molecule) { .smiles = strdup(r.smiles), .err = CG_ERROR_INIT };
-        if (!b->molecules[b->n].smiles)
-            out_of_memory();
-        b->n++;
-    }
-    st = CG_OK;
-out:
-    cg_input_close(input);
-    return st;
+    if (cg_grow((void **)&b->molecules, &b->cap, b->n + 1, sizeof *b->molecules))
+        out_of_memory();
+    b->molecules[b->n] =
+        (struct minimized_molecule) { .smiles = strdup(record->smiles), .err = CG_ERROR_INIT };
+    if (!b->molecules[b->n].smiles)
+        out_of_memory();
+    b->n++;
 }
 
 /* Room for the results of a device. */
@@ -438,7 +421,6 @@ int bench_minimize(int argc, char **argv)
                                 .gpu = -1,
                                 .lock = PTHREAD_MUTEX_INITIALIZER,
                                 .err = CG_ERROR_INIT };
-    char path[PATH_MAX];
     cg_error err = CG_ERROR_INIT;
     struct minimized_sums sums;
     cg_status st;
@@ -448,13 +430,7 @@ int bench_minimize(int argc, char **argv)
     no_operands(argc, argv, "give molecules with --molecules");
     check_bench_json(b.json);
     b.config.gpu = b.gpu;
-    if (!b.file) {
-        CG_TRY_GOTO(st, cg_data_path("geom_drugs_sample.smi", path, sizeof path, &err), out);
-        b.file = path;
-    }
-    CG_TRY_GOTO(st, read_molecules(&b, &err), out);
-    if (!b.n)
-        usage_error("--molecules '%s': contains no molecule", b.file);
+    CG_TRY_GOTO(st, read_bench_molecules(b.file, b.limit, add_molecule, &b, &err), out);
     CG_TRY_GOTO(st, run_all(&b, &err), out);
     for (size_t i = 0; i < b.n; i++)
         if (b.molecules[i].err.code != CG_OK)

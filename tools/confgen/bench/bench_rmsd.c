@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* confgen bench rmsd: pairs/s of the comparison that confgen eval runs. */
-#include <confgen/build_info.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -12,7 +10,6 @@
 #include "bench.h"
 #include "bench_rmsd.h"
 #include "eval/rmsd.h"
-#include "io/input.h"
 #include "table.h"
 
 enum { MATRIX_ROWS = 100, MATRIX_COLUMNS = 200 };
@@ -77,35 +74,21 @@ static double thread_seconds(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static cg_status read_molecules(struct rmsd_bench *b, cg_error *err)
+/* add() of read_bench_molecules() */
+static void add_molecule(void *ctx, const cg_input_record *record)
 {
-    cg_input *input = NULL;
-    cg_input_record r;
-    int more = 1;
-    cg_status st;
+    struct rmsd_bench *b = ctx;
 
-    CG_TRY(cg_input_open(b->file, NULL, &input, err));
-    while (!b->limit || (int64_t)b->n < b->limit) {
-        CG_TRY_GOTO(st, cg_input_next(input, &r, &more, err), out);
-        if (!more)
-            break;
-        if (r.status != CG_OK)
-            continue;
-        if (cg_grow((void **)&b->molecules, &b->cap, b->n + 1, sizeof *b->molecules))
-            out_of_memory();
-        b->molecules[b->n] = (struct rmsd_molecule) { .name = strdup(r.name),
-                                                      .smiles = strdup(r.smiles),
-                                                      .n_ref = b->conformers ? b->conformers
-                                                               : r.count > 0 ? r.count
-                                                                             : 50 };
-        if (!b->molecules[b->n].name || !b->molecules[b->n].smiles)
-            out_of_memory();
-        b->n++;
-    }
-    st = CG_OK;
-out:
-    cg_input_close(input);
-    return st;
+    if (cg_grow((void **)&b->molecules, &b->cap, b->n + 1, sizeof *b->molecules))
+        out_of_memory();
+    b->molecules[b->n] = (struct rmsd_molecule) { .name = strdup(record->name),
+                                                  .smiles = strdup(record->smiles),
+                                                  .n_ref = b->conformers       ? b->conformers
+                                                           : record->count > 0 ? record->count
+                                                                               : 50 };
+    if (!b->molecules[b->n].name || !b->molecules[b->n].smiles)
+        out_of_memory();
+    b->n++;
 }
 
 /* Times the minima over all conformers and the matrix of the first ones. */
@@ -323,7 +306,6 @@ int bench_rmsd(int argc, char **argv)
     struct rmsd_bench b = { .threads = 1,
                             .max_maps = CG_SYMMETRY_MAX_MAPS,
                             .rule = CG_SYMMETRY_CONJUGATED };
-    char path[PATH_MAX];
     cg_error err = CG_ERROR_INIT;
     cg_status st;
     int option;
@@ -355,13 +337,7 @@ int bench_rmsd(int argc, char **argv)
         }
     no_operands(argc, argv, "give molecules with --molecules");
     check_bench_json(b.json);
-    if (!b.file) {
-        CG_TRY_GOTO(st, cg_data_path("geom_drugs_sample.smi", path, sizeof path, &err), out);
-        b.file = path;
-    }
-    CG_TRY_GOTO(st, read_molecules(&b, &err), out);
-    if (!b.n)
-        usage_error("--molecules '%s': contains no molecule", b.file);
+    CG_TRY_GOTO(st, read_bench_molecules(b.file, b.limit, add_molecule, &b, &err), out);
     CG_TRY_GOTO(st, run_all(&b, &err), out);
     for (size_t i = 0; i < b.n; i++)
         if (b.molecules[i].failed)
