@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file minimize.h  The kernel of the minimiser, and what it reads of molecules.
+ * @file minimize.h  The kernel of the minimiser and its input.
  *
  * A block of threads minimises one conformer after the other. It has the method of
  * forcefield/minimizer_tile.h and the order of all its sums: no product is contracted with a sum
@@ -40,8 +40,9 @@ typedef struct cg_image_stage {
 } cg_image_stage;
 
 /**
- * A molecule on the device: its tables, the pattern of its stiffness, and lists of what is added to
- * what. Arrays are in the memory of a launch; members of type size_t are their offsets, in bytes.
+ * A molecule on the device: its tables, the pattern of its stiffness, and lists of the addends of
+ * each sum. Arrays are in the memory of a launch; members of type size_t are their offsets, in
+ * bytes.
  *
  * Each term has a part for each of its atoms, in their order: the parts of bonds, then those of
  * angles, planes and torsions.

@@ -5,8 +5,8 @@
  *
  * The norm of a product's input is applied behind the product: the product of the residual stream
  * that comes before writes x times the weight of the norm, in bf16, and the sums of the squares of
- * its rows; this product multiplies its sums by 1 / rms. What is rounded is the same number as with
- * a norm before the product, but for a factor of the row.
+ * its rows; this product multiplies its sums by 1 / rms. A rounded number is that of a
+ * norm before the product times a factor of the row.
  */
 #ifndef CG_CUDA_PRODUCT_H
 #define CG_CUDA_PRODUCT_H

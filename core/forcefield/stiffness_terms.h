@@ -75,7 +75,7 @@ TERM void torsion_gradient(const vec a[3], const vec b[3], const vec c[3], vec v
     }
 }
 
-/** What is added to the diagonal, kcal/mol/Å^2, after `last`, or at first. */
+/** The number to add to the diagonal, kcal/mol/Å^2: the first one, or the one after `last`. */
 TERM vec next_stiffness(lane_mask first, vec last)
 {
     return choose(first, splat(FIRST_STIFFNESS),

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# tools/study/ligand_table.py: table, summary, what is repeated; rows of RDKit where a Python has it.
+# tools/study/ligand_table.py: its table and summary, and which steps a second run repeats; RDKit's rows where a Python has RDKit.
 . "$(dirname "$0")/lib.sh"
 command -v python3 >/dev/null || skip 'python3 is not installed'
 study=$CONFGEN_SOURCE_ROOT/tools/study/ligand_table.py

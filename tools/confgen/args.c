@@ -45,8 +45,7 @@ void print_lines(FILE *out, const char *fmt, ...)
     va_end(ap);
 }
 
-/* "confgen: ", painted as a PAINT_*, and a text, whose line ends, from what it quotes, are shown
- * escaped. */
+/* Prints "confgen: " in the colour PAINT_*, and a text. Line ends in quoted input are escaped. */
 static void CG_PRINTF(2, 0) print_message(int kind, const char *fmt, va_list ap)
 {
     char *text, *visible;

@@ -89,7 +89,7 @@ static void measure(const struct subject *s, const size_t *bound_first, float *r
     ck_assert_msg(cg_relaxation_measure(&input, ret_energies, &err) == CG_OK, "%s", err.msg);
 }
 
-/* What the force field releases, after the hydrogens with `fixed`. */
+/* The energy that a minimisation releases; with `fixed`, the hydrogens move first. */
 static void wanted(const struct subject *s, const uint8_t *fixed, float *ret_energies)
 {
     size_t n = s->n * s->n_atoms * 3;
