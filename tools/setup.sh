@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # Installs what confgen needs from the distribution's packages, configures and builds it.
 #
-#   tools/setup.sh [--with-slurm] [--with-guards] [--with-fuzzing] [--with-judge] [MESON_OPTION...]
+#   tools/setup.sh [--with-slurm] [--with-guards] [--with-fuzzing] [--with-judge] [--with-python]
+#                  [MESON_OPTION...]
 #                                                  e.g. tools/setup.sh -Dcuda=disabled
 #
 # --with-slurm   also installs Slurm, for the test of tools/nightly, which then fails without it
@@ -10,6 +11,7 @@
 #                headers' reference
 # --with-fuzzing also installs clang with libFuzzer, for tools/fuzz.sh
 # --with-judge   also installs RDKit for Python, for the test of stereo by an independent judge
+# --with-python  also installs what the tests of the Python package (tools/python) need
 #
 # Debian 12 or later, Ubuntu 24.04 or later; as root, or with sudo. A second run installs only what is
 # missing and builds only what changed. BUILD names the build folder (build).
@@ -33,6 +35,9 @@ for option in "$@"; do
   case $option in
     --with-slurm) packages+=(slurm-wlm munge); options+=(-Dslurm=enabled) ;;
     --with-judge) packages+=(python3-rdkit); options+=(-Djudge=enabled) ;;
+    --with-python)
+      packages+=(python3-cffi python3-rdkit python3-pandas python3-build python3-setuptools python3-wheel)
+      options+=(-Dpython=enabled) ;;
     --with-guards) packages+=(clang-format doxygen) ;;
     --with-fuzzing) packages+=(clang libclang-rt-dev) ;;
     *) options+=("$option") ;;

@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: MIT
+"""generate(), read(), Engine.run() and their errors."""
+import gzip
+import logging
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+import warnings
+
+import confgen
+from rdkit import Chem
+from rdkit.Chem import AllChem
+
+
+def positions(mol):
+    return [conformer.GetPositions().tolist() for conformer in mol.GetConformers()]
+
+
+class Package(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.engine = confgen.Engine(device="cpu", seed=1)
+        cls.folder = tempfile.TemporaryDirectory()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.engine.close()
+        cls.folder.cleanup()
+
+    def path(self, name):
+        return os.path.join(self.folder.name, name)
+
+    # ---- generate --------------------------------------------------------------------------
+
+    def test_ethanol_has_conformers_hydrogens_and_energies(self):
+        mols = confgen.generate("CCO", n=10, minimize="mmff94", device="cpu")
+        self.assertEqual(len(mols), 1)
+        mol = mols[0]
+        self.assertEqual((mol.GetNumConformers(), mol.GetNumAtoms()), (10, 9))
+        self.assertEqual([a.GetSymbol() for a in mol.GetAtoms()], list("CCO") + 6 * ["H"])
+        self.assertTrue(all(c.Is3D() for c in mol.GetConformers()))
+        # RDKit's own MMFF94 agrees with each energy, at coordinates of four decimals
+        parameters = AllChem.MMFFGetMoleculeProperties(mol)
+        for i, energy in enumerate(confgen.energies(mol)):
+            theirs = AllChem.MMFFGetMoleculeForceField(mol, parameters, confId=i).CalcEnergy()
+            self.assertAlmostEqual(energy, theirs, delta=0.01)
+
+    def test_stereo_is_that_of_the_smiles_in_every_conformer(self):
+        smiles = ["C[C@H](N)C(=O)O", "C[C@@H](N)C(=O)O", "C/C=C/C", "C/C=C\\C"]
+        for text, mol in zip(smiles, self.engine.generate(smiles, 3)):
+            wanted = Chem.CanonSmiles(text)
+            self.assertEqual(Chem.MolToSmiles(Chem.RemoveHs(mol)), wanted)
+            for conformer in mol.GetConformers():
+                seen = Chem.Mol(mol)
+                Chem.AssignStereochemistryFrom3D(seen, conformer.GetId())
+                self.assertEqual(Chem.MolToSmiles(Chem.RemoveHs(seen)), wanted)
+
+    def test_molecules_names_and_order(self):
+        given = ["CC", Chem.MolFromSmiles("c1ccccc1"), Chem.AddHs(Chem.MolFromSmiles("CO")),
+                 "[NH4+].[Cl-]", "[2H]C", "C[C@](F)(Cl)Br |&1:1|"]
+        names = ["ethane", "benzene 2", "methanol", "salmiac", "heavy", "chiral"]
+        mols = self.engine.generate(given, 2, names=names, add_hs=False)
+        self.assertEqual([m.GetProp("_Name") for m in mols], names)
+        self.assertEqual([m.GetNumAtoms() for m in mols], [2, 6, 2, 2, 2, 5])
+        self.assertEqual([m.GetNumConformers() for m in mols], 6 * [2])
+        for mol in mols:
+            self.assertEqual(Chem.MolToSmiles(mol), mol.GetProp("SMILES"))
+
+    def test_the_seed_decides(self):
+        first, again = (self.engine.generate("CCCC", 2)[0] for _ in range(2))
+        self.assertEqual(positions(first), positions(again))
+        other = confgen.generate("CCCC", 2, device="cpu", seed=2)[0]
+        self.assertNotEqual(positions(first), positions(other))
+
+    def test_ensembles_leave_conformers_out(self):
+        mol, = self.engine.generate("CCCCO", 8, ensemble="standard")
+        energies = confgen.energies(mol)
+        self.assertLess(mol.GetNumConformers(), 8)
+        self.assertEqual(energies, sorted(energies))
+        self.assertEqual(mol.GetNumAtoms(), 15)
+        sizes = [c.GetIntProp("cluster_size") for c in mol.GetConformers()]
+        self.assertEqual(sum(sizes), 8)
+        best, = self.engine.generate("CCCCO", 8, ensemble="standard", max_conformers=1)
+        self.assertEqual(confgen.energies(best), energies[:1])
+        bare, = self.engine.generate("CCCCO", 8, ensemble="standard", add_hs=False, prune=0)
+        self.assertEqual((bare.GetNumConformers(), bare.GetNumAtoms()), (8, 5))
+
+    # ---- errors ----------------------------------------------------------------------------
+
+    def test_texts_are_those_of_the_library(self):
+        for settings, kind, text in (
+                ({"n": 0}, confgen.UsageError, "--gens 0: wanted at least 1"),
+                ({"prune": -1}, confgen.UsageError, "--prune -1: wanted an RMSD in Å"),
+                ({"sort": "energy"}, ValueError, "conformers have no energy without --energies"),
+                ({"ensemble": "best"}, confgen.Error, "wanted raw, standard or thorough"),
+                ({"minimize": "uff"}, confgen.UsageError, "minimize 'uff': wanted one of none, "),
+                ({"names": ["a", "b"]}, confgen.UsageError, "names: found 2, wanted 1"),
+                ({"prun": 1}, TypeError, "unknown setting 'prun'")):
+            with self.subTest(settings=settings), self.assertRaises(kind) as raised:
+                self.engine.generate("CCO", **settings)
+            self.assertIn(text, str(raised.exception))
+        for text in ("CCO ethanol", "", "# CCO", "CC\nCO"):
+            with self.subTest(text=text), self.assertRaisesRegex(ValueError, "wanted a SMILES"):
+                self.engine.generate(text)
+        with self.assertRaisesRegex(confgen.UsageError, "device 'tpu': wanted auto, cpu, cuda"):
+            confgen.generate("CCO", device="tpu")
+        with self.assertRaisesRegex(OSError, "/nowhere/config.json: cannot open"):
+            confgen.Engine("/nowhere")
+        with self.assertRaisesRegex(confgen.UsageError, "seed: a setting of the engine"):
+            confgen.generate("CCO", engine=self.engine, seed=3)
+
+    def test_molecules_that_fail(self):
+        given = ["CCO", "C1CC", "CC"]
+        with self.assertRaises(confgen.MoleculeError) as raised:
+            self.engine.generate(given)
+        self.assertEqual(str(raised.exception),
+                         "molecules:2: mol_000001: SMILES offset 1: unclosed ring bond 1")
+        self.assertEqual(list(raised.exception.failures), [1])
+        self.assertEqual([m is None for m in raised.exception.mols], [False, True, False])
+        with self.assertWarnsRegex(confgen.ConfgenWarning, "unclosed ring bond 1"):
+            mols = self.engine.generate(given, on_failure="none")
+        self.assertEqual([m is None for m in mols], [False, True, False])
+
+    def test_a_closed_engine_is_refused(self):
+        engine = confgen.Engine(device="cpu")
+        engine.close()
+        engine.close()
+        with self.assertRaisesRegex(confgen.UsageError, "the engine is closed"):
+            engine.generate("CCO")
+
+    def test_a_library_that_is_not_there(self):
+        for given, text in (("/nowhere/libconfgen.so.0", "/nowhere/libconfgen.so.0: no such file"),
+                            (__file__, "invalid ELF header|file too short")):
+            done = subprocess.run(
+                [sys.executable, "-c", "import confgen; confgen.generate('CCO')"], text=True,
+                env={**os.environ, "CONFGEN_LIBRARY": given}, stderr=subprocess.PIPE)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertRegex(done.stderr, "LibraryError: libconfgen was not found: "
+                                          "CONFGEN_LIBRARY names no library")
+            self.assertRegex(done.stderr, text)
+
+    # ---- interrupts, threads, logs -----------------------------------------------------------
+
+    def test_what_progress_raises_ends_the_run(self):
+        seen = []
+
+        def progress(done, total):
+            seen.append((done, total))
+            raise RuntimeError("enough")
+
+        with self.assertRaisesRegex(RuntimeError, "enough"):
+            self.engine.generate("CCO", 20000, progress=progress)
+        self.assertEqual((len(seen), seen[0][1]), (1, 20000))
+        self.assertEqual(self.engine.generate("CCO")[0].GetNumConformers(), 1)
+
+    def test_ctrl_c_ends_the_run(self):
+        timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+        start = time.monotonic()
+        timer.start()
+        with self.assertRaises(KeyboardInterrupt):
+            self.engine.generate("CCO", 20000)
+        timer.join()
+        self.assertLess(time.monotonic() - start, 60)
+        self.assertEqual(self.engine.generate("CCO")[0].GetNumConformers(), 1)
+
+    def test_other_threads_run_meanwhile(self):
+        ticks, done = [], threading.Event()
+
+        def tick():
+            while not done.wait(0.005):
+                ticks.append(1)
+
+        thread = threading.Thread(target=tick)
+        thread.start()
+        results = []
+        workers = [threading.Thread(target=lambda: results.append(self.engine.generate("CCO", 20)))
+                   for _ in range(2)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        done.set()
+        thread.join()
+        self.assertGreater(len(ticks), 5)
+        self.assertEqual(positions(results[0][0]), positions(results[1][0]))
+
+    def test_the_log_goes_to_logging(self):
+        with self.assertLogs("confgen", logging.WARNING) as logs:
+            self.engine.generate("C[C@](F)(Cl)Br |&1:1|")
+        self.assertIn("stereo groups", "".join(logs.output))
+
+    # ---- files -----------------------------------------------------------------------------
+
+    def test_files_are_read_with_all_conformers(self):
+        with open(self.path("in.smi"), "w", encoding="utf-8") as f:
+            f.write("CCO\tethanol\t2\nc1ccccc1\tbenzene\t1\nC1CC\tbad\t1\n")
+        failures = []
+        report = self.engine.run(self.path("in.smi"), self.path("out.sdf.zst"), "2k", add_hs=True,
+                                 energies=True, on_failure=failures.append)
+        self.assertEqual((report["conformers"], report["molecules_failed"]), (6, 1))
+        self.assertRegex(failures[0], "in.smi:3: bad: .*unclosed ring bond 1")
+        mols = list(confgen.read(self.path("out.sdf.zst")))
+        self.assertEqual([(m.GetProp("_Name"), m.GetNumConformers(), m.GetNumAtoms())
+                          for m in mols], [("ethanol", 4, 9), ("benzene", 2, 12)])
+        self.assertEqual([c.GetIntProp("generation") for c in mols[0].GetConformers()],
+                         [0, 1, 2, 3])
+        self.assertEqual(len(confgen.energies(mols[0])), 4)
+        with self.assertRaisesRegex(confgen.UsageError, "exists: --resume continues"):
+            self.engine.run(self.path("in.smi"), self.path("out.sdf.zst"))
+        with self.assertRaisesRegex(confgen.FileError, "'/nowhere.smi': cannot open"):
+            self.engine.run("/nowhere.smi", self.path("other.sdf"))
+
+    def test_files_of_other_programs(self):
+        # Records of RDKit, without names: two molecules, of two conformers and one
+        path = self.path("other.sdf")
+        with Chem.SDWriter(path) as writer:
+            for smiles, n in (("C[C@H](O)CC", 2), ("C1CC1", 1)):
+                mol = Chem.AddHs(Chem.MolFromSmiles(smiles))
+                for i in AllChem.EmbedMultipleConfs(mol, n, randomSeed=7):
+                    writer.write(mol, confId=i)
+        with open(path, "rb") as plain, gzip.open(path + ".gz", "wb") as packed:
+            packed.write(plain.read())
+        for name in (path, path + ".gz"):
+            mols = list(confgen.read(name))
+            self.assertEqual([m.GetNumConformers() for m in mols], [2, 1])
+            self.assertEqual(Chem.MolToSmiles(Chem.RemoveHs(mols[0])), "CC[C@H](C)O")
+
+    def test_bad_files(self):
+        with self.assertRaisesRegex(confgen.FileError, "'/nowhere.sdf': cannot open"):
+            list(confgen.read("/nowhere.sdf"))
+        with open(self.path("bad.sdf"), "w", encoding="utf-8") as f:
+            f.write("title\n\n\n  nonsense\nM  END\n$$$$\n")
+        with self.assertRaisesRegex(confgen.FormatError, "bad.sdf: record 1: RDKit cannot read"):
+            list(confgen.read(self.path("bad.sdf")))
+        with open(self.path("two.smi"), "w", encoding="utf-8") as f:
+            f.write("CCO\nCCC\n")
+        self.engine.run(self.path("two.smi"), self.path("cut.sdf.zst"), 4)
+        with open(self.path("cut.sdf.zst"), "r+b") as f:
+            f.truncate(os.path.getsize(self.path("cut.sdf.zst")) * 3 // 4)
+        found = []
+        with self.assertRaisesRegex(confgen.FormatError, "cut.sdf.zst"):
+            for mol in confgen.read(self.path("cut.sdf.zst")):
+                found.append(mol)
+        self.assertEqual(len(found), 1)
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("error", confgen.ConfgenWarning)
+    unittest.main()
