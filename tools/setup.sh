@@ -10,7 +10,8 @@
 # --with-guards  also installs clang-format and Doxygen, for the tests of the sources' layout and of the
 #                headers' reference
 # --with-fuzzing also installs clang with libFuzzer, for tools/fuzz.sh
-# --with-judge   also installs RDKit for Python, for the test of stereo by an independent judge
+# --with-judge   also installs RDKit for Python and Open Babel, for the test of stereo by an independent judge
+#                and for the test of the pages' commands
 # --with-python  also installs what the tests of the Python package (tools/python) need
 #
 # Debian 12 or later, Ubuntu 24.04 or later; as root, or with sudo. A second run installs only what is
@@ -34,7 +35,7 @@ options=()
 for option in "$@"; do
   case $option in
     --with-slurm) packages+=(slurm-wlm munge); options+=(-Dslurm=enabled) ;;
-    --with-judge) packages+=(python3-rdkit); options+=(-Djudge=enabled) ;;
+    --with-judge) packages+=(python3-rdkit openbabel less); options+=(-Djudge=enabled) ;;
     --with-python)
       packages+=(python3-cffi python3-rdkit python3-pandas python3-build python3-setuptools python3-wheel)
       options+=(-Dpython=enabled) ;;
