@@ -1072,3 +1072,27 @@ out:
     cg_eval_result_finish(&result);
     return st;
 }
+
+cg_status cg_evaluate_files(const char *ref_path, const char *gen_path,
+                            const cg_eval_settings *settings, int n_threads,
+                            cg_conformer_file *ret_gen, cg_eval_result *ret_result,
+                            cg_eval_notes *ret_notes, cg_error *err)
+{
+    const cg_kept_hydrogens kept =
+        settings->relaxation ? CG_KEEP_HYDROGENS : CG_KEEP_TEXT_HYDROGENS;
+    cg_conformer_file ref = { 0 }, gen = { 0 };
+    double start = cg_now();
+    cg_status st;
+
+    CG_TRY_GOTO(st, cg_conformer_file_read(ref_path, CG_KEEP_TEXT_HYDROGENS, n_threads, &ref, err),
+                out);
+    CG_TRY_GOTO(st, cg_conformer_file_read(gen_path, kept, n_threads, &gen, err), out);
+    CG_TRY_GOTO(st, cg_evaluate(&ref, &gen, settings, n_threads, ret_result, ret_notes, err), out);
+    ret_result->summary.seconds = cg_now() - start;
+    *ret_gen = gen;
+    memset(&gen, 0, sizeof gen);
+out:
+    cg_conformer_file_finish(&ref);
+    cg_conformer_file_finish(&gen);
+    return st;
+}

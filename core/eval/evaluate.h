@@ -49,4 +49,16 @@ cg_status cg_evaluate(const cg_conformer_file *ref, const cg_conformer_file *gen
                       const cg_eval_settings *settings, int n_threads, cg_eval_result *ret_result,
                       cg_eval_notes *ret_notes, cg_error *err);
 
+/**
+ * cg_evaluate() of two files, which it reads as the settings need them ("-": standard input).
+ *
+ * @param ret_gen     the generated conformers, cg_conformer_file_finish(); unchanged on failure
+ * @param ret_result  as above; its seconds include those of reading
+ * @return as cg_conformer_file_read() and cg_evaluate()
+ */
+cg_status cg_evaluate_files(const char *ref_path, const char *gen_path,
+                            const cg_eval_settings *settings, int n_threads,
+                            cg_conformer_file *ret_gen, cg_eval_result *ret_result,
+                            cg_eval_notes *ret_notes, cg_error *err);
+
 #endif

@@ -65,6 +65,13 @@ const char *cg_eval_on_mismatch_name(cg_eval_on_mismatch on_mismatch)
     return on_mismatch == CG_MISMATCH_DROP ? "drop" : "error";
 }
 
+cg_eval_settings cg_eval_default_settings(void)
+{
+    return (cg_eval_settings) { .delta = 0.75,
+                                .symmetry = CG_SYMMETRY_CONJUGATED,
+                                .max_maps = CG_SYMMETRY_MAX_MAPS };
+}
+
 const char *cg_eval_missing_name(cg_eval_missing missing)
 {
     return missing == CG_MISSING_DROP ? "drop" : "zero";

@@ -57,6 +57,9 @@ typedef struct cg_eval_settings {
     int relaxation;  /* 1: also the relaxation energies of generated conformers */
 } cg_eval_settings;
 
+/** COV at 0.75 Å, the best RMSD, CG_SYMMETRY_MAX_MAPS automorphisms; all else zero. */
+cg_eval_settings cg_eval_default_settings(void);
+
 /** What is wrong with records. */
 typedef enum cg_eval_fault {
     CG_FAULT_MOLECULE = 0, /* they show another molecule than their name's reference */

@@ -5,6 +5,7 @@
  */
 #include <confgen/build_info.h>
 #include <confgen/confgen.h>
+#include <confgen/evaluation.h>
 #include <confgen/gpu.h>
 #include <confgen/plugins.h>
 #include <confgen/results.h>
@@ -55,6 +56,11 @@ static void set_up(void)
     write_tiny_model();
     scratch_write_text("in.smi", "C\tmethane\nO\twater\n");
     scratch_write_text("results.smiles3d", "[C]<0.0,0.0,0.0>\tmethane\t0\t1\n");
+    scratch_write_text("records.sdf", "ethane\n  x                   3D\n\n"
+                                      "  2  1  0  0  0  0  0  0  0  0999 V2000\n"
+                                      "    0.0000    0.0000    0.0000 C   0  0\n"
+                                      "    1.5000    0.0000    0.1000 C   0  0\n"
+                                      "  1  2  1  0\nM  END\n$$$$\n");
     scratch_write_text("attention_refused.so", "no plugin\n");
     snprintf(folders, sizeof folders, "%s:%s", plugins, scratch_dir);
     setenv("CONFGEN_PLUGIN_PATH", folders, 1);
@@ -359,12 +365,24 @@ static cg_status read_request_of_template(const void *request, cg_error *err)
     return cg_engine_build_templates(engine, request, 1, 1, &report, err);
 }
 
+static cg_status read_evaluation(const void *options, cg_error *err)
+{
+    cg_evaluation *evaluation = NULL;
+    cg_status st = cg_evaluation_run(options, &evaluation, err);
+
+    ck_assert((st == CG_OK) == (evaluation != NULL));
+    if (evaluation)
+        ck_assert_contains(cg_evaluation_json(evaluation), "\"cov_r\": 1");
+    cg_evaluation_free(evaluation);
+    return st;
+}
+
 #define READ(type, last, values, read)                                                             \
     {                                                                                              \
 #type, sizeof(type), offsetof(type, last), &(values), read                                 \
     }
 
-static char model_dir[512], input_file[512], output_file[512];
+static char model_dir[512], input_file[512], output_file[512], records_file[512];
 static const cg_engine_options engine_options = { CG_SIZED(cg_engine_options), .threads = 1,
                                                   .model = model_dir, .device = "cpu",
                                                   .geometry = "off" };
@@ -374,6 +392,9 @@ static const cg_match_options match_options = { CG_SIZED(cg_match_options), .sha
 static const cg_sampling sampling = { CG_SIZED(cg_sampling), 0, 0.8, 5, 0.9, 0.1 };
 static const cg_run_options run_options = { CG_SIZED(cg_run_options), .gens = 1, .overwrite = 1,
                                             .input = input_file, .output = output_file };
+static const cg_evaluation_options evaluation_options = { CG_SIZED(cg_evaluation_options),
+                                                          .threads = 1, .ref = records_file,
+                                                          .gen = records_file };
 static const cg_request request = { CG_SIZED(cg_request), .n_conformers = 1, .smiles = "C" };
 
 static const struct read {
@@ -391,6 +412,7 @@ static const struct read {
     READ(cg_run_options, report, run_options, read_run_files),
     READ(cg_run_options, report, run_options, read_run_path),
     READ(cg_run_options, report, run_options, read_run_workload),
+    READ(cg_evaluation_options, relaxation, evaluation_options, read_evaluation),
     READ(cg_request, name, request, read_request),
     READ(cg_request, name, request, read_request_of_template),
 };
@@ -425,6 +447,7 @@ START_TEST(options_of_other_sizes_are_read)
     snprintf(model_dir, sizeof model_dir, "%s", scratch_path("model"));
     snprintf(input_file, sizeof input_file, "%s", scratch_path("in.smi"));
     snprintf(output_file, sizeof output_file, "%s", scratch_path("out.sdf"));
+    snprintf(records_file, sizeof records_file, "%s", scratch_path("records.sdf"));
     check_read(r, r->shorter, r->shorter, 0, CG_OK, "");
     check_read(r, r->size, r->size, 0, CG_OK, "");
     check_read(r, r->size + MORE, r->size + MORE, 0, CG_OK, "");

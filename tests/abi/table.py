@@ -29,7 +29,8 @@ import tempfile
 
 # All that a plugin includes, and what only programs include.
 PLUGINS = ["status", "version", "plugin", "tensor", "attention", "cache", "constraint"]
-LIBRARY = ["limits", "report", "sampling", "confgen", "plugins", "results", "gpu", "build_info", "tokenizer"]
+LIBRARY = ["limits", "report", "sampling", "confgen", "plugins", "results", "evaluation", "gpu", "build_info",
+           "tokenizer"]
 NOT_ABI = re.compile(r"CG_VERSION_|CG_PLUGIN_ABI_MINOR$")
 # Names of 1.1 and before: layouts and meanings are unchanged.
 RENAMED = {

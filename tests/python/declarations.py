@@ -25,6 +25,7 @@ def structs():
 def layout_by_compiler(names):
     """Lines 'struct size' and 'struct.member offset size', as the compiler has them."""
     program = "#include <confgen/confgen.h>\n#include <confgen/results.h>\n"
+    program += "#include <confgen/evaluation.h>\n"
     program += "#include <confgen/build_info.h>\n#include <stdio.h>\nint main(void)\n{\n"
     for name in names:
         program += 'printf("%s %%zu\\n", sizeof(%s));\n' % (name, name)

@@ -13,6 +13,7 @@ import unittest
 import warnings
 
 import confgen
+import pandas
 from rdkit import Chem
 from rdkit.Chem import AllChem
 
@@ -247,6 +248,52 @@ class Package(unittest.TestCase):
             for mol in confgen.read(self.path("cut.sdf.zst")):
                 found.append(mol)
         self.assertEqual(len(found), 1)
+
+    # ---- evaluate ----------------------------------------------------------------------------
+
+    def test_evaluations_are_tables(self):
+        smiles, names = ["CCCC", "CC(C)O", "C[C@H](N)C(=O)O"], ["butane", "propanol", "alanine"]
+        gen = self.engine.generate(smiles[:2], 3, names=names[:2])
+        ref = confgen.generate(smiles, 2, names=names, device="cpu", seed=5)
+        table = confgen.evaluate(ref, gen, delta=0.5, check=True, relaxation=True)
+        self.assertEqual(list(table.name), names)
+        self.assertEqual(list(table.references), [2, 2, 2])
+        self.assertEqual(list(table.generated), [3, 3, 0])
+        self.assertEqual(list(table["checks.checked"]), [3, 3, 0])
+        self.assertEqual(table.cov_r[2], 0)
+        self.assertTrue(pandas.isna(table.mat_r[2]))
+        self.assertEqual([len(d) for d in table.relaxation[:2]], [3, 3])
+        # RDKit's own distances
+        for i in range(2):
+            r, g = Chem.RemoveHs(ref[i]), Chem.RemoveHs(gen[i])
+            nearest = [min(AllChem.GetBestRMS(Chem.Mol(g), r, c.GetId(), k.GetId())
+                           for c in g.GetConformers()) for k in r.GetConformers()]
+            self.assertEqual(len(nearest), 2)
+            for ours, theirs in zip(table.ref_min[i], nearest):
+                self.assertAlmostEqual(ours, theirs, delta=2e-3)
+            self.assertAlmostEqual(table.cov_r[i], sum(d < 0.5 for d in nearest) / 2)
+        self.assertEqual(table.attrs["summary"]["missing"], 1)
+        self.assertAlmostEqual(table.attrs["summary"]["mat_r"]["mean"], table.mat_r.mean())
+        self.assertEqual(table.attrs["settings"]["delta"], 0.5)
+
+    def test_evaluations_of_files_and_their_errors(self):
+        with open(self.path("three.smi"), "w", encoding="utf-8") as f:
+            f.write("CCO\nCCC\nOCC=O\n")
+        self.engine.run(self.path("three.smi"), self.path("three.sdf.zst"), 2)
+        self.engine.run(self.path("three.smi"), self.path("three.sdf"), 3, limit=2)
+        table = confgen.evaluate(self.path("three.sdf.zst"), self.path("three.sdf"))
+        self.assertEqual(list(table.generated), [3, 3, 0])
+        with self.assertWarnsRegex(confgen.ConfgenWarning, "do not match: 3 no_reference"):
+            confgen.evaluate(self.engine.generate("CC", names=["mol_000000"]) +
+                             self.engine.generate("CO", names=["x"]),
+                             self.engine.generate(["CC", "CCN"], 3, names=["mol_000000", "y"]))
+        for settings, text in (({"missing": "none"}, "--missing 'none': wanted zero or drop"),
+                               ({"delta": 0}, "delta 0: wanted a distance in Å"),
+                               ({"max_matches": -1}, "--max-matches -1: wanted at least 1")):
+            with self.assertRaisesRegex(confgen.UsageError, text):
+                confgen.evaluate(self.path("three.sdf"), self.path("three.sdf"), **settings)
+        with self.assertRaisesRegex(confgen.FileError, "/nowhere.sdf.*cannot open"):
+            confgen.evaluate("/nowhere.sdf", self.path("three.sdf"))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/cpu.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -216,9 +215,7 @@ static void parse(int argc, char **argv, struct eval_options *o)
     int option;
 
     *o = (struct eval_options) {
-        .settings = { .delta = 0.75,
-                      .symmetry = CG_SYMMETRY_CONJUGATED,
-                      .max_maps = CG_SYMMETRY_MAX_MAPS },
+        .settings = cg_eval_default_settings(),
         .threads = cg_cpu_count(),
     };
     while ((option = next_option(argc, argv, &page_eval)) != -1)
@@ -666,26 +663,16 @@ static void print_geometry(const json_t *run)
 static cg_status evaluate(const struct eval_options *o, cg_eval_result *result, int *ret_status,
                           cg_error *err)
 {
-    cg_conformer_file ref = { 0 }, gen = { 0 };
+    cg_conformer_file gen = { 0 };
     cg_eval_notes notes;
-    double start = cg_now();
     cg_status st;
 
-    CG_TRY_GOTO(st, cg_conformer_file_read(o->ref, CG_KEEP_TEXT_HYDROGENS, o->threads, &ref, err),
-                out);
-    CG_TRY_GOTO(st,
-                cg_conformer_file_read(
-                    o->gen, o->settings.relaxation ? CG_KEEP_HYDROGENS : CG_KEEP_TEXT_HYDROGENS,
-                    o->threads, &gen, err),
-                out);
-    CG_TRY_GOTO(st, cg_evaluate(&ref, &gen, &o->settings, o->threads, result, &notes, err), out);
-    result->summary.seconds = cg_now() - start;
+    CG_TRY(cg_evaluate_files(o->ref, o->gen, &o->settings, o->threads, &gen, result, &notes, err));
     if (o->html)
         CG_TRY_GOTO(st, cg_eval_add_overlays(result, &gen, err), out);
     print_result(result);
     *ret_status = warn(result, &gen, &notes);
 out:
-    cg_conformer_file_finish(&ref);
     cg_conformer_file_finish(&gen);
     return st;
 }

@@ -16,7 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 INCLUDE = os.path.normpath(os.path.join(HERE, "..", "..", "core", "include"))
 FILE = os.path.join(HERE, "confgen", "_declarations.py")
 # In this order: each uses those before it.
-HEADERS = ["limits", "status", "version", "build_info", "sampling", "report", "confgen", "results"]
+HEADERS = ["limits", "status", "version", "build_info", "sampling", "report", "confgen", "results", "evaluation"]
 
 TOP = '''# SPDX-License-Identifier: MIT
 # Made by make_declarations.py from the public headers. Do not edit.

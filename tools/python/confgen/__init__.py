@@ -4,6 +4,7 @@
     import confgen
     mols = confgen.generate("CCO", n=50, minimize="mmff94")   # RDKit molecules with conformers
     for mol in confgen.read("geom.sdf.zst"): ...              # those of a file
+    table = confgen.evaluate("ref.sdf.zst", "geom.sdf.zst")   # COV and MAT, a pandas table
 
 A package over libconfgen, which makes the conformers. Errors are exceptions with its texts.
 """
@@ -17,6 +18,7 @@ from ._errors import (ConfgenWarning, CudaError, DeviceMemoryError, Error, FileE
                       InputError, InternalError, InterruptedRunError, LibraryError, LimitError,
                       MismatchError, MoleculeError, OutOfMemoryError, PluginError,
                       UnsupportedError, UsageError)
+from ._evaluate import evaluate
 from ._library import version
 from ._records import energies, read
 from ._version import VERSION as __version__
@@ -25,7 +27,7 @@ __all__ = ["ConfgenWarning", "CudaError", "DeviceMemoryError", "Engine", "Error"
            "FormatError", "InputError", "InternalError", "InterruptedRunError", "LibraryError",
            "LimitError", "MismatchError", "MoleculeError", "OutOfMemoryError", "PluginError",
            "Progress", "Report", "UnsupportedError", "UsageError", "__version__", "energies",
-           "generate", "read", "version"]
+           "evaluate", "generate", "read", "version"]
 
 if TYPE_CHECKING:
     from rdkit.Chem import Mol

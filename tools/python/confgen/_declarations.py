@@ -455,4 +455,26 @@ cg_status cg_results_read(cg_results *results, int64_t i, const char **ret_bytes
   size_t *ret_len, cg_error *err);
 cg_status cg_results_find(cg_results *results, const char *name, int64_t from,
   int64_t *ret_i, cg_error *err);
+/* evaluation.h */
+typedef struct cg_evaluation cg_evaluation;
+typedef struct cg_evaluation_options {
+  uint32_t struct_size;
+  int32_t threads;
+  const char *ref;
+  const char *gen;
+  double delta;
+  double time_limit;
+  const char *missing;
+  const char *on_mismatch;
+  const char *rmsd;
+  const char *symmetry;
+  int32_t max_matches;
+  int32_t check;
+  int32_t bioactive;
+  int32_t relaxation;
+} cg_evaluation_options;
+cg_status cg_evaluation_run(const cg_evaluation_options *options,
+  cg_evaluation **ret_evaluation, cg_error *err);
+const char *cg_evaluation_json(const cg_evaluation *evaluation);
+void cg_evaluation_free(cg_evaluation *evaluation);
 """

@@ -127,8 +127,7 @@ class Engine:
         options.log = self._calls.log
         options.threads = options.template_workers = threads
         options.seed = seed
-        _set(options, keep, {"model": None if model is None else os.fspath(model), "device": device,
-                             "preset": preset, **settings})
+        set_members(options, keep, {"model": model, "device": device, "preset": preset, **settings})
         made = ffi.new("cg_engine **")
         call("cg_engine_open", options, made)
         self._engine = made[0]
@@ -211,7 +210,7 @@ class Engine:
         if not number:
             raise UsageError(f"gens '{gens}': wanted a number of conformers, or as 2k")
         options.gens, options.gens_per_reference = int(number[1]), bool(number[2])
-        _set(options, keep, {"input": input, "output": output})
+        set_members(options, keep, {"input": input, "output": output})
         with self._lock:
             calls.begin(progress)
             options.stop = calls.stop
@@ -226,7 +225,7 @@ class Engine:
             return _members(report), calls.failures
 
 
-def _set(struct: Any, keep: list[Any], values: dict[str, Any]) -> None:
+def set_members(struct: Any, keep: list[Any], values: dict[str, Any]) -> None:
     """Sets members of a struct, texts too; None leaves the default."""
     known = {name for name, _ in ffi.typeof(struct).item.fields}
     for name, value in values.items():
@@ -250,7 +249,7 @@ def _set_run(options: Any, keep: list[Any], settings: dict[str, Any]) -> None:
     for name, words in (("minimize", _MINIMIZE), ("sort", _SORT)):
         if name in values:
             values[name] = _word(name, values[name], words)
-    _set(options, keep, values)
+    set_members(options, keep, values)
 
 
 def _members(struct: Any) -> dict[str, Any]:

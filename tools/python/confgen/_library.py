@@ -13,7 +13,7 @@ from ._errors import LibraryError, error_of
 
 SONAME = "libconfgen.so.0"
 
-ffi = cffi.FFI()
+ffi: Any = cffi.FFI()
 ffi.cdef(TEXT)
 
 _lock = threading.Lock()
