@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Installs what confgen needs from the distribution's packages, configures and builds it.
 #
-#   tools/setup.sh [--with-slurm] [--with-guards] [--with-fuzzing] [--with-judge] [--with-python]
+#   tools/setup.sh [--with-slurm] [--with-guards] [--with-fuzzing] [--with-judge] [--with-python] [--with-packages]
 #                  [MESON_OPTION...]
 #                                                  e.g. tools/setup.sh -Dcuda=disabled
 #
@@ -13,6 +13,8 @@
 # --with-judge   also installs RDKit for Python and Open Babel, for the test of stereo by an independent judge
 #                and for the test of the pages' commands
 # --with-python  also installs what the tests of the Python package (tools/python) need
+# --with-packages also installs mmdebstrap, for the test of tools/package.sh in a fresh root, which then fails
+#                without it, and sets the prefix /usr, which packages need
 #
 # Debian 12 or later, Ubuntu 24.04 or later; as root, or with sudo. A second run installs only what is
 # missing and builds only what changed. BUILD names the build folder (build).
@@ -39,6 +41,7 @@ for option in "$@"; do
     --with-python)
       packages+=(python3-cffi python3-rdkit python3-pandas python3-build python3-setuptools python3-wheel)
       options+=(-Dpython=enabled) ;;
+    --with-packages) packages+=(mmdebstrap dpkg-dev); options+=(-Dpackages=enabled --prefix=/usr) ;;
     --with-guards) packages+=(clang-format doxygen) ;;
     --with-fuzzing) packages+=(clang libclang-rt-dev) ;;
     *) options+=("$option") ;;

@@ -35,9 +35,11 @@ command -v cmake >/dev/null || die "no cmake: tools/setup.sh installs it"
 
 say "installing"
 meson install -C "$build" --no-rebuild --quiet --destdir "$stage"
-# Of an optional part, CUDA or the reference, nothing is listed. LIB is the system's folder of libraries.
-(cd "$stage" && find . -type f -o -type l) |
-  sed -E 's#^\./##; s#^(usr/local/)lib[^/]*(/[^/]*-linux-gnu)?/#\1LIB/#; s#\.so\.0\.[0-9.]+#.so.0.X#' |
+# Of an optional part, CUDA or the reference, nothing is listed. LIB is the system's folder of libraries. The prefix is
+# that of the build, /usr for packages.
+prefix=$(dirname "$(dirname "$(cd "$stage" && find . -path '*/bin/confgen')")")
+(cd "$stage/$prefix" && find . -type f -o -type l) |
+  sed -E 's#^\./#usr/local/#; s#^(usr/local/)lib[^/]*(/[^/]*-linux-gnu)?/#\1LIB/#; s#\.so\.0\.[0-9.]+#.so.0.X#' |
   grep -Ev 'cudnn|hopper|confgen_cuda|doc/confgen/reference/' | LC_ALL=C sort >"$work/installed"
 diff "$here/installed.txt" "$work/installed" || die "other files are installed than installed.txt lists (>: not listed)"
 pc=$(find "$stage" -name confgen.pc)
