@@ -7,8 +7,8 @@
 #                                                  e.g. tools/setup.sh -Dcuda=disabled
 #
 # --with-slurm   also installs Slurm, for the test of tools/nightly, which then fails without it
-# --with-guards  also installs clang-format and Doxygen, for the tests of the sources' layout and of the
-#                headers' reference
+# --with-guards  also installs clang-format, Doxygen and MkDocs, for the tests of the sources' layout, of the
+#                headers' reference and of the site
 # --with-fuzzing also installs clang with libFuzzer, for tools/fuzz.sh
 # --with-judge   also installs RDKit for Python and Open Babel, for the test of stereo by an independent judge
 #                and for the test of the pages' commands
@@ -42,7 +42,7 @@ for option in "$@"; do
       packages+=(python3-cffi python3-rdkit python3-pandas python3-build python3-setuptools python3-wheel)
       options+=(-Dpython=enabled) ;;
     --with-packages) packages+=(mmdebstrap dpkg-dev); options+=(-Dpackages=enabled --prefix=/usr) ;;
-    --with-guards) packages+=(clang-format doxygen) ;;
+    --with-guards) packages+=(clang-format doxygen mkdocs) ;;
     --with-fuzzing) packages+=(clang libclang-rt-dev) ;;
     *) options+=("$option") ;;
   esac
