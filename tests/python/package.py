@@ -64,13 +64,21 @@ class Package(unittest.TestCase):
     def test_molecules_names_and_order(self):
         given = ["CC", Chem.MolFromSmiles("c1ccccc1"), Chem.AddHs(Chem.MolFromSmiles("CO")),
                  "[NH4+].[Cl-]", "[2H]C", "C[C@](F)(Cl)Br |&1:1|"]
-        names = ["ethane", "benzene 2", "methanol", "salmiac", "heavy", "chiral"]
+        names = ["ethane", "benzene 2", "méthanol", "salmiac", "heavy", "chiral"]
         mols = self.engine.generate(given, 2, names=names, add_hs=False)
         self.assertEqual([m.GetProp("_Name") for m in mols], names)
         self.assertEqual([m.GetNumAtoms() for m in mols], [2, 6, 2, 2, 2, 5])
         self.assertEqual([m.GetNumConformers() for m in mols], 6 * [2])
         for mol in mols:
             self.assertEqual(Chem.MolToSmiles(mol), mol.GetProp("SMILES"))
+
+    def test_default_names(self):
+        named = Chem.MolFromSmiles("CC")
+        named.SetProp("_Name", "ethane")
+        for given, names in ((["CC", named, named], ["mol_000000", "ethane", "mol_000002"]),
+                             (["CC", "CC"], ["mol_000000", "mol_000001"])):
+            mols = self.engine.generate(given)
+            self.assertEqual([m.GetProp("_Name") for m in mols], names)
 
     def test_the_seed_decides(self):
         first, again = (self.engine.generate("CCCC", 2)[0] for _ in range(2))
@@ -101,6 +109,7 @@ class Package(unittest.TestCase):
                 ({"ensemble": "best"}, confgen.Error, "wanted raw, standard or thorough"),
                 ({"minimize": "uff"}, confgen.UsageError, "minimize 'uff': wanted one of none, "),
                 ({"names": ["a", "b"]}, confgen.UsageError, "names: found 2, wanted 1"),
+                ({"names": ["a\tb"]}, confgen.UsageError, "wanted a text without tabs"),
                 ({"prun": 1}, TypeError, "unknown setting 'prun'")):
             with self.subTest(settings=settings), self.assertRaises(kind) as raised:
                 self.engine.generate("CCO", **settings)
@@ -179,7 +188,7 @@ class Package(unittest.TestCase):
         thread = threading.Thread(target=tick)
         thread.start()
         results = []
-        workers = [threading.Thread(target=lambda: results.append(self.engine.generate("CCO", 20)))
+        workers = [threading.Thread(target=lambda: results.append(self.engine.generate("CCO", 8)))
                    for _ in range(2)]
         for worker in workers:
             worker.start()
@@ -215,6 +224,21 @@ class Package(unittest.TestCase):
             self.engine.run(self.path("in.smi"), self.path("out.sdf.zst"))
         with self.assertRaisesRegex(confgen.FileError, "'/nowhere.smi': cannot open"):
             self.engine.run("/nowhere.smi", self.path("other.sdf"))
+
+    def test_an_interrupted_run_is_resumed(self):
+        def progress(done, total):
+            if done:
+                raise KeyboardInterrupt
+
+        with open(self.path("many.smi"), "w", encoding="utf-8") as f:
+            f.write(30 * "CCO\n")
+        with self.assertRaises(KeyboardInterrupt):
+            self.engine.run(self.path("many.smi"), self.path("many.sdf"), 2, progress=progress)
+        report = self.engine.run(self.path("many.smi"), self.path("many.sdf"), 2, resume=1)
+        self.assertEqual(report["conformers"] + report["conformers_resumed"], 60)
+        self.engine.run(self.path("many.smi"), self.path("whole.sdf"), 2)
+        with open(self.path("many.sdf"), "rb") as f, open(self.path("whole.sdf"), "rb") as whole:
+            self.assertEqual(f.read(), whole.read())
 
     def test_files_of_other_programs(self):
         # Records of RDKit, without names: two molecules, of two conformers and one
@@ -275,6 +299,20 @@ class Package(unittest.TestCase):
         self.assertEqual(table.attrs["summary"]["missing"], 1)
         self.assertAlmostEqual(table.attrs["summary"]["mat_r"]["mean"], table.mat_r.mean())
         self.assertEqual(table.attrs["settings"]["delta"], 0.5)
+
+    def test_ctrl_c_ends_an_evaluation(self):
+        # A pipe without a writer: the library waits for it
+        os.mkfifo(self.path("pipe"))
+        timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+        timer.start()
+        with self.assertRaises(KeyboardInterrupt):
+            confgen.evaluate(self.path("pipe"), self.path("pipe"))
+        timer.join()
+        waiting = [t for t in threading.enumerate() if t.name == "confgen.evaluate"]
+        self.assertEqual(len(waiting), 1)
+        with open(self.path("pipe"), "wb"):
+            waiting[0].join(30)
+        self.assertFalse(waiting[0].is_alive())
 
     def test_evaluations_of_files_and_their_errors(self):
         with open(self.path("three.smi"), "w", encoding="utf-8") as f:

@@ -47,7 +47,8 @@ def generate(molecules: Union[str, "Mol", Iterable[Union[str, "Mol"]]], n: int =
 
     molecules       a SMILES, an RDKit molecule, or several
     n               conformers of each
-    names           of the molecules, all different; None: mol_000000, ...
+    names           of the molecules, all different; None: those of RDKit molecules that are
+                    different, else mol_000000, ...
     add_hs          with hydrogens; None: yes, or as the ensemble has it
     ensemble        "raw", "standard" or "thorough"; what else is given replaces its values
     minimize        "none", "hydrogens", "mmff94" or "mmff94s"

@@ -158,9 +158,9 @@ class Engine:
         """Generates conformers; see confgen.generate()."""
         require("rdkit.Chem", "rdkit", "generate()")
         _word("on_failure", on_failure, ["raise", "none"])
-        smiles = _smiles_of(molecules)
-        titles = _names_of(names, len(smiles))
-        text = "".join(f"{s}\t{t}\n" for s, t in zip(smiles, titles))
+        smiles, own_names = _smiles_of(molecules)
+        titles = _default_names(own_names) if names is None else _check_names(names, len(smiles))
+        text = "".join(f"{s}\t{t}\n" for s, t in zip(smiles, titles)).encode()
         add = add_hs if add_hs is not None or settings.get("ensemble") else True
         # Not to be closed on exec: the library writes only to descriptors that are inherited.
         with open(os.memfd_create("confgen", 0), "r+b") as file:
@@ -233,7 +233,7 @@ def set_members(struct: Any, keep: list[Any], values: dict[str, Any]) -> None:
             raise TypeError(f"unknown setting '{name}'")
         if isinstance(value, os.PathLike):
             value = os.fspath(value)
-        if isinstance(value, str):
+        if isinstance(value, (str, bytes)):
             value = chars_of(value)
             keep.append(value)
         if value is not None:
@@ -268,14 +268,16 @@ def _members(struct: Any) -> dict[str, Any]:
     return values
 
 
-def _smiles_of(molecules: Any) -> list[str]:
-    """SMILES of what a caller gives: texts or RDKit molecules, one or several."""
+def _smiles_of(molecules: Any) -> tuple[list[str], list[str]]:
+    """SMILES of what a caller gives, texts or RDKit molecules, one or several; and their names."""
     chem = require("rdkit.Chem", "rdkit", "generate()")
     if isinstance(molecules, (str, chem.Mol)):
         molecules = [molecules]
-    smiles = []
+    smiles, names = [], []
     for i, molecule in enumerate(molecules):
+        name = ""
         if isinstance(molecule, chem.Mol):
+            name = molecule.GetProp("_Name") if molecule.HasProp("_Name") else ""
             molecule = chem.MolToSmiles(chem.RemoveHs(molecule))
         if not isinstance(molecule, str):
             raise TypeError(f"molecule {i}: found {type(molecule).__name__}, wanted a SMILES or "
@@ -286,19 +288,38 @@ def _smiles_of(molecules: Any) -> list[str]:
             raise UsageError(f"molecule {i}: found {molecule!r}, wanted a SMILES without blanks; "
                              "names are given by names=")
         smiles.append(molecule)
-    return smiles
+        names.append(name)
+    return smiles, names
 
 
-def _names_of(names: Optional[Iterable[str]], n: int) -> list[str]:
-    """Names of n molecules, all different: by them records are assigned."""
-    if names is None:
-        return [f"mol_{i:06d}" for i in range(n)]
+def _is_name(name: str) -> bool:
+    """Whether a line of a list gives this name back."""
+    return bool(name) and name == name.strip() and not re.search(r"[\t\n\r]", name)
+
+
+def _default_names(own_names: list[str]) -> list[str]:
+    """Names that are all different: by them records are assigned.
+
+    A molecule keeps its own if no earlier one has it.
+    """
+    names: dict[str, None] = {}
+    for i, name in enumerate(own_names):
+        if not _is_name(name) or name in names:
+            name = f"mol_{i:06d}"
+            while name in names:
+                name += "_"
+        names[name] = None
+    return list(names)
+
+
+def _check_names(names: Iterable[str], n: int) -> list[str]:
+    """The names that a caller gives n molecules."""
     given = [names] if isinstance(names, str) else list(names)
     if len(given) != n:
         raise UsageError(f"names: found {len(given)}, wanted {n}, one for each molecule")
     seen: set[str] = set()
     for i, name in enumerate(given):
-        if not name or name != name.strip() or re.search(r"[\t\n\r]", name):
+        if not _is_name(name):
             raise UsageError(f"names: {name!r} of molecule {i}: wanted a text without tabs and "
                              "line ends, and without blanks around it")
         if name in seen:

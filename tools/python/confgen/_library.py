@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Any, Optional
+from typing import Any, Union
 
 import cffi
 
@@ -77,13 +77,12 @@ def text_of(chars: Any) -> str:
     return str(ffi.string(chars).decode("utf-8", "replace"))
 
 
-def chars_of(text: Optional[str]) -> Any:
-    """A text for the library, which the caller keeps alive; NULL for None."""
-    if text is None:
-        return ffi.NULL
-    if "\0" in text:
+def chars_of(text: Union[str, bytes]) -> Any:
+    """A text for the library, encoded as paths are, which the caller keeps alive."""
+    encoded = os.fsencode(text)
+    if b"\0" in encoded:
         raise ValueError(f"{text!r} has a zero byte")
-    return ffi.new("char[]", os.fsencode(text))
+    return ffi.new("char[]", encoded)
 
 
 def version() -> str:
