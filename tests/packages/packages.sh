@@ -136,6 +136,43 @@ quietly 'with a diversion' inside \
 [ "$(inside confgen-other)" = other ] || die 'the diverted program does not run'
 inside 'confgen-lm --smiles CCO' 2>/dev/null | cmp - "$work/out" || die 'confgen-lm beside the diverted program'
 
+# ---- containers: the steps of both definitions in a fresh root. What both have is run once. Archives that apt fetched
+# are there.
+mkdir "$work/context"
+ln -s "$work/debs" "$work/context/packages"
+root=$work/container
+cp "$work"/root/var/cache/apt/archives/*.deb "$root/var/cache/apt/archives/"
+declare -A ran=()
+# shellcheck disable=SC2086 # $1 may be a pattern
+copy() {
+  [ -z "${ran["copy ${2%/}"]:-}" ] || return 0
+  ran["copy ${2%/}"]=1
+  mkdir -p "$(dirname "$root/${2}x")"
+  cp -rL "$context"/$1 "$root/$2"
+}
+run() {
+  [ -z "${ran["run $1"]:-}" ] || return 0
+  ran["run $1"]=1
+  quietly "$definition: $1" inside "$1"
+}
+start() {
+  chroot "$root" sh -c "$1" sh --smiles CCO >"$work/out" 2>"$work/log" || { cat "$work/log"; die "$definition: $1"; }
+  one_ethanol "$definition: $1"
+  started=$((started + 1))
+}
+started=0
+for definition in Dockerfile confgen.def; do
+  say "$definition"
+  context=$work/context
+  [ $definition != Dockerfile ] || context=$work/debs
+  "$tree/tests/packages/container_steps.py" "$tree/tools/packaging/$definition" >"$work/steps"
+  # shellcheck disable=SC1091
+  . "$work/steps"
+done
+[ $started = 2 ] || die "$started of 2 containers start confgen"
+[ -z "$(find "$root/opt" "$root/var/lib/apt/lists" -mindepth 1)" ] || die 'packages or lists are left in the image'
+root=$work/root
+
 # ---- the library: a program that is compiled here against the root's headers runs there
 say 'libconfgen-dev'
 quietly 'apt install libconfgen-dev' inside 'apt-get install -y --no-install-recommends ./libconfgen0_*.deb ./libconfgen-dev_*.deb'
