@@ -629,11 +629,12 @@ END_TEST
 
 int main(void)
 {
-    TCase *tc = tcase_create("application");
+    TCase *tc;
     int failed, mode = gpu_mode();
 
     if (mode == GPU_MISSING)
         return EXIT_SKIPPED;
+    tc = tcase_create("application");
     if (mode == GPU_REQUESTED && cg_gpu_open(0, &gpu, NULL) != CG_OK)
         return 1;
     plugins = strdup(getenv("CONFGEN_PLUGIN_PATH"));

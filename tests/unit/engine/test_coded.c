@@ -207,11 +207,12 @@ END_TEST
 
 int main(void)
 {
-    TCase *tc = tcase_create("coded");
+    TCase *tc;
     int mode = gpu_mode();
 
     if (mode == GPU_MISSING)
         return EXIT_SKIPPED;
+    tc = tcase_create("coded");
     gpu = mode == GPU_REQUESTED;
     tcase_set_timeout(tc, 120);
     tcase_add_checked_fixture(tc, setup, teardown);

@@ -120,10 +120,11 @@ END_TEST
 
 int main(void)
 {
-    TCase *tc = tcase_create("minimizer_pool");
+    TCase *tc;
 
     if (gpu_mode() != GPU_REQUESTED)
         return EXIT_SKIPPED;
+    tc = tcase_create("minimizer_pool");
     tcase_set_timeout(tc, 240);
     tcase_add_test(tc, threads_get_their_own_results);
     tcase_add_test(tc, missing_gpus_are_named);

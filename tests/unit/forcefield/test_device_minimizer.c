@@ -248,10 +248,11 @@ END_TEST
 
 int main(void)
 {
-    TCase *tc = tcase_create("device_minimizer");
+    TCase *tc;
 
     if (gpu_mode() != GPU_REQUESTED)
         return EXIT_SKIPPED;
+    tc = tcase_create("device_minimizer");
     tcase_set_timeout(tc, 240);
     tcase_add_test(tc, bits_are_those_of_the_cpu);
     tcase_add_test(tc, threads_and_blocks_do_not_matter);

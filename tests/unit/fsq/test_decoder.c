@@ -293,13 +293,14 @@ END_TEST
 
 int main(void)
 {
-    TCase *tc = tcase_create("decoder");
+    TCase *tc;
     char path[512];
     json_error_t why;
     int mode = gpu_mode(), failed;
 
     if (mode == GPU_MISSING)
         return EXIT_SKIPPED;
+    tc = tcase_create("decoder");
     gpu = mode == GPU_REQUESTED;
     snprintf(path, sizeof path, "%s/tests/golden/fsq.json", getenv("CONFGEN_SOURCE_ROOT"));
     golden = json_load_file(path, 0, &why);
