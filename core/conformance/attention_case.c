@@ -455,6 +455,7 @@ struct solved_row {
     double *score;   /* [kv_len] of the tokens that it attends to, -infinity for others */
     double max, sum; /* of the scores; of their exponentials, less max */
     double size;     /* of the terms of a score: the largest sum of their magnitudes */
+    int f8;          /* case_may_round_to_f8(): norm and the sums of allow_f8() are needed */
     double norm;     /* the largest norm of the products of a score */
 };
 
@@ -476,8 +477,9 @@ static void score_token(struct solved_row *r, int32_t j)
     for (int32_t d = 0; d < p->head_dim; d++) {
         dot += (double)q[d] * k[d];
         magnitude += fabs((double)q[d] * k[d]);
-        squares += (double)q[d] * k[d] * q[d] * k[d];
     }
+    for (int32_t d = 0; d < p->head_dim && r->f8; d++)
+        squares += (double)q[d] * k[d] * q[d] * k[d];
     r->norm = fmax(r->norm, fabs(scale) * sqrt(squares));
     s = dot * scale;
     magnitude *= fabs(scale);
@@ -596,14 +598,16 @@ static void solve_row(struct solved_row *r)
         if (p->features && !attends(r->ac, r->seq, r->row, j))
             continue;
         for (int32_t d = 0; d < v_dim; d++) {
-            double x = scale * v[d];
+            double x = scale * v[d], size = fabs(x);
 
             out[d] += weight * x;
-            bound[d] += weight * fabs(x);
-            of_v += weight * x * weight * x;
+            bound[d] += weight * size;
+            if (size > largest && size < INFINITY)
+                largest = size;
+        }
+        for (int32_t d = 0; d < v_dim && r->f8; d++) {
+            of_v += weight * scale * v[d] * weight * scale * v[d];
             largest_stored = fmax(largest_stored, fabs((double)v[d]));
-            if (isfinite(x))
-                largest = fmax(largest, fabs(x));
         }
         of_weights += weight * weight;
         largest_scale = fmax(largest_scale, fabs(scale));
@@ -613,7 +617,7 @@ static void solve_row(struct solved_row *r)
     common = 0x1p-24 * (16 + 4 * r->size + (end - first) / 64.0) * (largest + 0x1p-100);
     if (p->dtype == CG_F16 || p->kv_dtype == CG_F16)
         common += 0x1p-24 * (1 + largest * (end - first) / r->sum);
-    if (case_may_round_to_f8(p))
+    if (r->f8)
         allow_f8(r, end - first, largest_scale * largest_stored, of_v, of_weights, &all, &tiny);
     for (int32_t d = 0; d < v_dim; d++)
         bound[d] = common + tiny + step * (bound[d] + fabs(out[d])) + all * bound[d];
@@ -630,7 +634,7 @@ static void solve_item(void *arg, int64_t item, int32_t worker)
     const struct solve *s = arg;
     const attention_case *ac = s->ac;
     const cg_attention_problem *p = &ac->problem;
-    struct solved_row r = { .ac = ac, .row = (int32_t)item };
+    struct solved_row r = { .ac = ac, .row = (int32_t)item, .f8 = case_may_round_to_f8(p) };
 
     r.seq = attention_case_sequence(ac, r.row);
     r.pos = position_of(ac, r.seq, r.row);
