@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Fuzzes with libFuzzer under address and undefined behaviour sanitizers: each target in turn, from its
-# corpus in tests/fuzz/corpus. Prints the executions of each and ends with "N passed, N failed, 0 skipped".
+# Fuzzes with libFuzzer under address and undefined behaviour sanitizers: each target from its corpus in
+# tests/fuzz/corpus, as many targets at a time as there are processors. Prints the executions of each and
+# ends with "N passed, N failed, 0 skipped".
 #
 #   tools/fuzz.sh [--merge] [SECONDS_PER_TARGET] [TARGET...]      e.g. tools/fuzz.sh 60 smiles manifest
 #
@@ -67,28 +68,27 @@ options_of() {
 
 count() { sed -n 's/^stat::number_of_executed_units: *//p' "$1"; }
 
-passed=0
-failed=0
-total=0
 for target in "${targets[@]}"; do
+  [ -x "$build/tests/fuzz/fuzz_$target" ] || die "no target '$target': wanted a NAME of tests/fuzz/fuzz_NAME.c"
+done
+
+# fuzz TARGET: runs it, prints its line, and leaves its executions in $out/TARGET/executions. Status 1 if it failed.
+fuzz() {
+  local target=$1 status=0 log n options program
   program=$build/tests/fuzz/fuzz_$target
-  [ -x "$program" ] || die "no target '$target': wanted a NAME of tests/fuzz/fuzz_NAME.c"
   mkdir -p "$out/$target/corpus" "tests/fuzz/corpus/$target"
   log=$out/$target/log
   mapfile -t options < <(options_of "$target")
   "$program" -max_total_time="$seconds" -timeout=25 -rss_limit_mb=4096 -print_final_stats=1 \
     -artifact_prefix="$out/$target/" "${options[@]}" "$out/$target/corpus" \
-    "$root/tests/fuzz/corpus/$target" >"$log" 2>&1
-  status=$?
+    "$root/tests/fuzz/corpus/$target" >"$log" 2>&1 || status=1
   n=$(count "$log")
-  total=$((total + ${n:-0}))
+  echo "${n:-0}" >"$out/$target/executions"
   if ((status)); then
-    failed=$((failed + 1))
-    printf '%-16s FAILED after %s executions, status %d:\n' "$target" "${n:-some}" "$status"
-    grep -E 'property violated|failed:|ERROR|runtime error|SUMMARY|^ *#[0-9]+ 0x.*(core|tokenizer|plugins|tools)/|Test unit written' "$log" |
-      head -n 20 | cut -c1-300
+    printf '%-16s FAILED after %s executions:\n%s\n' "$target" "${n:-some}" "$(
+      grep -E 'property violated|failed:|ERROR|runtime error|SUMMARY|^ *#[0-9]+ 0x.*(core|tokenizer|plugins|tools)/|Test unit written' "$log" |
+        head -n 20 | cut -c1-300)"
   else
-    passed=$((passed + 1))
     printf '%-16s %9d executions\n' "$target" "${n:-0}"
   fi
   if [ -n "$merge" ]; then
@@ -96,9 +96,29 @@ for target in "${targets[@]}"; do
     mkdir -p "$out/$target/small.d"
     xargs -r -d '\n' cp -t "$out/$target/small.d" <"$out/$target/small"
     "$program" -merge=1 "${options[@]}" "$root/tests/fuzz/corpus/$target" "$out/$target/small.d" \
-      >"$out/$target/log.merge" 2>&1 || die "$target: merging failed: $out/$target/log.merge"
+      >"$out/$target/log.merge" 2>&1 || { printf '%s: merging failed: %s\n' "$target" "$out/$target/log.merge"; status=1; }
     rm -rf "$out/$target/small" "$out/$target/small.d"
   fi
+  return $status
+}
+
+failed=0
+running=0
+for target in "${targets[@]}"; do
+  if ((running == $(nproc))); then
+    wait -n || failed=$((failed + 1))
+    running=$((running - 1))
+  fi
+  fuzz "$target" &
+  running=$((running + 1))
 done
+for ((; running; running--)); do
+  wait -n || failed=$((failed + 1))
+done
+total=0
+for target in "${targets[@]}"; do
+  total=$((total + $(cat "$out/$target/executions")))
+done
+passed=$((${#targets[@]} - failed))
 printf '%d executions in all\n%d passed, %d failed, 0 skipped\n' "$total" "$passed" "$failed"
 ((failed == 0))

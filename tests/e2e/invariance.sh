@@ -4,12 +4,12 @@
 # KV cache, token cache or shards. The default model with long and short molecules.
 . "$(dirname "$0")/lib.sh"
 
-{ head -n 3 "$data/geom_drugs_sample.smi"; printf 'CCO a 2\nC1CC1 b 2\nC1CC bad 2\nBr c 1\n'; } >in.smi
-common=(--input in.smi --limit 6 --gens 3 --seed 5 --quiet --overwrite)
-say "--limit 6 --gens 3, with one bad molecule"
+{ sed -n '2p;8p' "$data/geom_drugs_sample.smi"; printf 'CCO a 2\nC1CC1 b 2\nC1CC bad 2\nBr c 1\n'; } >in.smi
+common=(--input in.smi --limit 5 --gens 3 --seed 5 --quiet --overwrite)
+say "--limit 5 --gens 3, with one bad molecule"
 run 1 "${common[@]}" --threads 2 --template-workers 2 --batch-size 64 --kv-cache paged \
   --attention flash --output want.sdf
-verdict '15 records' test "$(count_sdf <want.sdf)" = 15
+verdict '12 records' test "$(count_sdf <want.sdf)" = 12
 
 variants=('--threads 1' '--threads 3' '--template-workers 1' '--template-workers 4'
   '--batch-size 1' '--batch-size 7' '--batch-size 7 --threads 3 --template-workers 4'
