@@ -46,6 +46,11 @@ int cg_is_stream(const char *path)
 
 static cg_status fail_open(const char *path, int number, cg_error *err)
 {
+    const char *slash = strrchr(path, '/');
+
+    if (number == ENOENT && slash > path)
+        return cg_fail(err, CG_ERR_IO, "'%s': cannot open for writing: there is no folder '%.*s'",
+                       path, (int)(slash - path), path);
     return cg_fail(err, CG_ERR_IO, "'%s': cannot open for writing: %s", path, strerror(number));
 }
 

@@ -64,6 +64,11 @@ static cg_status unexpected(const struct scanner *s, size_t at, const char *want
                    cg_smiles_show_byte(s->text, s->len, at, buf), wanted);
 }
 
+static int is_letter(char c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
 static int is_digit(char c)
 {
     return c >= '0' && c <= '9';
@@ -329,7 +334,11 @@ static cg_status read_atom(struct scanner *s)
     }
     n = bare_atom(s->text + s->at, s->len - s->at, &atom.element);
     if (n == 0)
-        return unexpected(s, s->at, "an atom, bond, branch or ring closure");
+        return unexpected(s, s->at,
+                          is_letter(peek(s, 0))
+                              ? "an atom, bond, branch or ring closure: names and InChI "
+                                "are not looked up"
+                              : "an atom, bond, branch or ring closure");
     atom.aromatic = peek(s, 0) >= 'a';
     s->at += n;
     return add_atom(s, start, atom);
@@ -390,9 +399,12 @@ static cg_status read_other(struct scanner *s)
     case '@':
     case '!':
     case '&':
+        return unexpected(s, s->at, "SMILES: queries (SMARTS) are not supported");
     case ';':
     case ',':
-        return unexpected(s, s->at, "SMILES: queries (SMARTS) are not supported");
+        return unexpected(s, s->at,
+                          "SMILES: queries (SMARTS) are not supported, and columns "
+                          "separated by commas or semicolons need a file of the name .csv");
     case 'R':
         return unexpected(s, s->at, "an element: R groups are not supported");
     case 'H':

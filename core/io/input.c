@@ -75,7 +75,7 @@ static cg_status format_by_name(const char *path, cg_input_format *ret_format, c
     return cg_fail(
         err, CG_ERR_USAGE,
         "'%s': cannot determine the input format from the name, wanted .smi, .csv, .tsv, "
-        ".sdf, .mol or .mol2 (or one of them with .gz or .zst)",
+        ".sdf, .mol or .mol2 (or one of them with .gz or .zst); a spreadsheet is saved as .csv",
         path);
 }
 

@@ -192,7 +192,7 @@ cg_status cg_csv_header(cg_csv *c, cg_lines *lines, const cg_line *first, cg_err
             return cg_fail(err, CG_ERR_FORMAT,
                            "%s:%lld: the header '%.*s' has no column of SMILES, wanted one named "
                            "smiles, isomeric_smiles, canonical_smiles, smi or ..._smiles (columns "
-                           "are separated by %s)",
+                           "are separated by %s; the first line names them)",
                            c->file, (long long)first->number,
                            (int)(first->len < 200 ? first->len : 200), first->text,
                            *c->separators == ',' ? "commas, semicolons or tabs" : "tabs");

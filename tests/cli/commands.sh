@@ -150,6 +150,34 @@ expect 2 '^confgen: -x: unknown option; see confgen --help$' --quiet -xy
 expect 2 "^confgen: 'in.smi': wanted --input in.smi; see" in.smi
 expect 2 "^confgen: 'in.smi': wanted --input in.smi; see" --gens 2 in.smi
 expect 2 "^confgen: 'nope': no such command; see" help nope
+# an option by the name that another program, or a typing error, gives it
+while read -r found wanted; do
+  expect 2 "^confgen: $found: unknown option; the nearest is $wanted; see confgen --help\$" --input x.smi "$found" 2
+done <<'END'
+-n --gens
+--num-conformers --gens
+-i --input
+--outfile --output
+--hydrogens --add-hs
+--addhs --add-hs
+--minimise --minimize
+--gpu --device
+--cores --threads
+-j --threads
+--rmsd --prune
+END
+expect 2 '^confgen: --moleculs: unknown option; the nearest is --molecule; see confgen draw --help$' draw --moleculs x
+expect 0 "^$work/short.sdf: 1 conformer of 1 molecule" CCO -o "$work/short.sdf"
+# a name or an InChI; columns by commas; a folder that is not there; a spreadsheet; a table without header
+for name in aspirin InChI=1S/CH4/h1H4; do
+  expect 2 "^confgen: '$name': neither .*: names and InChI are not looked up" $name
+done
+echo 'CCO,ethanol' >"$work/comma.smi"
+expect 1 "offset 3: found ',', wanted SMILES: .* need a file of the name .csv" --input "$work/comma.smi" --output "$work/c.sdf"
+expect 3 "^confgen: '$work/none/x.sdf': cannot open for writing: there is no folder '$work/none'\$" CCO -o "$work/none/x.sdf"
+expect 2 "^confgen: 'list.xlsx': .*; a spreadsheet is saved as .csv\$" --input list.xlsx
+echo 'ethanol,CCO' >"$work/bare.csv"
+expect 3 "has no column of SMILES, .*; the first line names them" --input "$work/bare.csv" --output "$work/c2.sdf"
 for temperature in 0 -1 nan 1001; do
   expect 2 "^confgen: --temperature( '$temperature': wanted a number| $temperature: wanted more than 0, at most 1000)" \
     --temperature $temperature

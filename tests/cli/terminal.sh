@@ -63,16 +63,30 @@ while True:
     sys.stdout.buffer.write(found)
 sys.exit(program.wait())
 END
+# hints of the last lines: which, how often, with which arguments
 hydrogens='the records hold heavy atoms only: --add-hs writes hydrogens, --ensemble standard minimises, too'
-for arguments in '1 ' '0 --add-hs' '0 --ensemble standard' '0 --quiet'; do
+# shellcheck disable=SC2034 # by name
+number='one conformer of each molecule: --gens N generates N'
+# shellcheck disable=SC2034
+packed="$work/a.sdf.zst is compressed: zstd -d unpacks it; --output NAME.sdf is not"
+while read -r hint times arguments; do
   # shellcheck disable=SC2086
-  python3 "$work/on_terminal.py" "$confgen" CCO ${arguments#* } >"$work/shown" || echo 'FAILED' >"$work/shown"
-  if [ "$(grep -cF "$hydrogens" "$work/shown")" != "${arguments%% *}" ] || grep -q FAILED "$work/shown"; then
-    echo "FAILED: the last lines of confgen CCO ${arguments#* }:"
+  python3 "$work/on_terminal.py" "$confgen" CCO $arguments >"$work/shown" || echo 'FAILED' >"$work/shown"
+  if [ "$(grep -cF "${!hint}" "$work/shown")" != "$times" ] || grep -q FAILED "$work/shown"; then
+    echo "FAILED: the last lines of confgen CCO $arguments: $hint:"
     cat "$work/shown"
     failures=$((failures + 1))
   fi
-done
+done <<END
+hydrogens 1
+hydrogens 0 --add-hs
+hydrogens 0 --ensemble standard
+hydrogens 0 --quiet
+number 1
+number 0 --gens 2
+packed 1 --output $work/a.sdf.zst
+packed 0 --output $work/a.sdf
+END
 
 # the bar moves and knows the time before a conformer is finished; only terminals have colours
 printf 'CC(C)Cc1ccc(cc1)C(C)C(=O)O\tibuprofen\n' >"$work/ibuprofen.smi"

@@ -101,16 +101,56 @@ void out_of_memory(void)
     exit(EXIT_ENVIRONMENT);
 }
 
+static int has_word(const char *words, const char *word)
+{
+    const size_t n = strlen(word);
+
+    for (const char *at = words; n && (at = strstr(at, word)); at += n)
+        if ((at == words || at[-1] == ' ') && (at[n] == ' ' || !at[n]))
+            return 1;
+    return 0;
+}
+
+/* The page's option that another program calls `name`, or whose name is nearest; NULL: none. */
+static const char *meant_option(const struct command_page *page, const char *name)
+{
+    const char *names[MAX_OPTIONS];
+    size_t n = 0;
+
+    for (size_t i = 0; i < page->n_foreign; i++)
+        if (has_word(page->foreign[i].words, name))
+            return page->foreign[i].name;
+    for (size_t i = 0; i < page->n_options; i++)
+        if (page->options[i].name)
+            names[n++] = page->options[i].name;
+    return nearest_word(name, names, n);
+}
+
+/* `dashes` and `name` as the command line has them */
+static _Noreturn void refuse_name(const struct command_page *page, const char *dashes,
+                                  const char *name)
+{
+    const char *meant = meant_option(page, name);
+
+    if (meant)
+        usage_error("%s%s: unknown option; the nearest is --%s", dashes, name, meant);
+    usage_error("%s%s: unknown option", dashes, name);
+}
+
 /* For '?': an unknown or ambiguous name, or a value given to an option that takes none. */
-static _Noreturn void refuse_option(char **argv)
+static _Noreturn void refuse_option(char **argv, const struct command_page *page)
 {
     const char *text = argv[optind - 1];
+    char name[64];
 
-    if (!optopt)
+    if (!optopt && strchr(text, '='))
         usage_error("%s: unknown option", text);
+    if (!optopt)
+        refuse_name(page, "--", text + strspn(text, "-"));
     if (!strncmp(text, "--", 2) && strchr(text, '='))
         usage_error("%s: takes no value", text);
-    usage_error("-%c: unknown option", optopt); /* may be in the middle of an argument */
+    snprintf(name, sizeof name, "%c", optopt); /* may be in the middle of an argument */
+    refuse_name(page, "-", name);
 }
 
 int next_option(int argc, char **argv, const struct command_page *page)
@@ -135,7 +175,7 @@ int next_option(int argc, char **argv, const struct command_page *page)
     case ':':
         usage_error("%s: requires a value", argv[optind - 1]);
     case '?':
-        refuse_option(argv);
+        refuse_option(argv, page);
     case OPTION_HELP:
         print_help(page, stdout);
         end_program(EXIT_OK);

@@ -180,7 +180,6 @@ static void on_log(void *ctx, int32_t level, const char *text)
 enum {
     O_INPUT = 256,
     O_SMILES,
-    O_OUTPUT,
     O_FORMAT,
     O_GENS,
     O_ADD_HS,
@@ -239,7 +238,7 @@ static const struct command_option options[] = {
       ".smi (SMILES, name, k), .csv, .tsv, .sdf, .mol, .mol2; also .gz, .zst; - is standard "
       "input" },
     { "smiles", O_SMILES, "SMILES", "a molecule of the command line, as SMILES...; repeatable" },
-    { "output", O_OUTPUT, "FILE|-",
+    { "output", 'o', "FILE|-",
       "default <stem>.sdf.zst, or - (standard output) for molecules of the command line; the "
       "suffix selects .zst, .gz or plain" },
     { "format", O_FORMAT, "sdf|pdb|xyz|smiles3d|json",
@@ -336,6 +335,25 @@ static const struct command_option options[] = {
     { "version", O_VERSION, NULL, "print the version" },
 };
 
+static const struct foreign_option foreign[] = {
+    { "input", "i f in infile in-file file" },
+    { "output", "outfile out-file" },
+    { "format", "out-format output-format outfmt" },
+    { "gens", "n c num number nconf nconfs n-confs num-confs confs conformers n-conformers "
+              "num-conformers numconfs maxconfs max-confs" },
+    { "add-hs", "hydrogens with-hydrogens add-hydrogens explicit-hydrogens hs" },
+    { "minimize", "optimize optimise opt ff forcefield mmff mmff94 uff" },
+    { "energy-window", "e ewindow energy-cutoff" },
+    { "prune", "rmsd rms rms-threshold cluster" },
+    { "failed", "errors failures" },
+    { "overwrite", "force y" },
+    { "model", "m checkpoint ckpt" },
+    { "device", "gpu cpu cuda" },
+    { "threads", "j t p cores cpus jobs nprocs num-threads n-threads" },
+    { "quiet", "q silent" },
+    { "version", "v V" },
+};
+
 const struct command_page page_generate = {
     .name = "",
     .summary = "SMILES to 3D conformers",
@@ -360,6 +378,9 @@ const struct command_page page_generate = {
             "and leaves out duplicates.",
     .options = options,
     .n_options = sizeof options / sizeof options[0],
+    .foreign = foreign,
+    .n_foreign = sizeof foreign / sizeof foreign[0],
+    .letter = 'o',
     .notes = "Exit status: 0 all conformers written, 1 some molecules failed, 2 the command line "
              "is wrong (also a file whose name ends in a kind that is not read or written), 3 a "
              "file, its content, model, plugin, device or disk fails, 130 interrupted, resumable.",
@@ -436,7 +457,7 @@ static void set_option(struct generate *s, int option, const char *arg)
     case O_SMILES:
         add_smiles(&s->molecules, "--smiles", arg);
         break;
-    case O_OUTPUT:
+    case 'o':
         s->run.output = arg;
         break;
     case O_FORMAT:
@@ -752,6 +773,22 @@ static void print_dropped(const cg_report *r)
         fputc('\n', stderr);
 }
 
+/* What a new user may miss: on a terminal only. */
+static void print_hints(const struct generate *s, const char *path)
+{
+    const size_t n = strlen(path);
+
+    if (s->run.gens == 1 && !s->run.gens_per_reference)
+        fputs("one conformer of each molecule: --gens N generates N\n", stderr);
+    if (!s->run.add_hs)
+        fputs("the records hold heavy atoms only: --add-hs writes hydrogens, --ensemble standard "
+              "minimises, too\n",
+              stderr);
+    if (n > 4 && !strcmp(path + n - 4, ".zst"))
+        print_lines(stderr, "%s is compressed: zstd -d unpacks it; --output NAME.sdf is not\n",
+                    path);
+}
+
 static void print_summary(const struct generate *s, const cg_report *r, const char *path)
 {
     int64_t atoms = 0;
@@ -769,10 +806,8 @@ static void print_summary(const struct generate *s, const cg_report *r, const ch
         fprintf(stderr, "; repair moved %lld", (long long)r->geometry_moved);
     if (atoms)
         fputc('\n', stderr);
-    if (r->conformers && !s->run.add_hs && isatty(STDERR_FILENO))
-        fputs("the records hold heavy atoms only: --add-hs writes hydrogens, --ensemble standard "
-              "minimises, too\n",
-              stderr);
+    if (r->conformers && isatty(STDERR_FILENO))
+        print_hints(s, path);
     if (r->hydrogens_failed)
         fprintf(stderr,
                 "%lld conformer%s: a hydrogen is too close to other atoms or has a wrong angle, "

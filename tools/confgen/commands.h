@@ -116,6 +116,9 @@ const char *single_operand(int argc, char **argv, const char *name);
 /** After the options: an operand is a usage error; `hint` (may be "") says what to do instead. */
 void no_operands(int argc, char **argv, const char *hint);
 
+/** The word that at most 2 changes of letters make of `text`; NULL if there is none (words.c). */
+const char *nearest_word(const char *text, const char *const *words, size_t n);
+
 /* ---- operands (operands.c) ------------------------------------------------------------------- */
 
 enum {
@@ -133,7 +136,7 @@ enum {
 };
 /** The COMMAND_* of that name; -1 if there is none. */
 int find_command(const char *name);
-/** The command that at most 2 changes of letters make of `text`; NULL if there is none. */
+/** nearest_word() among the commands. */
 const char *nearest_command(const char *text);
 /** Adds a line of a .smi to a list: a SMILES, which a name may follow. `option` is for messages. */
 void add_smiles(cg_buf *molecules, const char *option, const char *text);

@@ -14,6 +14,12 @@ struct command_option {
     const char *text;  /* what it does, one line */
 };
 
+/** Names of other programs for an option. */
+struct foreign_option {
+    const char *name;  /* ours, without dashes */
+    const char *words; /* theirs, without dashes, separated by blanks */
+};
+
 /** A command. Texts of several paragraphs have an empty line between them. */
 struct command_page {
     const char *name;                     /* "plugins list"; "" for the main job */
@@ -22,6 +28,8 @@ struct command_page {
     const char *text;                     /* paragraphs in front of the options, or "" */
     const struct command_option *options; /* [n_options]; --help is added */
     size_t n_options;
+    const struct foreign_option *foreign; /* [n_foreign]; messages about unknown options use them */
+    size_t n_foreign;
     char letter;       /* an option's short form, which is its id; 0: none */
     const char *notes; /* paragraphs behind the options, or "" */
 };

@@ -55,7 +55,7 @@ START_TEST(new_files_replace_nothing)
     append(path, 1, " two");
     expect_text(path, "one two");
     refused(scratch_dir, 1, CG_ERR_IO, "Is a directory");
-    refused(scratch_path("no/x"), 1, CG_ERR_IO, "No such file");
+    refused(scratch_path("no/x"), 1, CG_ERR_IO, "there is no folder");
 }
 END_TEST
 
@@ -227,7 +227,7 @@ START_TEST(whole_files_take_their_name_at_the_end)
     ck_assert_int_eq(cg_file_write_whole(scratch_dir, "x", 1, 1, &err), CG_ERR_IO);
     ck_assert_contains(err.msg, "Is a directory");
     ck_assert_int_eq(cg_file_write_whole(scratch_path("no/x"), "x", 1, 1, &err), CG_ERR_IO);
-    ck_assert_contains(err.msg, "No such file");
+    ck_assert_contains(err.msg, "there is no folder");
 }
 END_TEST
 

@@ -341,7 +341,7 @@ static const struct {
       "a\tb\n",
       4,
       CG_ERR_FORMAT,
-      "(columns are separated by tabs)" },
+      "(columns are separated by tabs; the first line names them)" },
     { CSV, "smiles,Smiles\n", 14, CG_ERR_FORMAT, "names the column 'smiles' twice" },
     { CSV, "\"smiles\nCC\n", 11, CG_ERR_FORMAT, "quote not closed (in the header line)" },
     { CSV, "smiles\n", 7, CG_ERR_FORMAT, "'t' holds no molecule line" },
