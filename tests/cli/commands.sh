@@ -190,6 +190,9 @@ for command in '-h' 'help' 'help generate' 'generate -h'; do
   # shellcheck disable=SC2086
   expect 0 '^confgen: SMILES to 3D conformers$' $command
 done
+expect 0 '^confgen bench decode \[options\]$' help bench decode
+expect 0 '^confgen plugins check FILE.so' help plugins check
+expect 2 "^confgen: 'speed': unknown subcommand" help bench speed
 expect 0 '^  --min-p M .*; 0 is off$' -h
 for command in 'eval -h' 'help eval' 'bench -h' 'bench help' 'help bench' 'bench decode -h' 'plugins -h' 'help plugins' \
     'plugins list -h' 'inspect -h' 'doctor -h' 'help doctor'; do

@@ -68,6 +68,8 @@ hydrogens='the records hold heavy atoms only: --add-hs writes hydrogens, --ensem
 # shellcheck disable=SC2034 # by name
 number='one conformer of each molecule: --gens N generates N'
 # shellcheck disable=SC2034
+moved='no record holds an atom that failed: it was moved, or the conformer generated again'
+# shellcheck disable=SC2034
 packed="$work/a.sdf.zst is compressed: zstd -d unpacks it; --output NAME.sdf is not"
 while read -r hint times arguments; do
   # shellcheck disable=SC2086
@@ -83,6 +85,8 @@ hydrogens 0 --add-hs
 hydrogens 0 --ensemble standard
 hydrogens 0 --quiet
 number 1
+moved 0 --geometry count
+moved 1 CC(=O)Oc1ccccc1C(=O)O --gens 3
 number 0 --gens 2
 packed 1 --output $work/a.sdf.zst
 packed 0 --output $work/a.sdf

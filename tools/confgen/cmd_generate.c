@@ -774,10 +774,14 @@ static void print_dropped(const cg_report *r)
 }
 
 /* What a new user may miss: on a terminal only. */
-static void print_hints(const struct generate *s, const char *path)
+static void print_hints(const struct generate *s, const cg_report *r, const char *path)
 {
     const size_t n = strlen(path);
 
+    if (r->geometry_moved)
+        fputs(
+            "no record holds an atom that failed: it was moved, or the conformer generated again\n",
+            stderr);
     if (s->run.gens == 1 && !s->run.gens_per_reference)
         fputs("one conformer of each molecule: --gens N generates N\n", stderr);
     if (!s->run.add_hs)
@@ -807,7 +811,7 @@ static void print_summary(const struct generate *s, const cg_report *r, const ch
     if (atoms)
         fputc('\n', stderr);
     if (r->conformers && isatty(STDERR_FILENO))
-        print_hints(s, path);
+        print_hints(s, r, path);
     if (r->hydrogens_failed)
         fprintf(stderr,
                 "%lld conformer%s: a hydrogen is too close to other atoms or has a wrong angle, "

@@ -28,11 +28,11 @@ static void open_standard_descriptors(void)
             _exit(EXIT_ENVIRONMENT);
 }
 
-/* confgen help [COMMAND] */
+/* confgen help [COMMAND [SUBCOMMAND]] */
 static _Noreturn void help(int argc, char **argv)
 {
     static char option[] = "--help";
-    char *arguments[] = { argv[0], option, NULL };
+    char *arguments[] = { argv[0], argc > 3 ? argv[3] : option, argc > 3 ? option : NULL, NULL };
     const int command = argc > 2 ? find_command(argv[2]) : COMMAND_GENERATE;
     const char *nearest = command < 0 ? nearest_command(argv[2]) : NULL;
 
@@ -40,7 +40,7 @@ static _Noreturn void help(int argc, char **argv)
         usage_error("'%s': no such command; the nearest is %s", argv[2], nearest);
     if (command < 0)
         usage_error("'%s': no such command", argv[2]);
-    end_program(mains[command](2, arguments));
+    end_program(mains[command](argc > 3 ? 3 : 2, arguments));
 }
 
 /* Refuses a word that is neither a command nor a SMILES before generate refuses the options of the
