@@ -311,6 +311,7 @@ void cache_append_all(cache_suite *s, const int32_t *n)
     cache_rows r;
     int is_ready;
 
+    cache_flush(s);
     cache_rows_random(s, n, random_in(&s->rec, 0, CACHE_N_ORDERS - 1), 0, &r);
     s->table_copied = NULL;
     is_ready =

@@ -173,8 +173,20 @@ static int check_view(cache_suite *s, int32_t layer, const cg_kv_view *v)
     return 1;
 }
 
+void cache_flush(cache_suite *s)
+{
+    cg_error err = CG_ERROR_INIT;
+    cg_status st;
+
+    if (!(s->features & CG_CACHE_DEFER))
+        return;
+    st = s->ops->flush(s->self, &err);
+    expect(&s->rec, st == CG_OK, "flush() failed (%d): %s", st, err.msg);
+}
+
 int cache_check_views(cache_suite *s, const char *after)
 {
+    cache_flush(s);
     s->table_copied = NULL; /* the page table may have changed since the copy */
     for (int32_t layer = 0; layer < s->shape.n_layers; layer++) {
         cg_kv_view v = { CG_SIZED(cg_kv_view) };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Features of ABI 1.2 that a cache has: values of another size, gather, a sliding window, scales;
- * and other types than f32 on the CPU. */
+/* Features of ABI 1.2 that a cache has: values of another size, gather, a sliding window, scales,
+ * work that waits for flush(); and other types than f32 on the CPU. */
 #include "cache_suite.h"
 
 #include <stdlib.h>
@@ -22,6 +22,8 @@ static void check_shape(cache_suite *s, const cache_shape *shape)
     for (int32_t i = 0; i < OPERATIONS && cache_goes_on(s); i++) {
         const char *after = cache_random_operation(s);
 
+        if (s->features & CG_CACHE_DEFER && random_in(&s->rec, 0, 3))
+            continue; /* the work of several operations waits for one flush() */
         cache_check_stats(s, &config, after);
         if (!cache_check_content(s, after))
             break;
@@ -153,6 +155,52 @@ static void check_scales(cache_suite *s)
     test_end(&s->rec);
 }
 
+/* Moves tokens that a copy which waits is to read or write. */
+static void check_gather_before_flush(cache_suite *s)
+{
+    const cache_shape shape = cache_shape_basic(8);
+    int32_t n[5] = { 60, 0, 0, 0, 0 };
+    cg_cache_config config;
+
+    cache_set_shape(s, &shape);
+    config = cache_config(s);
+    if (!cache_is_supported(s) || !cache_create(s, &config))
+        return;
+    n[0] = cache_reserve(s, 0, n[0]) ? n[0] : 0;
+    cache_append_all(s, n);
+    for (int32_t i = 0; i < ROUNDS && cache_goes_on(s); i++) {
+        cache_share(s, 1 + i % 4, 0, s->slots[0].valid);
+        cache_gather(s, i % 2 ? 1 + i % 4 : 0);
+        cache_check_content(s, "share_prefix, then gather");
+    }
+    cache_destroy(s);
+}
+
+/* Operations in a row, then flush(); and prompts that many sequences share before it. */
+static void check_defer(cache_suite *s)
+{
+    cg_cache_config config;
+
+    if (!test_begin(&s->rec, "work that waits for flush()"))
+        return;
+    check_shapes(s);
+    for (int32_t i = 0; i < test_rounds(&s->rec, ROUNDS) && cache_goes_on(s); i++) {
+        cache_shape shape = cache_shape_small(&s->rec);
+
+        shape.n_slots = random_in(&s->rec, 40, 80);
+        cache_set_shape(s, &shape);
+        config = cache_config(s);
+        if (!cache_is_supported(s) || !cache_create(s, &config))
+            continue;
+        cache_run_like(s);
+        cache_release_all(s, &config);
+        cache_destroy(s);
+    }
+    if (s->features & CG_CACHE_GATHER)
+        check_gather_before_flush(s);
+    test_end(&s->rec);
+}
+
 void cache_check_features(cache_suite *s)
 {
     cache_shape basic = s->shape;
@@ -177,6 +225,11 @@ void cache_check_features(cache_suite *s)
     }
     if (cache_has_feature(s, CG_CACHE_SCALES))
         check_scales(s);
+    if (cache_has_feature(s, CG_CACHE_DEFER) && CG_HAS(s->ops, flush)) {
+        s->features =
+            CG_CACHE_DEFER | (cache_has_feature(s, CG_CACHE_GATHER) ? CG_CACHE_GATHER : 0);
+        check_defer(s);
+    }
     s->features = 0;
     s->window = s->sink_tokens = 0;
     cache_set_shape(s, &basic);

@@ -211,8 +211,7 @@ static void do_rewind(cache_suite *s, int32_t slot)
     t->reserved = reserved;
 }
 
-/* Keeps some of the tokens behind the first ones. */
-static void do_gather(cache_suite *s, int32_t slot)
+void cache_gather(cache_suite *s, int32_t slot)
 {
     cache_slot *t = &s->slots[slot];
     int32_t from = random_length(s, t->valid), n = 0, every = random_in(&s->rec, 1, 4);
@@ -269,7 +268,7 @@ const char *cache_random_operation(cache_suite *s)
         return "append over tokens taken back";
     case 8:
         if (s->features & CG_CACHE_GATHER) {
-            do_gather(s, random_filled_slot(s));
+            cache_gather(s, random_filled_slot(s));
             return "gather";
         }
         /* fall through */

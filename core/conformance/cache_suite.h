@@ -131,7 +131,9 @@ typedef struct cache_plane {
 cache_plane cache_plane_of(const cache_suite *s, const cg_kv_view *v, int32_t value);
 /** Page table in host memory; NULL without one, or if it cannot be read. */
 const int32_t *cache_host_table(cache_suite *s, const cg_kv_view *v);
-/** Fetches and checks the views of all layers. `after`: the last call. */
+/** With CG_CACHE_DEFER: calls flush(), and records a failure. */
+void cache_flush(cache_suite *s);
+/** cache_flush(), then fetches and checks the views of all layers. `after`: the last call. */
 int cache_check_views(cache_suite *s, const char *after);
 /**
  * Records whether the tokens stored since the last check, and a sample of the others, are at the
@@ -203,6 +205,8 @@ void cache_truncate(cache_suite *s, int32_t slot, int32_t len);
 void cache_share_into(cache_suite *s, int32_t dst, int32_t src, int32_t len);
 /** Empties `dst`, and shares a prefix into it. */
 void cache_share(cache_suite *s, int32_t dst, int32_t src, int32_t len);
+/** With CG_CACHE_GATHER: keeps some of the tokens of a slot behind the first ones. */
+void cache_gather(cache_suite *s, int32_t slot);
 /** Runs an operation at random; returns its name. */
 const char *cache_random_operation(cache_suite *s);
 /** What a run does: prompts, shared by many sequences, which decode, roll back and end. */

@@ -111,9 +111,11 @@ static void check_cache_bits(test_recorder *rec, const cg_cache_ops *ops)
                "cg_cache_ops.kv_layout is %d, wanted %d (CG_KV_HND) or %d (CG_KV_NHD)",
                ops->kv_layout, CG_KV_HND, CG_KV_NHD);
     if (CG_HAS_SIZE(ops, features)) {
-        expect_known_bits(rec, "cg_cache_ops.features", ops->features, 2 * CG_CACHE_GATHER - 1);
+        expect_known_bits(rec, "cg_cache_ops.features", ops->features, 2 * CG_CACHE_DEFER - 1);
         expect(rec, !(ops->features & CG_CACHE_GATHER) || CG_HAS(ops, gather),
                "cg_cache_ops.features has CG_CACHE_GATHER, but gather is NULL");
+        expect(rec, !(ops->features & CG_CACHE_DEFER) || CG_HAS(ops, flush),
+               "cg_cache_ops.features has CG_CACHE_DEFER, but flush is NULL");
     }
 }
 

@@ -49,6 +49,7 @@ struct cuda_executor {
     int32_t compute_capability;
     void *cache_self;                  /* owned KV cache, of config.cache */
     int32_t cache_has_window;          /* it may give up tokens */
+    int32_t cache_defers;              /* its work waits for flush() */
     uint64_t captured_view_generation; /* of the cache's views when graphs were captured */
     cg_device_tables *tables;
     cg_forward *forward;
@@ -314,6 +315,9 @@ static cg_status make_cache(struct cuda_executor *c, cg_error *err)
 
     cache_config.stream = c->stream;
     cg_cache_config_offer_window(&cache_config, ops);
+    if (CG_HAS(ops, flush) && (ops->features & CG_CACHE_DEFER))
+        cache_config.features |= CG_CACHE_DEFER;
+    c->cache_defers = (cache_config.features & CG_CACHE_DEFER) != 0;
     c->cache_has_window = cache_config.window > 0;
     CG_TRY(max_cache_bytes(c, &cache_config.max_bytes, err));
     CG_TRY(cache_status(c, ops->supports(c->config.host, &cache_config, &why), &why, err));
@@ -604,6 +608,15 @@ static int cuda_collect(cg_executor *ex, cg_sequence_result *ret_result)
 
 /* ---- launches ----------------------------------------------------------------------------- */
 
+/* Does what the cache has left to a flush, before a launch uses its memory. */
+static cg_status flush_cache(struct cuda_executor *c, cg_error *err)
+{
+    cg_error why = CG_ERROR_INIT;
+
+    return c->cache_defers ? cache_status(c, c->config.cache->flush(c->cache_self, &why), &why, err)
+                           : CG_OK;
+}
+
 /* step: its number, for error texts */
 static cg_status queue_step(struct cuda_executor *c, int64_t step, cg_error *err)
 {
@@ -765,6 +778,8 @@ static cg_status cuda_run(cg_executor *ex, int32_t max_steps, cg_error *err)
 
     if (max_steps > 0 && !has_uncollected(c)) {
         st = start_admitted(c, err);
+        if (st == CG_OK)
+            st = flush_cache(c, err);
         if (st == CG_OK)
             st = prompt_step_is_due(c) ? queue_prompts(c, err) : queue_launch(c, max_steps, err);
         if (st == CG_OK && c->n_queued - c->n_completed == DEPTH)

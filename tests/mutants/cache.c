@@ -33,6 +33,10 @@ struct flat {
     int64_t row[2];    /* bytes of them */
     uint64_t generation;
     int32_t moves; /* BUG 12 */
+    int32_t n_waiting;
+    struct waiting { /* shared prefixes that wait for flush() */
+        int32_t dst, src, n;
+    } waiting[4];
 };
 
 /* ---- configuration -------------------------------------------------------------------------- */
@@ -396,11 +400,37 @@ static void copy(struct flat *s, int value, int32_t layer, int32_t head, int32_t
                 scale_at(s, value, layer, from, head, from_pos), (size_t)n * sizeof(float));
 }
 
+static void share(struct flat *s, int32_t dst, int32_t src, int32_t n)
+{
+    int32_t n_layers = BUG == 5 ? 1 : s->config.n_layers; /* the first layer alone */
+
+    for (int value = 0; value < 2; value++)
+        for (int32_t layer = 0; layer < n_layers; layer++)
+            for (int32_t head = 0; head < s->config.n_kv_heads; head++)
+                copy(s, value, layer, head, dst, 0, src, 0, n);
+}
+
+static cg_status flush(void *self, cg_error *err)
+{
+    struct flat *s = self;
+
+    (void)err;
+    if (BUG == 1040 && s->n_waiting > 1) /* forgets the last one */
+        s->n_waiting--;
+    for (int32_t i = 0; i < s->n_waiting; i++) {
+        const struct waiting *w =
+            &s->waiting[BUG == 1041 ? s->n_waiting - 1 - i : i]; /* backwards */
+
+        share(s, w->dst, w->src, w->n);
+    }
+    s->n_waiting = 0;
+    return CG_OK;
+}
+
 static cg_status share_prefix(void *self, int32_t dst, int32_t src, int32_t len, cg_error *err)
 {
     struct flat *s = self;
-    int32_t n_layers = BUG == 5 ? 1 : s->config.n_layers; /* the first layer alone */
-    int32_t n = BUG == 35 && len > 256 ? 256 : len;       /* the start of a long prefix */
+    int32_t n = BUG == 35 && len > 256 ? 256 : len; /* the start of a long prefix */
 
     if (BUG == 60) /* says that the memory is full */
         return s->host->fail(err, CG_ERR_NOMEM, "flat: out of memory");
@@ -409,10 +439,15 @@ static cg_status share_prefix(void *self, int32_t dst, int32_t src, int32_t len,
     if (dst == src || s->reserved[dst] || len > s->reserved[src])
         return s->host->fail(err, CG_ERR_USAGE, "share %d of slot %d (%d) with slot %d (%d)", len,
                              src, s->reserved[src], dst, s->reserved[dst]);
-    for (int value = 0; value < 2; value++)
-        for (int32_t layer = 0; layer < n_layers; layer++)
-            for (int32_t head = 0; head < s->config.n_kv_heads; head++)
-                copy(s, value, layer, head, dst, 0, src, 0, n);
+    if (s->config.features & CG_CACHE_DEFER) {
+        if (s->n_waiting == 4 && BUG != 1042) /* BUG 1042: has room for 4, and drops older ones */
+            CG_TRY(flush(s, err));
+        if (s->n_waiting == 4)
+            s->n_waiting = 0;
+        s->waiting[s->n_waiting++] = (struct waiting) { dst, src, n };
+    } else {
+        share(s, dst, src, n);
+    }
     s->reserved[dst] = len;
     return CG_OK;
 }
@@ -456,6 +491,8 @@ static cg_status gather(void *self, int32_t slot, int32_t from, const int32_t *k
                                  s->reserved[slot]);
     if (BUG == 1014 && n > 16) /* no more than a page */
         n = 16;
+    if (BUG != 1043) /* BUG 1043: moves tokens that a waiting copy is to read or write */
+        CG_TRY(flush(s, err));
     for (int value = 0; value < (BUG == 1013 ? 1 : 2); value++) /* keys alone */
         for (int32_t layer = 0; layer < n_layers; layer++)      /* BUG 1011: but the last */
             for (int32_t head = 0; head < s->config.n_kv_heads; head++)
@@ -548,10 +585,11 @@ static const cg_cache_ops ops = {
     .view = view,
     .stats = stats,
     .kv_layout = BUG == 38 ? CG_KV_NHD : CG_KV_HND, /* BUG 38: not that of the views */
-    .features = HAS_FEATURES
-                    ? CG_CACHE_GATHER | CG_CACHE_VALUE_SIZE | CG_CACHE_SCALES | CG_CACHE_WINDOW
-                    : 0,
+    .features = HAS_FEATURES ? CG_CACHE_GATHER | CG_CACHE_VALUE_SIZE | CG_CACHE_SCALES |
+                                   CG_CACHE_WINDOW | CG_CACHE_DEFER
+                             : 0,
     .gather = HAS_FEATURES && BUG != 1015 ? gather : NULL, /* BUG 1015: declared, not there */
+    .flush = HAS_FEATURES ? flush : NULL,
 };
 
 static const cg_plugin plugin = {

@@ -24,7 +24,8 @@ static struct {
     int32_t skip;      /* every n-th publish() is skipped; 0: none is */
     int64_t ahead_max; /* of the pool */
     int failing;       /* publish() fails */
-    int32_t n_publish, n_commit;
+    int defers;        /* the pool copies and publishes many pages at once */
+    int32_t n_publish, n_commit, n_copies;
     int32_t committed[32]; /* arguments of commit() */
     cg_page_pool *pool;
     /* of a pool whose appends run later than their calls */
@@ -136,6 +137,40 @@ static cg_status pool_publish(cg_page_pool *pool, int64_t first, int32_t n, cg_e
     return CG_OK;
 }
 
+/* In any order: here the last one first. */
+static cg_status pool_copy_pages(cg_page_pool *pool, const cg_page_part *part,
+                                 const cg_page_copy *copies, int32_t n, cg_error *err)
+{
+    (void)err;
+    for (int32_t i = n - 1; i >= 0; i--) {
+        for (int32_t other = 0; other < n; other++)
+            ck_assert(other == i ||
+                      (copies[other].to != copies[i].to && copies[other].from != copies[i].to));
+        for (int64_t row = 0; row < part->n_planes * part->n_rows; row++) {
+            char *at = pool->base + row / part->n_rows * pool->plane_stride + part->offset +
+                       row % part->n_rows * pool->page_tokens * part->token_bytes;
+
+            memcpy(at + copies[i].to * pool->page_bytes, at + copies[i].from * pool->page_bytes,
+                   (size_t)(copies[i].n_tokens * part->token_bytes));
+        }
+    }
+    device.n_copies += n;
+    return CG_OK;
+}
+
+static cg_status pool_publish_entries(cg_page_pool *pool, const int32_t *entry, int32_t n,
+                                      cg_error *err)
+{
+    device.n_publish++;
+    if (device.failing)
+        return cg_fail(err, CG_ERR_CUDA, "the device is lost");
+    for (int32_t i = 0; i < n; i++) {
+        ck_assert(entry[i] >= 0 && entry[i] < pool->n_entries);
+        pool->view_table[entry[i]] = pool->host_table[entry[i]];
+    }
+    return CG_OK;
+}
+
 /* The least new position of each slot. */
 static cg_status pool_track(cg_page_pool *pool, const cg_cache_append *args, cg_error *err)
 {
@@ -170,6 +205,16 @@ static const cg_page_pool_ops pool_ops = {
     .publish = pool_publish,
 };
 
+static const cg_page_pool_ops deferring_pool_ops = {
+    .nomem = CG_ERR_NOMEM,
+    .create = pool_create,
+    .destroy = pool_destroy,
+    .commit = pool_commit,
+    .publish = pool_publish,
+    .copy_pages = pool_copy_pages,
+    .publish_entries = pool_publish_entries,
+};
+
 static const cg_page_pool_ops late_pool_ops = {
     .nomem = CG_ERR_NOMEM,
     .create = pool_create,
@@ -183,7 +228,9 @@ static const cg_page_pool_ops late_pool_ops = {
 static cg_status create(const cg_host *h, const cg_cache_config *config, void **ret_self,
                         cg_error *err)
 {
-    const cg_page_pool_ops *pool = device.lag ? &late_pool_ops : &pool_ops;
+    const cg_page_pool_ops *pool = device.lag      ? &late_pool_ops
+                                   : device.defers ? &deferring_pool_ops
+                                                   : &pool_ops;
 
     CG_TRY(cg_cache_check_config(h, config, err));
     return cg_paged_create_in(h, config, pool, ret_self, err);
@@ -204,8 +251,10 @@ static const cg_cache_ops ops = {
     .stats = cg_paged_stats,
     .block_tokens = CG_PAGE_TOKENS,
     .kv_layout = CG_KV_HND,
-    .features = CG_CACHE_VALUE_SIZE | CG_CACHE_SCALES | CG_CACHE_WINDOW | CG_CACHE_GATHER,
+    .features =
+        CG_CACHE_VALUE_SIZE | CG_CACHE_SCALES | CG_CACHE_WINDOW | CG_CACHE_GATHER | CG_CACHE_DEFER,
     .gather = cg_paged_gather,
+    .flush = cg_paged_flush,
 };
 
 static void record_failure(void *ctx, const cg_conformance_verdict *v)
@@ -245,6 +294,15 @@ START_TEST(windows_over_late_pools_conform)
     set_device(3, INT32_MAX);
     device.lag = lags[_i];
     ck_assert_msg(conformance("sliding window", 30) == 0, "%s", failed_checks);
+}
+END_TEST
+
+START_TEST(work_that_waits_conforms)
+{
+    set_device(3, INT32_MAX);
+    device.defers = 1;
+    ck_assert_msg(conformance("work that waits for flush()", 40) == 0, "%s", failed_checks);
+    ck_assert_int_gt(device.n_copies, 100);
 }
 END_TEST
 
@@ -717,6 +775,84 @@ START_TEST(gather_without_memory_changes_nothing)
 }
 END_TEST
 
+/* ---- work that waits for flush() ------------------------------------------------------------ */
+
+/* A cache with a prompt of 20 tokens in slot 0. */
+static void *open_deferring(int32_t n_slots)
+{
+    cg_cache_config config = make_config(n_slots, 100);
+    cg_error err = CG_ERROR_INIT;
+    void *self;
+
+    set_device(1, 1 << 20);
+    device.defers = 1;
+    config.features = CG_CACHE_DEFER;
+    self = open_config(config);
+    ck_assert_int_eq(cg_paged_reserve(self, 0, 20, &err), CG_OK);
+    ck_assert_int_eq(cg_paged_flush(self, &err), CG_OK);
+    add(self, 0, 0, 20);
+    device.n_publish = 0;
+    return self;
+}
+
+START_TEST(one_flush_starts_many_sequences)
+{
+    cg_error err = CG_ERROR_INIT;
+    void *self = open_deferring(50);
+
+    for (int32_t slot = 1; slot < 50; slot++) {
+        ck_assert_int_eq(cg_paged_share_prefix(self, slot, 0, 19, &err), CG_OK);
+        ck_assert_int_eq(cg_paged_reserve(self, slot, 100, &err), CG_OK);
+    }
+    cg_paged_release(self, 0); /* what waits reads its last page */
+    ck_assert_int_eq(device.n_copies, 0);
+    ck_assert_int_eq(device.n_publish, 0);
+    ck_assert_int_eq(cg_paged_flush(self, &err), CG_OK);
+    ck_assert_int_eq(device.n_copies, 49);
+    ck_assert_int_eq(device.n_publish, 1);
+    check_published();
+    for (int32_t slot = 1; slot < 50; slot++)
+        check_tokens(self, slot, 0, 19, 0);
+    ck_assert_int_eq(cg_paged_flush(self, &err), CG_OK); /* nothing waits */
+    ck_assert_int_eq(device.n_publish, 1);
+    cg_paged_destroy(self);
+}
+END_TEST
+
+START_TEST(copies_that_depend_on_others_are_done_after_them)
+{
+    cg_error err = CG_ERROR_INIT;
+    void *self = open_deferring(4);
+
+    ck_assert_int_eq(cg_paged_share_prefix(self, 1, 0, 20, &err), CG_OK);
+    ck_assert_int_eq(cg_paged_share_prefix(self, 2, 1, 18, &err), CG_OK); /* reads the first copy */
+    ck_assert_int_eq(device.n_copies, 1);
+    cg_paged_release(self, 1);
+    ck_assert_int_eq(cg_paged_share_prefix(self, 3, 0, 17, &err), CG_OK); /* into the page of 1 */
+    ck_assert_int_eq(device.n_copies, 2);
+    ck_assert_int_eq(cg_paged_flush(self, &err), CG_OK);
+    check_published();
+    check_tokens(self, 2, 0, 18, 0);
+    check_tokens(self, 3, 0, 17, 0);
+    cg_paged_destroy(self);
+}
+END_TEST
+
+START_TEST(flush_says_that_the_device_is_lost)
+{
+    cg_error err = CG_ERROR_INIT;
+    void *self = open_deferring(2);
+
+    ck_assert_int_eq(cg_paged_share_prefix(self, 1, 0, 20, &err), CG_OK);
+    device.failing = 1;
+    ck_assert_int_eq(cg_paged_flush(self, &err), CG_ERR_CUDA);
+    ck_assert_str_eq(err.msg, "the device is lost");
+    device.failing = 0;
+    ck_assert_int_eq(cg_paged_flush(self, &err), CG_OK); /* nothing waits */
+    cg_paged_destroy(self);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("pages");
@@ -726,6 +862,7 @@ int main(void)
 
     tcase_add_loop_test(tc, cache_over_other_pools_conforms, 0, 3);
     tcase_add_loop_test(tc, windows_over_late_pools_conform, 0, 3);
+    tcase_add_test(tc, work_that_waits_conforms);
     tcase_add_test(tc, stale_view_table_is_detected);
     tcase_add_test(tc, each_call_publishes_once);
     tcase_add_test(tc, growth_uses_the_remaining_memory);
@@ -740,6 +877,9 @@ int main(void)
     tcase_add_test(tc, late_appends_do_not_pass_a_rolled_back_slot);
     tcase_add_test(tc, gather_copies_shared_pages);
     tcase_add_test(tc, gather_without_memory_changes_nothing);
+    tcase_add_test(tc, one_flush_starts_many_sequences);
+    tcase_add_test(tc, copies_that_depend_on_others_are_done_after_them);
+    tcase_add_test(tc, flush_says_that_the_device_is_lost);
     tcase_set_timeout(tc, 300);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);

@@ -170,6 +170,8 @@ START_TEST(bits_without_a_meaning_are_found)
 
     cache.features = CG_CACHE_GATHER;
     check_table(CG_PLUGIN_CACHE, &cache, "CG_CACHE_GATHER, but gather is NULL");
+    cache.features = CG_CACHE_DEFER;
+    check_table(CG_PLUGIN_CACHE, &cache, "CG_CACHE_DEFER, but flush is NULL");
     cache.features = 1u << 31;
     check_table(CG_PLUGIN_CACHE, &cache, "cg_cache_ops.features is 0x80000000: bit 31 ");
     cache.features = 0;

@@ -26,6 +26,7 @@ enum {
     CG_CACHE_SCALES = 1 << 1,     /* types of 8 bits: append() quantises, views have scales */
     CG_CACHE_WINDOW = 1 << 2,     /* config.window and sink_tokens: memory behind it may be freed */
     CG_CACHE_GATHER = 1 << 3,     /* gather() */
+    CG_CACHE_DEFER = 1 << 4,      /* copies and page tables may wait for flush() */
 };
 
 /** Size, type and device of a cache. Filled by the host. */
@@ -139,6 +140,13 @@ typedef struct cg_cache_ops {
      */
     cg_status (*gather)(void *self, int32_t slot, int32_t from, const int32_t *keep, int32_t n_keep,
                         cg_error *err);
+    /**
+     * With CG_CACHE_DEFER: the other calls may leave what they do to device memory, copies of
+     * tokens and entries of page tables, to this one, which does all of it at once; on CUDA, it
+     * queues that on config->stream. The host calls it before append(), and before it queues work
+     * that uses the memory of views. Results of view() and stats() do not wait for it.
+     */
+    cg_status (*flush)(void *self, cg_error *err);
 } cg_cache_ops;
 
 /** Room for a view or statistics of a newer minor: bytes behind the caller's struct. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cache_checks.h"
+#include "deferred.h"
 #include "memory.h"
 #include "quantise.h"
 
@@ -12,20 +13,12 @@ enum {
     SLAB_MIN = 2 << 20, /* minimum bytes of one plane to commit at a time */
 };
 
-/* Rows of a page that are copied together: [row][token] of token_bytes, in n_planes planes. */
-typedef struct page_part {
-    int64_t n_planes;
-    int64_t offset; /* bytes from the start of the page */
-    int64_t n_rows;
-    int64_t token_bytes; /* of one head, or a scale */
-} page_part;
-
 typedef struct paged {
     const cg_host *host;
     const cg_cache_memory *memory; /* operations of the device's memory */
     cg_cache_config config;
     cg_page_pool pool;
-    page_part
+    cg_page_part
         parts[3]; /* keys and values in planes of their own; or keys, values, scales of a page */
     int32_t n_parts;
     int32_t table_stride; /* maximum pages of a slot */
@@ -38,6 +31,7 @@ typedef struct paged {
     int32_t *epoch;           /* [n_slots] times that tokens were dropped: see collect_pages() */
     int32_t *refs;            /* [n_pages] slots that own a page */
     int32_t *free_pages;      /* [n_pages] stack of committed pages without an owner */
+    cg_deferred *deferred;    /* NULL: no work waits for flush() */
 } paged;
 
 static int32_t pages_for(int32_t tokens)
@@ -51,7 +45,7 @@ static cg_status add_part(paged *s, int64_t n_planes, int64_t n_rows, int64_t to
 {
     const cg_cache_config *c = &s->config;
     cg_page_pool *pool = &s->pool;
-    page_part p = { n_planes, pool->page_bytes, n_rows, token_bytes };
+    cg_page_part p = { n_planes, pool->page_bytes, n_rows, token_bytes };
     int64_t bytes, all_planes;
 
     if (__builtin_mul_overflow(n_rows * CG_PAGE_TOKENS, token_bytes, &bytes) ||
@@ -114,6 +108,16 @@ static void add_free_pages(paged *s, int32_t from)
         s->free_pages[s->n_free++] = page; /* low numbers are allocated first */
 }
 
+/*
+ * A window takes pages from the host's tables by what has run on the device, so it needs the work
+ * in its order.
+ */
+static int may_defer(const paged *s)
+{
+    return (s->config.features & CG_CACHE_DEFER) && s->pool.ops->copy_pages && !s->config.window &&
+           s->pool.n_entries <= INT32_MAX;
+}
+
 cg_status cg_paged_create_in(const cg_host *host, const cg_cache_config *config,
                              const cg_page_pool_ops *ops, void **ret_self, cg_error *err)
 {
@@ -126,7 +130,9 @@ cg_status cg_paged_create_in(const cg_host *host, const cg_cache_config *config,
     *s = (paged) { .host = host,
                    .memory = cg_cache_memory_of(config),
                    .config = cg_cache_full_config(config) };
-    s->pool = (cg_page_pool) { .ops = ops, .host = host, .config = &s->config };
+    s->pool = (cg_page_pool) {
+        .ops = ops, .host = host, .config = &s->config, .page_tokens = CG_PAGE_TOKENS
+    };
     CG_TRY_GOTO(st, s->memory->check(host, err), out);
     CG_TRY_GOTO(st, set_parts(s, err), out);
     CG_TRY_GOTO(st, set_sizes(s, err), out);
@@ -139,8 +145,10 @@ cg_status cg_paged_create_in(const cg_host *host, const cg_cache_config *config,
     s->epoch = host->alloc(host->ctx, (size_t)config->n_slots * sizeof *s->epoch);
     s->refs = host->alloc(host->ctx, (size_t)s->pool.n_pages * sizeof *s->refs);
     s->free_pages = host->alloc(host->ctx, (size_t)s->pool.n_pages * sizeof *s->free_pages);
+    if (may_defer(s))
+        s->deferred = cg_deferred_create(&s->pool, s->parts, s->n_parts);
     if (!s->table || !s->reserved_tokens || !s->first_pos || !s->epoch || !s->refs ||
-        !s->free_pages) {
+        !s->free_pages || (may_defer(s) && !s->deferred)) {
         st = host->fail(err, CG_ERR_NOMEM, "KV cache: out of host memory");
         goto out;
     }
@@ -188,6 +196,7 @@ void cg_paged_destroy(void *self)
     s->host->free(s->host->ctx, s->epoch);
     s->host->free(s->host->ctx, s->refs);
     s->host->free(s->host->ctx, s->free_pages);
+    cg_deferred_destroy(s->deferred);
     s->host->free(s->host->ctx, s);
 }
 
@@ -300,7 +309,7 @@ static cg_status copy_tokens(paged *s, int32_t dst, int32_t dst_pos, int32_t src
     const cg_page_pool *pool = &s->pool;
 
     for (int32_t i = 0; i < s->n_parts; i++) {
-        const page_part *p = &s->parts[i];
+        const cg_page_part *p = &s->parts[i];
         int64_t row = CG_PAGE_TOKENS * p->token_bytes;
 
         CG_TRY(s->memory->copy(
@@ -321,12 +330,29 @@ static cg_status copy_tokens(paged *s, int32_t dst, int32_t dst_pos, int32_t src
     return CG_OK;
 }
 
-/* Publishes changed entries [from, to) of a slot. */
+/* Copies the first n tokens of page `src` to page `dst`, at once or by flush(). */
+static cg_status copy_page(paged *s, int32_t dst, int32_t src, int32_t n, cg_error *err)
+{
+    return s->deferred ? cg_deferred_copy(s->deferred, &(cg_page_copy) { dst, src, n }, err)
+                       : copy_tokens(s, dst, 0, src, 0, n, err);
+}
+
+/* Publishes changed entries [from, to) of a slot, at once or by flush(). */
 static cg_status publish(paged *s, int32_t slot, int32_t from, int32_t to, cg_error *err)
 {
+    int64_t first = (int64_t)slot * s->table_stride + from;
+
     if (!s->pool.ops->publish || from >= to)
         return CG_OK;
-    return s->pool.ops->publish(&s->pool, (int64_t)slot * s->table_stride + from, to - from, err);
+    return s->deferred ? cg_deferred_publish(s->deferred, first, to - from, err)
+                       : s->pool.ops->publish(&s->pool, first, to - from, err);
+}
+
+cg_status cg_paged_flush(void *self, cg_error *err)
+{
+    paged *s = self;
+
+    return s->deferred ? cg_deferred_flush(s->deferred, err) : CG_OK;
 }
 
 /*
@@ -358,7 +384,7 @@ cg_status cg_paged_reserve(void *self, int32_t slot, int32_t len, cg_error *err)
 
         table[i] = alloc_page(s);
         if (old != NO_PAGE) {
-            st = copy_tokens(s, table[i], 0, old, 0, partial, err);
+            st = copy_page(s, table[i], old, partial, err);
             unref_page(s, old);
         }
     }
@@ -371,7 +397,7 @@ cg_status cg_paged_view(void *self, int32_t layer, cg_kv_view *ret_view, cg_erro
 {
     paged *s = self;
     const cg_cache_config *c = &s->config;
-    const page_part *keys = &s->parts[0], *values = &s->parts[1], *scales = &s->parts[2];
+    const cg_page_part *keys = &s->parts[0], *values = &s->parts[1], *scales = &s->parts[2];
     cg_kv_view v = { CG_SIZED(cg_kv_view) };
     char *plane;
 
@@ -501,7 +527,7 @@ cg_status cg_paged_share_prefix(void *self, int32_t dst, int32_t src, int32_t le
     }
     if (rest && from[whole] != NO_PAGE) {
         to[whole] = alloc_page(s);
-        st = copy_tokens(s, to[whole], 0, from[whole], 0, rest, err);
+        st = copy_page(s, to[whole], from[whole], rest, err);
     }
     s->reserved_tokens[dst] = len;
     published = publish(s, dst, 0, pages_for(len), st == CG_OK ? err : NULL);
@@ -608,6 +634,7 @@ cg_status cg_paged_gather(void *self, int32_t slot, int32_t from, const int32_t 
                                  err));
     while (n_keep && keep[0] == from) /* tokens that stay where they are */
         from++, keep++, n_keep--;
+    CG_TRY(cg_paged_flush(s, err)); /* copies that wait may read or write these tokens */
     collect_pages(s);
     CG_TRY(count_shared(s, slot, from, keep, n_keep, &n_shared, err));
     CG_TRY(make_free(s, n_shared, err)); /* may pass the window over kept tokens: check again */

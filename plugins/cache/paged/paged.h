@@ -16,6 +16,8 @@
  *
  * With a window the pages that no later query reads are given back: on the CPU by append(), on a
  * GPU by the next call after an append has run, which tells the host its positions.
+ *
+ * On a GPU the copies of pages and the changes of the page table may wait for flush() (deferred.h).
  */
 #ifndef CACHE_PAGED_H
 #define CACHE_PAGED_H
@@ -49,6 +51,7 @@ cg_status cg_paged_share_prefix(void *self, int32_t dst, int32_t src, int32_t le
 cg_status cg_paged_truncate(void *self, int32_t slot, int32_t len, cg_error *err);
 void cg_paged_release(void *self, int32_t slot);
 cg_status cg_paged_view(void *self, int32_t layer, cg_kv_view *ret_view, cg_error *err);
+cg_status cg_paged_flush(void *self, cg_error *err);
 cg_status cg_paged_gather(void *self, int32_t slot, int32_t from, const int32_t *keep,
                           int32_t n_keep, cg_error *err);
 void cg_paged_stats(const void *self, cg_cache_stats *ret_stats);

@@ -21,8 +21,10 @@ static const cg_cache_ops ops = {
     .block_tokens = CG_PAGE_TOKENS,
     .flags = CG_CACHE_STORE_BY_VIEW,
     .kv_layout = CG_KV_HND,
-    .features = CG_CACHE_VALUE_SIZE | CG_CACHE_SCALES | CG_CACHE_WINDOW | CG_CACHE_GATHER,
+    .features =
+        CG_CACHE_VALUE_SIZE | CG_CACHE_SCALES | CG_CACHE_WINDOW | CG_CACHE_GATHER | CG_CACHE_DEFER,
     .gather = cg_paged_gather,
+    .flush = cg_paged_flush,
 };
 
 static const cg_plugin plugin = {

@@ -14,6 +14,19 @@
 
 typedef struct cg_page_pool cg_page_pool;
 
+/** Rows of a page that are copied together: [row][token] of token_bytes, in n_planes planes. */
+typedef struct cg_page_part {
+    int64_t n_planes;
+    int64_t offset; /* bytes from the start of the page */
+    int64_t n_rows;
+    int64_t token_bytes; /* of one head, or a scale */
+} cg_page_part;
+
+/** A copy of the first n_tokens tokens of page `from` to page `to`. */
+typedef struct cg_page_copy {
+    int32_t to, from, n_tokens;
+} cg_page_copy;
+
 typedef struct cg_page_pool_ops {
     cg_status nomem; /* status when out of memory: CG_ERR_NOMEM or CG_ERR_DEVICE_NOMEM */
 
@@ -34,6 +47,15 @@ typedef struct cg_page_pool_ops {
      */
     cg_status (*publish)(cg_page_pool *pool, int64_t first, int32_t n, cg_error *err);
     /**
+     * For a cache that defers work; NULL: there is no such. Copies a part of pages, of which none
+     * is both copied to and used by another copy, after the work enqueued so far.
+     */
+    cg_status (*copy_pages)(cg_page_pool *pool, const cg_page_part *part,
+                            const cg_page_copy *copies, int32_t n, cg_error *err);
+    /** Copies entries entry[0..n) of host_table to view_table, after the work enqueued so far. */
+    cg_status (*publish_entries)(cg_page_pool *pool, const int32_t *entry, int32_t n,
+                                 cg_error *err);
+    /**
      * For a cache with a window whose appends run later than their calls; NULL: they do not. After
      * the appended tokens are stored, sets progress[slot] of their slots.
      */
@@ -47,6 +69,7 @@ struct cg_page_pool {
     const cg_page_pool_ops *ops;
     const cg_host *host;
     const cg_cache_config *config;
+    int32_t page_tokens;
     int64_t page_bytes; /* of one page in one plane */
     int64_t n_planes;
     int64_t n_entries; /* of the page table */

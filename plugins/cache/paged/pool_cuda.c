@@ -15,6 +15,7 @@
 
 #include "cuda_check.h"
 #include "kernels.h"
+#include "page_kernels.h"
 #include "pool.h"
 #include "progress.h"
 
@@ -368,6 +369,21 @@ static cg_status publish(cg_page_pool *pool, int64_t first, int32_t n, cg_error 
                                 "writing the page table", err);
 }
 
+static cg_status copy_pages(cg_page_pool *pool, const cg_page_part *part,
+                            const cg_page_copy *copies, int32_t n, cg_error *err)
+{
+    return cg_cache_cuda_status(
+        pool->host, cg_page_copy_cuda(pool, part, copies, n, (cudaStream_t)pool->config->stream),
+        "copying pages", err);
+}
+
+static cg_status publish_entries(cg_page_pool *pool, const int32_t *entry, int32_t n, cg_error *err)
+{
+    return cg_cache_cuda_status(
+        pool->host, cg_page_publish_cuda(pool, entry, n, (cudaStream_t)pool->config->stream),
+        "writing page tables", err);
+}
+
 static cg_status track(cg_page_pool *pool, const cg_cache_append *args, cg_error *err)
 {
     const struct state *s = pool->state;
@@ -392,6 +408,8 @@ const cg_page_pool_ops cg_page_pool_cuda = {
     .destroy = destroy,
     .commit = commit,
     .publish = publish,
+    .copy_pages = copy_pages,
+    .publish_entries = publish_entries,
     .track = track,
     .set_epoch = set_epoch,
 };
