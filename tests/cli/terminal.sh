@@ -86,7 +86,7 @@ hydrogens 0 --ensemble standard
 hydrogens 0 --quiet
 number 1
 moved 0 --geometry count
-moved 1 CC(=O)Oc1ccccc1C(=O)O --gens 3
+moved 1 CN1CCC2CC1CC2O --gens 8
 number 0 --gens 2
 packed 1 --output $work/a.sdf.zst
 packed 0 --output $work/a.sdf
