@@ -185,11 +185,13 @@ needs() {
     libconfgen-dev) printf 'libconfgen0 (= %s), confgen (= %s)' "$version" "$version" ;;
   esac
 }
+# The packages of NVIDIA's repository have major and minor version in their names; the bill of materials states them.
 cuda=
-cuda_minor=
 if [[ " ${packages[*]} " == *" confgen-cuda "* ]]; then
-  cuda=$(strings -a "$work/confgen-cuda/$libdir/confgen/confgen_cuda.so" | sed -n 's/^.*libcublasLt\.so\.\([0-9]*\)$/\1/p' | head -n 1)
-  cuda_minor=$cuda-0
+  cuda=$(python3 -c 'import json, sys
+print(next(p["versionInfo"] for p in json.load(open(sys.argv[1]))["packages"] if p["name"] == "NVIDIA CUDA run time"))' \
+    "$build/sbom.spdx.json")
+  cuda_minor=$(cut -d . -f 1,2 --output-delimiter=- <<<"$cuda")
 fi
 
 mkdir -p "$work/shlibs/debian"

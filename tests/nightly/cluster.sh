@@ -7,7 +7,9 @@
 #   cluster_stop        ends them
 #
 # The partitions `a100` and `h100` (names of the configuration, here CPUs) share the node with `urgent`,
-# whose jobs preempt theirs: a preempted job gets SIGTERM, has CLUSTER_GRACE seconds and is requeued.
+# whose jobs preempt theirs: a preempted job gets SIGTERM, has CLUSTER_GRACE seconds and is requeued. The node states
+# CLUSTER_CPUS processors and CLUSTER_MEMORY MB. CLUSTER_GPUS=1: it states an a100 and an h100, for jobs that are
+# not run, and there is a partition `cpu`.
 
 PATH=$PATH:/usr/sbin:/sbin
 cluster_pids=()
@@ -100,11 +102,16 @@ SelectTypeParameters=CR_Core
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 PriorityType=priority/basic
-NodeName=node0 NodeHostname=$host NodeAddr=127.0.0.1 CPUs=${CLUSTER_CPUS:-4} RealMemory=1000 State=UNKNOWN
+${CLUSTER_GPUS:+GresTypes=gpu
+SlurmdParameters=config_overrides
+PartitionName=cpu Nodes=node0 MaxTime=600 State=UP}
+NodeName=node0 NodeHostname=$host NodeAddr=127.0.0.1 CPUs=${CLUSTER_CPUS:-4} RealMemory=${CLUSTER_MEMORY:-1000} ${CLUSTER_GPUS:+Gres=gpu:a100:1,gpu:h100:1} State=UNKNOWN
 PartitionName=a100 Nodes=node0 Default=YES PriorityTier=1 PreemptMode=REQUEUE GraceTime=${CLUSTER_GRACE:-30} MaxTime=60 State=UP
 PartitionName=h100 Nodes=node0 PriorityTier=1 PreemptMode=REQUEUE GraceTime=0 MaxTime=60 State=UP
 PartitionName=urgent Nodes=node0 PriorityTier=10 PreemptMode=OFF MaxTime=60 State=UP
 CONF
+  # A GPU is a device file.
+  [ -z "${CLUSTER_GPUS:-}" ] || printf 'NodeName=node0 Name=gpu Type=%s File=/dev/%s\n' a100 null h100 zero >"$at/gres.conf"
   cluster_conf=$at/slurm.conf
   export SLURM_CONF=$cluster_conf
   slurmctld -D -c >"$at/log/slurmctld.err" 2>&1 &

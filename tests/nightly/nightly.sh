@@ -5,7 +5,7 @@
 # molecules with three ETKDG references each.
 #
 # Nights: a first one; one preempted; one with worse sampling; one slower than before; one whose program
-# fails; one cancelled and then completed. Without Slurm the test is skipped, or fails with
+# fails; one cancelled and then completed; one against experimental references. Without Slurm the test is skipped, or fails with
 # SLURM_WANTED=1.
 . "$(dirname "$0")/../e2e/lib.sh"
 . "$CONFGEN_SOURCE_ROOT/tests/nightly/cluster.sh"
@@ -211,6 +211,24 @@ if submit a100; then
   else
     fail 'again completes the night'
   fi
+fi
+
+say 'a night of experimental references, of a partition with values of its own'
+# The references stand for experimental ones.
+cat >>nightly.conf <<'CONF'
+partitions=(a100 h100 a100_ligands)
+sbatch_a100_ligands=("${sbatch_a100[@]}")
+confgen_a100_ligands=(--device cpu)
+input_a100_ligands=$input
+reference_a100_ligands=$reference
+gens_a100_ligands=2
+shards_a100_ligands=1
+eval_options_a100_ligands=(--bioactive)
+CONF
+if submit a100_ligands; then
+  wait_judged 'the night of experimental references'
+  line_says '.partition == "a100_ligands" and .gate.verdict == "pass" and .counts.conformers == 24' 'it passes, with its own number of conformers'
+  line_says '.bioactive.hit["2"] > 0 and .bioactive.best.mean > 0' 'it has hit rates and the best RMSD'
 fi
 status=0
 run_nightly submit nowhere || status=$?

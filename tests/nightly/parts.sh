@@ -209,7 +209,7 @@ refused() {
   "$nightly/nightly.sh" --conf bad.conf check >out 2>err || status=$?
   verdict "$2" test "$status $(grep -c -- "$1" err)" = '1 1'
 }
-verdict 'the shipped one is valid' "$nightly/nightly.sh" check
+verdict 'the shipped one is valid, and its files exist' "$nightly/nightly.sh" check
 refused "shards is '0'" 'shards=0'
 refused "shards is '4 8'" "shards='4 8'"
 refused 'partitions is missing or not a list' 'unset partitions; partitions=a100'
@@ -219,6 +219,10 @@ refused 'sbatch_c is missing' 'partitions=(c)'
 refused "speed_tolerance is '5 %'" "speed_tolerance='5 %'"
 refused "speed_figure is 'steps'" 'speed_figure=steps'
 refused 'input is not set' 'input='
+refused 'nowhere.smi cannot be read' 'input=nowhere.smi'
+refused 'reference of h100_ligands: .*nowhere.sdf cannot be read' \
+  "input=$work/in.smi reference=$work/in.smi input_a100_ligands=$work/in.smi reference_a100_ligands=$work/in.smi reference_h100_ligands=nowhere.sdf input_h100_ligands=$work/in.smi"
+refused "shards is '0', wanted: a number of tasks .partition a100_ligands." "input=$work/in.smi reference=$work/in.smi shards_a100_ligands=0"
 status=0
 "$nightly/nightly.sh" --conf nowhere.conf check 2>err || status=$?
 verdict 'a missing configuration' test "$status $(grep -c 'nowhere.conf: cannot be read' err)" = '1 1'
@@ -233,12 +237,21 @@ printf '#!/bin/sh\ntouch submitted\n' | tee quiet/sbatch >quiet/scancel
 chmod +x quiet/*
 mkdir -p quiet-state/runs/old
 echo 1 >quiet-state/runs/old/jobs
-printf '. %s\nstate=%s\nprogram=%s\ninput=%s\nreference=%s\n' "$nightly/nightly.conf" "$work/quiet-state" \
+printf '. %s\nstate=%s\nprogram=%s\ninput=%s\nreference=%s\npartitions=(a100 h100)\n' "$nightly/nightly.conf" "$work/quiet-state" \
   "$CONFGEN" "$work/in.smi" "$work/in.smi" >quiet.conf
 status=0
 PATH=$work/quiet:$PATH "$nightly/nightly.sh" --conf quiet.conf submit >out 2>err || status=$?
 verdict 'nothing is submitted' test "$status $(grep -c 'squeue does not answer' err)" = '1 1' -a ! -e submitted
 verdict 'and no night is given up' test ! -e quiet-state/history.jsonl
+
+say 'experimental references'
+check 0 'an evaluation against them' eval --ref "$CONFGEN_SOURCE_ROOT/tests/data/eval/bioactive_ref.sdf.zst" \
+  --gen "$CONFGEN_SOURCE_ROOT/tests/data/eval/bioactive_gen.sdf.zst" --bioactive --json bioactive.json
+jq -n --arg sum x '{run: "r", date: "d", partition: "a100_ligands", commit: "c", input_sha256: $sum, reference_sha256: $sum,
+  gens: "25", shards: 1}' | jq -c --slurpfile eval bioactive.json \
+  --slurpfile report joined.json --argjson machines '["cpu"]' --arg now now -f "$nightly/line.jq" >line 2>err || cat err
+verdict "a line has the hit rates of all conformers" test "$(jq -c '.bioactive.hit' line)" = \
+  "$(jq -c '.summary.bioactive.curve[-1].hit // error("no curve")' bioactive.json)"
 
 say 'the page'
 printf '. %s\nstate=%s\n' "$nightly/nightly.conf" "$work/state" >good.conf
@@ -259,6 +272,9 @@ verdict 'markup in its data is escaped' test "$(grep -c '<script>\|<b>&' state/i
 verdict 'and shown as text' grep -q '&lt;script&gt;alert(1)' state/index.html
 verdict 'all numbers are finite' test "$(grep -cE 'NaN|null|Infinity' state/index.html)" = 0
 "$nightly/nightly.sh" --conf good.conf accept 2026-01-05 'a new model' >/dev/null
+jq -c '. + {run: "l", date: "2026-01-11", gate: {verdict: "pass", reasons: [], notes: [], checks: []}}' line >>state/history.jsonl
+verdict 'with a night of experimental references' "$nightly/nightly.sh" --conf good.conf page
+verdict 'it shows hit rates and best RMSD' grep -q 'Experimental references: best RMSD [0-9.]* Å, TFD [0-9.]*; found within 0.5 Å [0-9.]* %' state/index.html
 verdict 'an accepted run is marked' grep -q 'accepted: a new model' state/index.html
 status=0
 "$nightly/nightly.sh" --conf good.conf accept 2026-01-10 why 2>err || status=$?

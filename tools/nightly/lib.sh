@@ -33,6 +33,25 @@ conf_path() {
   esac
 }
 
+# conf_partition NAME: puts the values that the configuration has for partition NAME alone into input, reference, gens,
+# shards and eval_options
+conf_partition() {
+  local variable own
+  for variable in input reference gens shards; do
+    own=${variable}_$1
+    [ -z "${!own-}" ] || printf -v "$variable" %s "${!own}"
+  done
+  input=$(conf_path "$input")
+  reference=$(conf_path "$reference")
+  conf_number shards '[1-9][0-9]{0,4}' "a number of tasks (partition $1)"
+  if [ -n "$(declare -p "eval_options_$1" 2>/dev/null)" ]; then
+    conf_list "eval_options_$1"
+    local -n own_options=eval_options_$1
+    # shellcheck disable=SC2034 # used by the calling script
+    eval_options=(${own_options[@]+"${own_options[@]}"})
+  fi
+}
+
 # conf_read FILE [DIR]: reads and checks the configuration; relative paths start at DIR, by default the
 # directory of FILE.
 # shellcheck disable=SC2154 # assigned by the configuration
@@ -84,6 +103,7 @@ run_read() {
   conf_read "$run/nightly.conf" "$(jq -r .conf_folder "$run/run.json")"
   name=$(jq -r .run "$run/run.json")
   partition=$(jq -r .partition "$run/run.json")
+  conf_partition "$partition"
   # shellcheck disable=SC2034 # used by the calling script
   shards=$(jq -r .shards "$run/run.json")
   program=$(jq -r .program "$run/run.json")

@@ -15,6 +15,8 @@ $eval[0] as $e | $report[0] as $r
     speed_series: ($series + {machine: $machine, shards, device: $r.engine.device,
       threads: $r.engine.threads, gpus: ($r.engine.gpus | length)}),
     figures: ($e.summary | {cov_r, mat_r, cov_p, mat_p}),
+    # of all conformers against experimental references (--bioactive); null without
+    bioactive: ($e.summary.bioactive.curve? // null | if . then last | {best, tfd, hit} else null end),
     counts: {
       molecules: $e.summary.molecules, missing: $e.summary.missing, references: $e.summary.references,
       generated: $e.summary.generated, wrong: $e.summary.wrong, broken: $e.summary.broken,

@@ -3,10 +3,11 @@
 # The nightly evaluation on a Slurm cluster.
 #
 #   tools/nightly/nightly.sh [--conf FILE] submit [PARTITION...]   submit tonight's jobs; for cron
+#   tools/nightly/nightly.sh [--conf FILE] dry-run [PARTITION...]  ask Slurm whether it would take them; submit nothing
 #   tools/nightly/nightly.sh [--conf FILE] again RUN               submit the rest of a broken run
 #   tools/nightly/nightly.sh [--conf FILE] accept RUN WHY          count a failed run as good
 #   tools/nightly/nightly.sh [--conf FILE] page                    write the page
-#   tools/nightly/nightly.sh [--conf FILE] check                   check the configuration
+#   tools/nightly/nightly.sh [--conf FILE] check                   check the configuration and that its files can be read
 #
 # FILE: $CONFGEN_NIGHTLY_CONF, else nightly.conf in this script's directory. See README.md.
 # Exit status: 0; 1 if something could not be done, or `submit` finds an earlier night that was never
@@ -30,23 +31,35 @@ shift
 need jq flock sha256sum
 conf_read "$file"
 
+# submit_array PARTITION N SBATCH-ARG...: submits N tasks, or with --test-only asks whether they would be taken
+submit_array() {
+  local -n options=sbatch_$1
+  local partition=$1 last=$(($2 - 1))
+  shift 2
+  # singleton: only after the previous night on the same partition
+  sbatch --job-name="confgen-nightly-$partition" --array="0-$last" --dependency=singleton --requeue \
+    --signal="TERM@$stop_before" --open-mode=append ${options[@]+"${options[@]}"} "$@"
+}
+
+# submit_finish PARTITION SBATCH-ARG...: the job after the array likewise
+submit_finish() {
+  local partition=$1
+  shift
+  sbatch --job-name="confgen-judge-$partition" --requeue --open-mode=append \
+    ${finish_sbatch[@]+"${finish_sbatch[@]}"} "$@"
+}
+
 # queue RUN: submits the array and the job after it
 queue() {
   local run=$1 name partition last array finish=
   name=$(basename "$run")
   partition=$(jq -r .partition "$run/run.json")
   last=$(($(jq .shards "$run/run.json") - 1))
-  declare -n options=sbatch_$partition
-  # singleton: only after the previous night on the same partition
-  array=$(sbatch --parsable --job-name="confgen-nightly-$partition" --array="0-$last" \
-    --dependency=singleton --requeue --signal="TERM@$stop_before" --open-mode=append \
-    --output="$run/log/shard-%a.log" ${options[@]+"${options[@]}"} "$run/tools/shard.sh" "$run") ||
+  array=$(submit_array "$partition" $((last + 1)) --parsable --output="$run/log/shard-%a.log" "$run/tools/shard.sh" "$run") ||
     { warn "$name: sbatch refused the array"; return 1; }
   array=${array%%;*}
-  finish=$(sbatch --parsable --job-name="confgen-judge-$partition" \
-    --dependency="afterany:$array,singleton" --requeue --open-mode=append \
-    --output="$run/log/finish.log" ${finish_sbatch[@]+"${finish_sbatch[@]}"} \
-    "$run/tools/finish.sh" "$run") || {
+  finish=$(submit_finish "$partition" --parsable --dependency="afterany:$array,singleton" \
+    --output="$run/log/finish.log" "$run/tools/finish.sh" "$run") || {
     warn "$name: sbatch refused the job after the array; cancelling the array"
     scancel "$array"
     return 1
@@ -57,7 +70,8 @@ queue() {
 
 # prepare PARTITION: makes the directory of a new run, $run
 prepare() {
-  local partition=$1 date stamp
+  local partition=$1 date stamp input=$input reference=$reference gens=$gens shards=$shards eval_options
+  conf_partition "$partition"
   date=$(date -u +%FT%TZ)
   stamp=$(date -u +%Y-%m-%dT%H%M%SZ)
   run=$state/runs/$stamp-$partition
@@ -68,8 +82,8 @@ prepare() {
   cp "$here"/*.sh "$here"/*.jq "$run/tools"
   jq -n --arg run "$stamp-$partition" --arg date "$date" --arg partition "$partition" \
     --argjson shards "$shards" --arg gens "$gens" --arg program "$program" --arg commit "$commit" \
-    --arg program_sha256 "$program_sha256" --arg input_sha256 "$input_sha256" \
-    --arg reference_sha256 "$reference_sha256" --arg conf_folder "$conf_folder" \
+    --arg program_sha256 "$program_sha256" --arg input_sha256 "$(sum_of "$input")" \
+    --arg reference_sha256 "$(sum_of "$reference")" --arg conf_folder "$conf_folder" \
     '$ARGS.named' >"$run/run.json"
 }
 
@@ -104,25 +118,52 @@ give_up_lost() {
 
 sum_of() { sha256sum <"$1" | cut -d' ' -f1; }
 
-submit() {
-  local wanted=("$@") partition failed=0
+# files_of PARTITION: requires that its input and references can be read
+files_of() {
+  local input=$input reference=$reference gens=$gens shards=$shards eval_options
+  conf_partition "$1"
+  [ -r "$input" ] || die "$conf: input of $1: $input cannot be read"
+  [ -r "$reference" ] || die "$conf: reference of $1: $reference cannot be read"
+}
+
+# want PARTITION...: sets $wanted to them, by default to all, and checks what a submission needs
+want() {
+  local partition
+  wanted=("$@")
   ((${#wanted[@]})) || wanted=("${partitions[@]}")
   for partition in "${wanted[@]}"; do
     [[ " ${partitions[*]} " == *" $partition "* ]] ||
       die "'$partition' is not a partition of $conf: ${partitions[*]}"
+    files_of "$partition"
   done
   need sbatch squeue scancel
   program=$(command -v "$program") || die "$conf: program: not found or not executable"
   program=$(readlink -f "$program")
-  [ -r "$input" ] || die "$conf: input: $input cannot be read"
-  [ -r "$reference" ] || die "$conf: reference: $reference cannot be read"
+}
+
+# dry_run [PARTITION...]: submits nothing; returns 1 if Slurm would refuse a job
+dry_run() {
+  local wanted partition failed=0
+  want "$@"
+  for partition in "${wanted[@]}"; do
+    # in a subshell, whose values are the partition's
+    (conf_partition "$partition" &&
+      submit_array "$partition" "$shards" --test-only "$here/shard.sh" / &&
+      submit_finish "$partition" --test-only "$here/finish.sh" / &&
+      say "$partition: Slurm would take $shards tasks and the job after them: --input $input --gens $gens; eval --ref $reference ${eval_options[*]}") ||
+      { warn "$partition: Slurm would refuse a job"; failed=1; }
+  done
+  return $failed
+}
+
+submit() {
+  local wanted partition failed=0
+  want "$@"
   if [ -z "$commit" ]; then
     commit=$(git -C "$(dirname "$program")" describe --always --dirty --abbrev=12 --exclude='*' \
       2>/dev/null) || commit=$("$program" --version)
   fi
   program_sha256=$(sum_of "$program")
-  input_sha256=$(sum_of "$input")
-  reference_sha256=$(sum_of "$reference")
   mkdir -p "$state/runs"
   give_up_lost || failed=1
   for partition in "${wanted[@]}"; do
@@ -143,6 +184,7 @@ run_folder() {
 
 case $command in
   submit) submit "$@" ;;
+  dry-run) dry_run "$@" ;;
   again)
     (($# == 1)) || usage
     need sbatch squeue scancel
@@ -170,6 +212,7 @@ case $command in
     ;;
   check)
     (($# == 0)) || usage
+    for partition in "${partitions[@]}"; do files_of "$partition"; done
     say "$conf: partitions ${partitions[*]}; $shards shards; state in $state"
     ;;
   *) usage ;;

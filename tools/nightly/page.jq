@@ -63,6 +63,8 @@ def section:
   + "<p>\($last.run | esc)\(if $last.machine then ", on \($last.machine | esc)" else "" end)\(if $last | commit_of != "" then ", commit <code>\($last | commit_of | esc)</code>" else "" end)\(if $last.restarts then ", \($last.restarts) restarts of tasks" else "" end)\(if $last.figures then ": <a href=\"\($last | link)\">the night’s evaluation</a>" else "" end)</p>"
   + ([$last.gate.reasons[] | "<li class=\"worse\">\(esc)</li>"] + [$last.gate.notes[] | "<li>\(esc)</li>"]
      | if length > 0 then "<ul>\(join(""))</ul>" else "" end)
+  + ($last.bioactive | if . then "<p>Experimental references: best RMSD \(.best.mean | show(3)) Å, TFD \(.tfd.mean | show(4)); found within "
+      + ([.hit | to_entries[] | "\(.key) Å \(.value * 100 | show(1)) %"] | join(", ")) + "</p>" else "" end)
   + "<div class=\"charts\">"
   + ($runs | chart("Coverage, mean, %"; [
       {label: "COV-R", class: "one", values: map(.figures.cov_r.mean | if . then . * 100 else null end)},
@@ -75,6 +77,9 @@ def section:
   + ($runs | chart("Conformers, %"; [
       {label: "delivered", class: "one", values: map(.counts | if . and .requested > 0 then 100 * .conformers / .requested else null end)},
       {label: "pass the checks", class: "two", values: map(.counts | if . and .checked > 0 then 100 * .passed_all / .checked else null end)}]; 100; null))
+  + ($runs | chart("Experimental coordinates found, %"; [
+      {label: "within 1 Å", class: "one", values: map(.bioactive.hit["1"]? | if . then . * 100 else null end)},
+      {label: "within 2 Å", class: "two", values: map(.bioactive.hit["2"]? | if . then . * 100 else null end)}]; 100; null))
   + "</div><div class=\"wide\"><table><thead><tr><th>night<th>verdict<th>commit<th>COV-R %<th>MAT-R Å<th>COV-P %<th>MAT-P Å<th>conformers<th>failed<th>checks %<th>\($figure | sub("_per_second"; "/s"))<th>restarts</tr></thead><tbody>"
   + ([$runs | reverse[]
       | "<tr><td>\(if .figures then "<a href=\"\(link)\">\(.run | esc)</a>" else .run | esc end)"
