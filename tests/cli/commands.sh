@@ -156,6 +156,7 @@ while read -r found wanted; do
 done <<'END'
 -n --gens
 --num-conformers --gens
+--num=10 --gens
 -i --input
 --outfile --output
 --hydrogens --add-hs

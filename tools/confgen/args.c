@@ -126,15 +126,15 @@ static const char *meant_option(const struct command_page *page, const char *nam
     return nearest_word(name, names, n);
 }
 
-/* `dashes` and `name` as the command line has them */
-static _Noreturn void refuse_name(const struct command_page *page, const char *dashes,
+/* `text` of the command line has the unknown option `name` */
+static _Noreturn void refuse_name(const struct command_page *page, const char *text,
                                   const char *name)
 {
     const char *meant = meant_option(page, name);
 
     if (meant)
-        usage_error("%s%s: unknown option; the nearest is --%s", dashes, name, meant);
-    usage_error("%s%s: unknown option", dashes, name);
+        usage_error("%s: unknown option; the nearest is --%s", text, meant);
+    usage_error("%s: unknown option", text);
 }
 
 /* For '?': an unknown or ambiguous name, or a value given to an option that takes none. */
@@ -143,14 +143,16 @@ static _Noreturn void refuse_option(char **argv, const struct command_page *page
     const char *text = argv[optind - 1];
     char name[64];
 
-    if (!optopt && strchr(text, '='))
-        usage_error("%s: unknown option", text);
-    if (!optopt)
-        refuse_name(page, "--", text + strspn(text, "-"));
+    if (!optopt) {
+        const char *start = text + strspn(text, "-");
+
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(start, "="), start);
+        refuse_name(page, text, name);
+    }
     if (!strncmp(text, "--", 2) && strchr(text, '='))
         usage_error("%s: takes no value", text);
-    snprintf(name, sizeof name, "%c", optopt); /* may be in the middle of an argument */
-    refuse_name(page, "-", name);
+    snprintf(name, sizeof name, "-%c", optopt); /* may be in the middle of an argument */
+    refuse_name(page, name, name + 1);
 }
 
 int next_option(int argc, char **argv, const struct command_page *page)
