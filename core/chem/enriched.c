@@ -52,7 +52,9 @@ static cg_status check_brackets(const cg_conformer_format *format, const char *s
         return CG_OK;
     if (*radical)
         return cg_fail(err, CG_ERR_UNSUPPORTED,
-                       "%s: radical atoms without hydrogens are not supported", radical);
+                       "%s: radical atoms without hydrogens are not supported; an atom in "
+                       "brackets has only the hydrogens that are written there",
+                       radical);
     return cg_refuse_smiles(err, CG_ERR_UNSUPPORTED, smiles, len,
                             "offset %u: found '%.*s', wanted an atom whose brackets cannot be "
                             "mistaken for the brackets that enriched SMILES adds around every atom",

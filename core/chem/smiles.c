@@ -400,6 +400,9 @@ static cg_status read_other(struct scanner *s)
     case '!':
     case '&':
         return unexpected(s, s->at, "SMILES: queries (SMARTS) are not supported");
+    case '"':
+    case '\'':
+        return unexpected(s, s->at, "SMILES without quotation marks, which only a .csv may have");
     case ';':
     case ',':
         return unexpected(s, s->at,

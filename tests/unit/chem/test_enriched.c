@@ -71,7 +71,8 @@ END_TEST
 START_TEST(radicals_are_named)
 {
     static const char *const cases[][2] = {
-        { "CC(C)(C)N([O])C(C)(C)C", "radical [O] (atom 6): radical atoms without hydrogens are" },
+        { "CC(C)(C)N([O])C(C)(C)C", "radical [O] (atom 6): radical atoms without hydrogens are not "
+                                    "supported; an atom in brackets" },
         { "C[P@](=O)CC", "radical [P@] (atom 2)" },
         { "[H]OC([H])([O])[H]", "radical [O] (atom 5)" },
         { "CC[O]C[O]", "radical [O] (atom 5)" },
