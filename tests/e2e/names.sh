@@ -118,4 +118,12 @@ done
 verdict 'names follow the extension' test "$(titles cx.sdf | tr '\n' ' ')" = 'group racemate drawn once '
 verdict 'the report counts both' \
   test "$(json_number cx.json stereo_groups) $(json_number cx.json dropped_extensions)" = '2 1'
+say 'the first list of a chemist: salts, isotopes, rings, metals, queries, typing errors'
+list=$CONFGEN_SOURCE_ROOT/tests/data/chem/first_list
+check 1 'some molecules fail' "${random[@]}" --input "$list.smi" --output first.sdf --failed first.tsv
+cut -f 1,2,5 first.tsv >found
+same "$list.tsv" found 'each failure has the line, name and reason of first_list.tsv'
+verdict 'the others are written' test "$(count_sdf <first.sdf)" = \
+  $(($(grep -c '^[^#]' "$list.smi") - $(wc -l <"$list.tsv") + 1))
+
 finish
