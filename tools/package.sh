@@ -142,7 +142,7 @@ printf 'dpkg\n' >"$python/confgen-$release.dist-info/INSTALLER"
 describe() {
   case $1 in
     confgen)
-      fields=("Recommends: zstd" "Section: science")
+      fields=("Recommends: zstd" "Suggests: libconfgen-dev" "Section: science")
       # The plugins of a build with CUDA also hold their kernels for it.
       [[ " ${packages[*]} " != *" confgen-cuda "* ]] || fields+=("Provides: confgen-plugins-cuda (= $version)")
       text="SMILES to 3D conformers with a small language model
