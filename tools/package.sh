@@ -229,6 +229,10 @@ for package in "${packages[@]}"; do
     mkdir -p "$tree/usr/share/doc"
     mv "$tree/usr/share/doc/confgen" "$tree/usr/share/doc/libconfgen-dev"
     write_documents "$tree/usr/share/doc/libconfgen-dev"
+  elif [ "$package" = python3-confgen ]; then
+    mkdir -p "$tree/usr/share/doc/python3-confgen"
+    install -m 644 "$root/tools/python/README.md" "$tree/usr/share/doc/python3-confgen/README.md"
+    write_documents "$tree/usr/share/doc/python3-confgen"
   else
     mkdir -p "$tree/usr/share/doc"
     ln -s confgen "$tree/usr/share/doc/$package"
