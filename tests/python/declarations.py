@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The package's declarations are those of the public headers, and cffi lays structs out as C does."""
+import logging
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -62,7 +64,10 @@ class Declarations(unittest.TestCase):
         for prefix, words in (("CG_MINIMIZE_", _MINIMIZE), ("CG_SORT_", _SORT)):
             for number, word in enumerate(words):
                 self.assertEqual(getattr(lib, prefix + word.upper()), number)
-        self.assertEqual(len(_LEVELS), 4)
+        with open(os.path.join(INCLUDE, "confgen", "plugin.h"), encoding="utf-8") as f:
+            levels = re.findall(r"\bCG_LOG_(\w+) = (\d)", f.read())
+        self.assertEqual([logging.getLevelName(level) for level in _LEVELS],
+                         [name for name, _ in sorted(levels, key=lambda level: level[1])])
 
     def test_each_status_has_an_exception(self):
         codes = {getattr(library(), name) for name in dir(library()) if name.startswith("CG_ERR_")}

@@ -3,6 +3,7 @@
 import gzip
 import logging
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -110,6 +111,9 @@ class Package(unittest.TestCase):
                 ({"minimize": "uff"}, confgen.UsageError, "minimize 'uff': wanted one of none, "),
                 ({"names": ["a", "b"]}, confgen.UsageError, "names: found 2, wanted 1"),
                 ({"names": ["a\tb"]}, confgen.UsageError, "wanted a text without tabs"),
+                ({"prune": "0.5"}, confgen.UsageError, "prune '0.5': "),
+                ({"limit": 1 << 80}, confgen.UsageError, "limit 1208925819614629174706176: "),
+                ({"report": "r.json"}, TypeError, "Engine.run() returns the report"),
                 ({"prun": 1}, TypeError, "unknown setting 'prun'")):
             with self.subTest(settings=settings), self.assertRaises(kind) as raised:
                 self.engine.generate("CCO", **settings)
@@ -132,6 +136,9 @@ class Package(unittest.TestCase):
                          "molecules:2: mol_000001: SMILES offset 1: unclosed ring bond 1")
         self.assertEqual(list(raised.exception.failures), [1])
         self.assertEqual([m is None for m in raised.exception.mols], [False, True, False])
+        copy = pickle.loads(pickle.dumps(raised.exception))  # as multiprocessing does
+        self.assertEqual((str(copy), copy.failures),
+                         (str(raised.exception), raised.exception.failures))
         with self.assertWarnsRegex(confgen.ConfgenWarning, "unclosed ring bond 1"):
             mols = self.engine.generate(given, on_failure="none")
         self.assertEqual([m is None for m in mols], [False, True, False])
@@ -199,6 +206,11 @@ class Package(unittest.TestCase):
         self.assertGreater(len(ticks), 5)
         self.assertEqual(positions(results[0][0]), positions(results[1][0]))
 
+    def test_a_function_that_the_run_calls_cannot_use_the_engine(self):
+        with self.assertRaisesRegex(confgen.UsageError, "the engine runs: a function that it calls"):
+            self.engine.generate("CCO", progress=lambda done, total: self.engine.info)
+        self.assertEqual(self.engine.generate("C")[0].GetNumConformers(), 1)
+
     def test_the_log_goes_to_logging(self):
         with self.assertLogs("confgen", logging.WARNING) as logs:
             self.engine.generate("C[C@](F)(Cl)Br |&1:1|")
@@ -255,6 +267,25 @@ class Package(unittest.TestCase):
             self.assertEqual([m.GetNumConformers() for m in mols], [2, 1])
             self.assertEqual(Chem.MolToSmiles(Chem.RemoveHs(mols[0])), "CC[C@H](C)O")
 
+    def test_items_have_one_type(self):
+        mol = Chem.AddHs(Chem.MolFromSmiles("CCO"))
+        AllChem.EmbedMolecule(mol, randomSeed=7)
+        items = {"energy": "12", "generation": "7", "seed": "12345678901234567890", "code": "00123",
+                 "score": "-1.5e3"}
+        mol.SetProp("_Name", "M  END")  # a title may be any text
+        for name, value in items.items():
+            mol.SetProp(name, value)
+        with Chem.SDWriter(self.path("items.sdf")) as writer:
+            writer.write(mol)
+        found, = confgen.read(self.path("items.sdf"))
+        conformer = found.GetConformer()
+        self.assertEqual(found.GetProp("_Name"), "M  END")
+        self.assertEqual(confgen.energies(found), [12.0])
+        self.assertEqual(conformer.GetIntProp("generation"), 7)
+        self.assertEqual(conformer.GetProp("seed"), items["seed"])
+        self.assertEqual(conformer.GetProp("code"), items["code"])
+        self.assertEqual(conformer.GetDoubleProp("score"), -1500)
+
     def test_bad_files(self):
         with self.assertRaisesRegex(confgen.FileError, "'/nowhere.sdf': cannot open"):
             list(confgen.read("/nowhere.sdf"))
@@ -283,6 +314,8 @@ class Package(unittest.TestCase):
         self.assertEqual(list(table.name), names)
         self.assertEqual(list(table.references), [2, 2, 2])
         self.assertEqual(list(table.generated), [3, 3, 0])
+        failed = confgen.evaluate(ref, gen + [None])  # generate() found no conformer of one
+        self.assertEqual(list(failed.generated), [3, 3, 0])
         self.assertEqual(list(table["checks.checked"]), [3, 3, 0])
         self.assertEqual(table.cov_r[2], 0)
         self.assertTrue(pandas.isna(table.mat_r[2]))

@@ -40,7 +40,8 @@ typedef struct cg_evaluation_options {
 } cg_evaluation_options;
 
 /**
- * Evaluates generated conformers against references.
+ * Evaluates generated conformers against references: those of a name, or of a canonical SMILES if
+ * no name is in both files.
  *
  * @param ret_evaluation  owned by the caller, cg_evaluation_free(); unchanged on failure
  * @return CG_OK, also if records were not scored, which the result lists; CG_ERR_USAGE for an

@@ -110,6 +110,7 @@ class Engine:
                  greedy: bool = False, plugins: Iterable[Union[str, os.PathLike[str]]] = (),
                  **settings: Union[int, str]):
         self._lock = threading.Lock()
+        self._runner: Optional[int] = None  # thread that runs molecules
         self._calls = _Calls()
         options = new("cg_engine_options")
         keep: list[Any] = []  # texts that options point to
@@ -132,11 +133,12 @@ class Engine:
         call("cg_engine_open", options, made)
         self._engine = made[0]
         self._close = weakref.finalize(self, _close, self._engine, self._calls)
+        self._close.atexit = False  # a thread may still use the engine
         self._calls.end()
 
     def close(self) -> None:
         """Frees the model. The engine cannot be used afterwards."""
-        with self._lock:
+        with self._use():
             self._close()
 
     def __enter__(self) -> "Engine":
@@ -148,7 +150,7 @@ class Engine:
     @property
     def info(self) -> dict[str, Any]:
         """The settings in effect, with reasons: members of cg_engine_info."""
-        with self._lock:
+        with self._use():
             return _members(library().cg_engine_get_info(self._open()))
 
     def generate(self, molecules: Union[str, "Mol", Iterable[Union[str, "Mol"]]], n: int = 1, *,
@@ -192,6 +194,12 @@ class Engine:
             on_failure(text)  # type: ignore[misc]
         return report
 
+    def _use(self) -> threading.Lock:
+        """The lock to be held while the engine is used."""
+        if self._runner == threading.get_ident():
+            raise UsageError("the engine runs: a function that it calls cannot use it")
+        return self._lock
+
     def _open(self) -> Any:
         if not self._close.alive:
             raise UsageError("the engine is closed")
@@ -211,7 +219,8 @@ class Engine:
             raise UsageError(f"gens '{gens}': wanted a number of conformers, or as 2k")
         options.gens, options.gens_per_reference = int(number[1]), bool(number[2])
         set_members(options, keep, {"input": input, "output": output})
-        with self._lock:
+        with self._use():
+            self._runner = threading.get_ident()
             calls.begin(progress)
             options.stop = calls.stop
             options.progress = calls.on_progress
@@ -221,6 +230,8 @@ class Engine:
             except InterruptedRunError:
                 calls.end()
                 raise
+            finally:
+                self._runner = None
             calls.end()
             return _members(report), calls.failures
 
@@ -236,13 +247,19 @@ def set_members(struct: Any, keep: list[Any], values: dict[str, Any]) -> None:
         if isinstance(value, (str, bytes)):
             value = chars_of(value)
             keep.append(value)
-        if value is not None:
+        if value is None:
+            continue
+        try:
             setattr(struct, name, value)
+        except (OverflowError, TypeError) as e:
+            raise UsageError(f"{name} {values[name]!r}: {e}") from e
 
 
 def _set_run(options: Any, keep: list[Any], settings: dict[str, Any]) -> None:
     """Sets what a run does to conformers: a preset, then what replaces its values."""
     values = {name: value for name, value in settings.items() if value is not None}
+    if "report" in values:
+        raise TypeError("unknown setting 'report': Engine.run() returns the report")
     preset = values.pop("ensemble", None)
     if preset is not None:
         call("cg_run_ensemble_preset", chars_of(preset), options)

@@ -108,6 +108,9 @@ class MoleculeError(InputError):
         self.failures = failures
         self.mols = mols
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.failures, self.mols)
+
 
 class ConfgenWarning(UserWarning):
     """A molecule has fewer conformers than were asked for."""

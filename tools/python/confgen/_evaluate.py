@@ -6,8 +6,8 @@ import json
 import os
 import threading
 import warnings
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Iterable, Iterator, Union
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Iterable, Union
 
 from ._engine import set_members
 from ._errors import ConfgenWarning, UsageError, require
@@ -20,33 +20,33 @@ if TYPE_CHECKING:
 Conformers = Union[str, "os.PathLike[str]", "Mol", Iterable["Mol"]]
 
 
-@contextmanager
-def _file_of(conformers: Any) -> Iterator[str]:
-    """The path of an SDF; molecules are written to one in memory."""
+def _file_of(conformers: Any, files: ExitStack) -> str:
+    """The path of an SDF; molecules are written to one in memory, which `files` closes."""
     if isinstance(conformers, (str, os.PathLike)):
-        yield os.fspath(conformers)
-        return
+        return os.fspath(conformers)
     chem = require("rdkit.Chem", "rdkit", "evaluate() of molecules")
     if isinstance(conformers, chem.Mol):
         conformers = [conformers]
-    with open(os.memfd_create("confgen"), "w", encoding="utf-8") as file:
-        with chem.SDWriter(file) as writer:
-            for mol in conformers:
-                for conformer in mol.GetConformers():
-                    writer.write(mol, confId=conformer.GetId())
-        file.flush()
-        yield f"/proc/self/fd/{file.fileno()}"
+    file = files.enter_context(open(os.memfd_create("confgen"), "w", encoding="utf-8"))
+    with chem.SDWriter(file) as writer:
+        for mol in conformers:
+            if mol is None:
+                continue  # generate() found no conformer
+            for conformer in mol.GetConformers():
+                writer.write(mol, confId=conformer.GetId())
+    file.flush()
+    return f"/proc/self/fd/{file.fileno()}"
 
 
-def _run(options: Any, texts: list[Any]) -> Any:
+def _run(options: Any, texts: list[Any], files: ExitStack) -> Any:
     """The parsed result of cg_evaluation_run(); `texts` are those that options point to.
 
     It runs on a thread of its own, so that ctrl-C is handled at once; the library then ends its work
-    in the background.
+    in the background. The thread closes `files`.
     """
     outcome: list[Any] = []
 
-    def work(texts: list[Any]) -> None:
+    def work(texts: list[Any], files: ExitStack) -> None:
         made = ffi.new("cg_evaluation **")
         try:
             call("cg_evaluation_run", options, made)
@@ -54,8 +54,11 @@ def _run(options: Any, texts: list[Any]) -> Any:
             library().cg_evaluation_free(made[0])
         except BaseException as e:  # raised below, on the caller's thread
             outcome.append(e)
+        finally:
+            files.close()
 
-    thread = threading.Thread(target=work, args=(texts,), name="confgen.evaluate", daemon=True)
+    thread = threading.Thread(target=work, args=(texts, files), name="confgen.evaluate",
+                              daemon=True)
     thread.start()
     while thread.is_alive():
         thread.join(0.1)
@@ -81,7 +84,8 @@ def evaluate(ref: Conformers, gen: Conformers, *, delta: float = 0.75, missing: 
              check: bool = False, bioactive: bool = False, relaxation: bool = False) -> "DataFrame":
     """Compares generated conformers with references, as `confgen eval`; returns a pandas table.
 
-    ref, gen     SDF (.sdf, .gz, .zst) of any program, or RDKit molecules with conformers and names
+    ref, gen     SDF (.sdf, .gz, .zst) of any program, or RDKit molecules with conformers and names;
+                 if no name is in both, molecules are those of equal canonical SMILES
     delta        threshold of COV, Å
     missing      a molecule without output covers nothing ("zero") or is left out ("drop")
     on_mismatch  references of one name and several molecules: refused ("error"), or one of them is
@@ -104,13 +108,13 @@ def evaluate(ref: Conformers, gen: Conformers, *, delta: float = 0.75, missing: 
 
     if not delta > 0:
         raise UsageError(f"delta {delta}: wanted a distance in Å")
-    with _file_of(ref) as ref_path, _file_of(gen) as gen_path:
+    with ExitStack() as files:
         set_members(options, keep, {
-            "ref": ref_path, "gen": gen_path, "delta": delta, "missing": missing,
-            "on_mismatch": on_mismatch, "rmsd": rmsd, "symmetry": symmetry,
+            "ref": _file_of(ref, files), "gen": _file_of(gen, files), "delta": delta,
+            "missing": missing, "on_mismatch": on_mismatch, "rmsd": rmsd, "symmetry": symmetry,
             "max_matches": max_matches, "time_limit": time_limit, "threads": threads,
             "check": check, "bioactive": bioactive, "relaxation": relaxation})
-        result = _run(options, keep)
+        result = _run(options, keep, files.pop_all())
     table: "DataFrame" = pandas.DataFrame([_flat(molecule) for molecule in result["molecules"]])
     for name in ("settings", "summary", "mismatches"):
         table.attrs[name] = result[name]

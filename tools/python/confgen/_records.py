@@ -28,7 +28,7 @@ def split_records(name: str, data: bytes, first: int = 1) -> Iterator[Record]:
     for i, part in enumerate(re.split(r"^\$\$\$\$.*\n?", text, flags=re.M)):
         if not part.strip():
             continue
-        block, end, rest = part.partition("M  END\n")
+        block, end, rest = part.partition("\nM  END\n")  # a title may be M  END
         items = {match[1]: match[2].rstrip("\n") for match in re.finditer(
             r"^>[^\n<]*<([^>\n]+)>[^\n]*\n(.*?)(?=^>|\Z)", rest, flags=re.M | re.S)}
         yield Record(f"{name}: record {first + i}", part.split("\n", 1)[0].strip(), block + end,
@@ -63,15 +63,22 @@ def _molecule(record: Record, raw: Any) -> Any:
     return mol
 
 
+# Items that are numbers with a fraction, whatever their digits
+_DOUBLES = ("energy", "energy_released", "gradient")
+_NUMBER = re.compile(r"-?\d+(\.\d*)?([eE][-+]?\d+)?")
+
+
 def _add_conformer(mol: Any, raw: Any, items: dict[str, str]) -> None:
     """Adds the coordinates of a record; its items are properties of the conformer."""
     conformer = mol.GetConformer(mol.AddConformer(raw.GetConformer(), assignId=True))
     for name, value in items.items():
         if name in ("name", "SMILES"):
             continue  # of the molecule
-        if re.fullmatch(r"-?\d{1,9}", value):
+        if name in _DOUBLES and _NUMBER.fullmatch(value):
+            conformer.SetDoubleProp(name, float(value))
+        elif re.fullmatch(r"-?(0|[1-9]\d{0,8})", value):
             conformer.SetIntProp(name, int(value))
-        elif re.fullmatch(r"-?\d+(\.\d*)?([eE][-+]?\d+)?", value):
+        elif re.search(r"[.eE]", value) and _NUMBER.fullmatch(value):
             conformer.SetDoubleProp(name, float(value))
         else:
             conformer.SetProp(name, value)
@@ -145,5 +152,4 @@ def read(path: Union[str, os.PathLike[str]]) -> Iterator["Mol"]:
 
 def energies(mol: "Mol") -> list[float]:
     """MMFF94 energies of the conformers in their order, kcal/mol. KeyError if one has none."""
-    return [conformer.GetDoubleProp("energy") if conformer.HasProp("energy") != 2 else
-            float(conformer.GetIntProp("energy")) for conformer in mol.GetConformers()]
+    return [conformer.GetDoubleProp("energy") for conformer in mol.GetConformers()]
