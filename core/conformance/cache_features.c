@@ -176,6 +176,33 @@ static void check_gather_before_flush(cache_suite *s)
     cache_destroy(s);
 }
 
+/* A prompt that hundreds of slots share before one flush(). */
+static void check_many_waiting(cache_suite *s)
+{
+    cache_shape shape = cache_shape_basic(8);
+    cg_cache_config config;
+    int32_t *n;
+
+    shape.n_slots = 400;
+    shape.max_len = 40;
+    cache_set_shape(s, &shape);
+    config = cache_config(s);
+    if (!cache_is_supported(s) || !cache_create(s, &config))
+        return;
+    n = calloc((size_t)s->shape.n_slots, sizeof *n);
+    if (!n)
+        abort();
+    n[0] = cache_reserve(s, 0, 20) ? 20 : 0;
+    cache_append_all(s, n);
+    for (int32_t slot = 1; slot < s->shape.n_slots; slot++) {
+        cache_share(s, slot, 0, s->slots[0].valid);
+        (void)cache_reserve(s, slot, s->shape.max_len);
+    }
+    cache_check_all(s, "a prompt shared with 399 slots");
+    free(n);
+    cache_destroy(s);
+}
+
 /* Operations in a row, then flush(); and prompts that many sequences share before it. */
 static void check_defer(cache_suite *s)
 {
@@ -196,6 +223,7 @@ static void check_defer(cache_suite *s)
         cache_release_all(s, &config);
         cache_destroy(s);
     }
+    check_many_waiting(s);
     if (s->features & CG_CACHE_GATHER)
         check_gather_before_flush(s);
     test_end(&s->rec);

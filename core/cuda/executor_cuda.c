@@ -892,5 +892,8 @@ cg_cuda_executor_parts cg_cuda_executor_get_parts(cg_executor *ex)
 
 cg_status cg_cuda_executor_reserve(cg_executor *ex, int32_t kv_slot, int32_t len, cg_error *err)
 {
-    return reserve(use(ex), kv_slot, len, err);
+    struct cuda_executor *c = use(ex);
+
+    CG_TRY(reserve(c, kv_slot, len, err));
+    return flush_cache(c, err);
 }

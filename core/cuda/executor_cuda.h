@@ -26,7 +26,7 @@ typedef struct cg_cuda_executor_parts {
 /** Returns the parts; makes the executor's GPU current in the calling thread. */
 cg_cuda_executor_parts cg_cuda_executor_get_parts(cg_executor *ex);
 
-/** Reserves cache memory for `len` tokens in a KV slot. */
+/** Reserves cache memory for `len` tokens in a KV slot, and flushes the cache. */
 cg_status cg_cuda_executor_reserve(cg_executor *ex, int32_t kv_slot, int32_t len, cg_error *err);
 
 #endif

@@ -819,6 +819,27 @@ START_TEST(one_flush_starts_many_sequences)
 }
 END_TEST
 
+/* More than the lists hold: they are flushed in between. */
+START_TEST(lists_that_are_full_are_flushed)
+{
+    cg_error err = CG_ERROR_INIT;
+    void *self = open_deferring(1500);
+
+    for (int32_t slot = 1; slot < 1500; slot++) {
+        ck_assert_int_eq(cg_paged_share_prefix(self, slot, 0, 19, &err), CG_OK);
+        ck_assert_int_eq(cg_paged_reserve(self, slot, 100, &err), CG_OK);
+    }
+    ck_assert_int_gt(device.n_copies, 0);
+    ck_assert_int_gt(device.n_publish, 0);
+    ck_assert_int_eq(cg_paged_flush(self, &err), CG_OK);
+    ck_assert_int_eq(device.n_copies, 1499);
+    check_published();
+    for (int32_t slot = 1; slot < 1500; slot++)
+        check_tokens(self, slot, 0, 19, 0);
+    cg_paged_destroy(self);
+}
+END_TEST
+
 START_TEST(copies_that_depend_on_others_are_done_after_them)
 {
     cg_error err = CG_ERROR_INIT;
@@ -878,6 +899,7 @@ int main(void)
     tcase_add_test(tc, gather_copies_shared_pages);
     tcase_add_test(tc, gather_without_memory_changes_nothing);
     tcase_add_test(tc, one_flush_starts_many_sequences);
+    tcase_add_test(tc, lists_that_are_full_are_flushed);
     tcase_add_test(tc, copies_that_depend_on_others_are_done_after_them);
     tcase_add_test(tc, flush_says_that_the_device_is_lost);
     tcase_set_timeout(tc, 300);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file deferred.h  Work on the memory of pages that waits for flush(): copies, and entries of the
- * page table. Done one by one, it takes a GPU longer than a step to fill a batch.
+ * page table. Done one by one, they are about four launches for each sequence of a batch.
  */
 #ifndef CACHE_PAGED_DEFERRED_H
 #define CACHE_PAGED_DEFERRED_H

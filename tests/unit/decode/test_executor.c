@@ -632,7 +632,7 @@ END_TEST
 /* ---- plugins that fail ---------------------------------------------------------------------- */
 
 /* Functions of attention and cache; the real ones follow until one of them is to fail. */
-enum { RUN, APPEND, RESERVE, SHARE_PREFIX, TRUNCATE, VIEW, CREATE, N_FUNCTIONS };
+enum { RUN, APPEND, RESERVE, SHARE_PREFIX, TRUNCATE, VIEW, CREATE, FLUSH, N_FUNCTIONS };
 
 static struct {
     const cg_attention_ops *attention;
@@ -693,6 +693,11 @@ static cg_status create_cache(const cg_host *services, const cg_cache_config *co
                                   : failing.cache->create(services, config, ret_self, ret_err);
 }
 
+static cg_status flush(void *self, cg_error *ret_err)
+{
+    return fails(FLUSH, ret_err) ? failing.status : failing.cache->flush(self, ret_err);
+}
+
 /* Generates with a function that fails after `calls` calls; returns the status. */
 static cg_status generate_failing(int function, int calls, cg_status status, const char *text)
 {
@@ -717,6 +722,7 @@ static cg_status generate_failing(int function, int calls, cg_status status, con
     cache.truncate = truncate_slot;
     cache.view = view;
     cache.create = create_cache;
+    cache.flush = flush;
     cache.flags = 0; /* append() is called */
     config.attention = &attention;
     config.attention_name = "naive";
@@ -767,6 +773,15 @@ START_TEST(a_failing_plugin_is_named_with_layer_and_step)
                           strstr(err.msg, ": failed without a reason (internal error)"),
                       "case %zu: %s", i, err.msg);
     }
+}
+END_TEST
+
+START_TEST(a_cache_that_cannot_flush_is_named)
+{
+    if (!targets[1].cuda) /* only there work waits for flush() */
+        return;
+    ck_assert_int_eq(generate_failing(FLUSH, 0, CG_ERR_CUDA, "the moon is full"), CG_ERR_CUDA);
+    ck_assert_str_eq(err.msg, "cache 'flat', step 0: the moon is full");
 }
 END_TEST
 
@@ -1058,6 +1073,7 @@ static void add_tests(TCase *tc, int mode)
     tcase_add_test(tc, token_budgets_of_prompt_steps);
     tcase_add_test(tc, when_a_prompt_step_is_due);
     tcase_add_test(tc, a_failing_plugin_is_named_with_layer_and_step);
+    tcase_add_test(tc, a_cache_that_cannot_flush_is_named);
     tcase_add_test(tc, results_that_cannot_be_used_are_refused);
     tcase_add_test(tc, a_plugin_without_memory_keeps_its_status);
 }
