@@ -244,7 +244,7 @@ for package in "${packages[@]}"; do
   kind=$architecture
   [ "$package" != python3-confgen ] || kind=all
   if [ "$package" = libconfgen0 ]; then
-    printf 'libconfgen 0 libconfgen0 (>= %s)\n' "$release" >"$tree/DEBIAN/shlibs"
+    printf 'libconfgen 0 libconfgen0 (>= %s)\n' "$version" >"$tree/DEBIAN/shlibs"
     printf 'activate-noawait ldconfig\n' >"$tree/DEBIAN/triggers"
   fi
 

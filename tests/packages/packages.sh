@@ -136,8 +136,8 @@ quietly 'with a diversion' inside \
 [ "$(inside confgen-other)" = other ] || die 'the diverted program does not run'
 inside 'confgen-lm --smiles CCO' 2>/dev/null | cmp - "$work/out" || die 'confgen-lm beside the diverted program'
 
-# ---- containers: the steps of both definitions in a fresh root. What both have is run once. Archives that apt fetched
-# are there.
+# ---- containers: the steps of both definitions in a fresh root, where archives that apt fetched are there. Equal
+# commands of apt-get run once.
 mkdir "$work/context"
 ln -s "$work/debs" "$work/context/packages"
 root=$work/container
@@ -145,13 +145,11 @@ cp "$work"/root/var/cache/apt/archives/*.deb "$root/var/cache/apt/archives/"
 declare -A ran=()
 # shellcheck disable=SC2086 # $1 may be a pattern
 copy() {
-  [ -z "${ran["copy ${2%/}"]:-}" ] || return 0
-  ran["copy ${2%/}"]=1
   mkdir -p "$(dirname "$root/${2}x")"
   cp -rL "$context"/$1 "$root/$2"
 }
 run() {
-  [ -z "${ran["run $1"]:-}" ] || return 0
+  [[ $1 != apt-get* || -z ${ran["run $1"]:-} ]] || return 0
   ran["run $1"]=1
   quietly "$definition: $1" inside "$1"
 }
@@ -195,7 +193,7 @@ one_ethanol 'a run by Python'
 
 say 'removal'
 quietly 'apt purge' inside 'apt-get purge -y confgen libconfgen0 libconfgen-dev python3-confgen'
-left=$(find "$root/usr" -name '*confgen*' ! -name 'confgen' ! -name 'confgen-other')
+left=$(cd "$root" && find usr -path '*confgen*' ! -path usr/bin/confgen ! -path usr/bin/confgen-other)
 [ -z "$left" ] || die "purged packages leave files: $left"
 
 say 'done'

@@ -64,7 +64,7 @@ def section:
   + ([$last.gate.reasons[] | "<li class=\"worse\">\(esc)</li>"] + [$last.gate.notes[] | "<li>\(esc)</li>"]
      | if length > 0 then "<ul>\(join(""))</ul>" else "" end)
   + ($last.bioactive | if . then "<p>Experimental references: best RMSD \(.best.mean | show(3)) Å, TFD \(.tfd.mean | show(4)); found within "
-      + ([.hit | to_entries[] | "\(.key) Å \(.value * 100 | show(1)) %"] | join(", ")) + "</p>" else "" end)
+      + ([.hit | to_entries[] | "\(.key) Å \(.value | if . then . * 100 else null end | show(1)) %"] | join(", ")) + "</p>" else "" end)
   + "<div class=\"charts\">"
   + ($runs | chart("Coverage, mean, %"; [
       {label: "COV-R", class: "one", values: map(.figures.cov_r.mean | if . then . * 100 else null end)},
