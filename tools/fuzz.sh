@@ -117,7 +117,8 @@ for ((; running; running--)); do
 done
 total=0
 for target in "${targets[@]}"; do
-  total=$((total + $(cat "$out/$target/executions")))
+  n=$(cat "$out/$target/executions" 2>/dev/null)
+  total=$((total + ${n:-0}))
 done
 passed=$((${#targets[@]} - failed))
 printf '%d executions in all\n%d passed, %d failed, 0 skipped\n' "$total" "$passed" "$failed"

@@ -31,7 +31,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 TUTORIALS = "tools/docs/tutorials/"
 PROGRAMS = {
-    "apt-get", "cat", "cd", "cmake", "cp", "export", "gcovr", "head", "less", "make", "meson", "mkdir", "ninja", "obabel", "pip",
+    "apptainer", "apt-get", "cat", "cd", "cmake", "cp", "docker", "export", "gcovr", "head", "less", "make", "meson", "mkdir", "ninja", "obabel", "pip",
     "pymol", "python3", "sbatch", "squeue", "zstd", "zstdcat", "PYTHON", "printf", "grep", "cut", "wc"}
 # What a page's reader has: shell commands, run in the page's folder before its first command.
 PREPARED = {
@@ -225,8 +225,11 @@ def read_page(name, build, elsewhere):
 
 def main():
     build = Path(sys.argv[1]).resolve()
-    tree = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard", "*.md"], capture_output=True, text=True)
+    tree = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard", "*.md"], capture_output=True, text=True,
+                          check=True)
     names = sys.argv[2:] or sorted(n for n in tree.stdout.split() if not re.search(r"(NOTES|TABLES|CHANGELOG|_table)\.md$", n))
+    if not names:
+        sys.exit(f"{ROOT}: git lists no page")
     elsewhere = [[*line.split("\t"), False] for line in BY_OTHER_TESTS.read_text(encoding="utf-8").split("\n")
                  if line and not line.startswith("#")]
     tests = {t["name"] for t in json.loads((build / "meson-info" / "intro-tests.json").read_text())}
