@@ -48,7 +48,7 @@ static cg_status fail_open(const char *path, int number, cg_error *err)
 {
     const char *slash = strrchr(path, '/');
 
-    if (number == ENOENT && slash > path)
+    if (number == ENOENT && slash && slash != path)
         return cg_fail(err, CG_ERR_IO, "'%s': cannot open for writing: there is no folder '%.*s'",
                        path, (int)(slash - path), path);
     return cg_fail(err, CG_ERR_IO, "'%s': cannot open for writing: %s", path, strerror(number));

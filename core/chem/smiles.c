@@ -402,12 +402,12 @@ static cg_status read_other(struct scanner *s)
         return unexpected(s, s->at, "SMILES: queries (SMARTS) are not supported");
     case '"':
     case '\'':
-        return unexpected(s, s->at, "SMILES without quotation marks, which only a .csv may have");
+        return unexpected(s, s->at, "SMILES without quotation marks");
     case ';':
     case ',':
         return unexpected(s, s->at,
                           "SMILES: queries (SMARTS) are not supported, and columns "
-                          "separated by commas or semicolons need a file of the name .csv");
+                          "separated by commas or semicolons are read from a .csv");
     case 'R':
         return unexpected(s, s->at, "an element: R groups are not supported");
     case 'H':

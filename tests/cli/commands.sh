@@ -167,6 +167,10 @@ done <<'END'
 -j --threads
 --rmsd --prune
 END
+expect 2 '^confgen: -n: unknown option; the nearest is --gens' --input=x.smi -n10
+for found in -out -output -output=x.sdf -o=x.sdf; do
+  expect 2 "^confgen: $found: wanted --output or -o; see" CCO $found x.sdf
+done
 expect 2 '^confgen: --moleculs: unknown option; the nearest is --molecule; see confgen draw --help$' draw --moleculs x
 expect 0 "^$work/short.sdf: 1 conformer of 1 molecule" CCO -o "$work/short.sdf"
 # a name or an InChI; columns by commas; a folder that is not there; a spreadsheet; a table without header
@@ -174,7 +178,7 @@ for name in aspirin InChI=1S/CH4/h1H4; do
   expect 2 "^confgen: '$name': neither .*: names and InChI are not looked up" $name
 done
 echo 'CCO,ethanol' >"$work/comma.smi"
-expect 1 "offset 3: found ',', wanted SMILES: .* need a file of the name .csv" --input "$work/comma.smi" --output "$work/c.sdf"
+expect 1 "offset 3: found ',', wanted SMILES: .* are read from a .csv" --input "$work/comma.smi" --output "$work/c.sdf"
 expect 3 "^confgen: '$work/none/x.sdf': cannot open for writing: there is no folder '$work/none'\$" CCO -o "$work/none/x.sdf"
 expect 2 "^confgen: 'list.xlsx': .*; a spreadsheet is saved as .csv\$" --input list.xlsx
 echo 'ethanol,CCO' >"$work/bare.csv"

@@ -68,7 +68,7 @@ hydrogens='the records hold heavy atoms only: --add-hs writes hydrogens, --ensem
 # shellcheck disable=SC2034 # by name
 number='one conformer of each molecule: --gens N generates N'
 # shellcheck disable=SC2034
-moved='no record holds an atom that failed: it was moved, or the conformer generated again'
+moved='no record holds a heavy atom that failed: it was moved, or the conformer generated again'
 # shellcheck disable=SC2034
 packed="$work/a.sdf.zst is compressed: zstd -d unpacks it; --output NAME.sdf is not"
 while read -r hint times arguments; do

@@ -137,6 +137,14 @@ static _Noreturn void refuse_name(const struct command_page *page, const char *t
     usage_error("%s: unknown option", text);
 }
 
+static int takes_no_value(const struct command_page *page, int id)
+{
+    for (size_t i = 0; i < page->n_options; i++)
+        if (page->options[i].name && page->options[i].id == id)
+            return !page->options[i].value;
+    return id == OPTION_HELP;
+}
+
 /* For '?': an unknown or ambiguous name, or a value given to an option that takes none. */
 static _Noreturn void refuse_option(char **argv, const struct command_page *page)
 {
@@ -149,10 +157,24 @@ static _Noreturn void refuse_option(char **argv, const struct command_page *page
         snprintf(name, sizeof name, "%.*s", (int)strcspn(start, "="), start);
         refuse_name(page, text, name);
     }
-    if (!strncmp(text, "--", 2) && strchr(text, '='))
+    /* of an unknown letter `text` may be the argument before it */
+    if (!strncmp(text, "--", 2) && strchr(text, '=') && takes_no_value(page, optopt))
         usage_error("%s: takes no value", text);
     snprintf(name, sizeof name, "-%c", optopt); /* may be in the middle of an argument */
     refuse_name(page, name, name + 1);
+}
+
+/* "-out b.sdf" and "-o=b.sdf" are no files "ut" and "=b.sdf". */
+static void refuse_long_letter(const char *text, const struct command_page *page)
+{
+    for (size_t i = 0; i < page->n_options; i++) {
+        const struct command_option *o = &page->options[i];
+        const size_t n = strcspn(text + 1, "=");
+
+        if (o->id == page->letter && o->name && n && (n > 1 || text[2] == '=') &&
+            !strncmp(text + 1, o->name, n < 3 ? n : 3))
+            usage_error("%s: wanted --%s or -%c", text, o->name, page->letter);
+    }
 }
 
 int next_option(int argc, char **argv, const struct command_page *page)
@@ -182,6 +204,8 @@ int next_option(int argc, char **argv, const struct command_page *page)
         print_help(page, stdout);
         end_program(EXIT_OK);
     default:
+        if (page->letter && option == page->letter && optarg == argv[optind - 1] + 2)
+            refuse_long_letter(argv[optind - 1], page);
         return option;
     }
 }

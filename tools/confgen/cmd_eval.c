@@ -665,7 +665,7 @@ static cg_status evaluate(const struct eval_options *o, cg_eval_result *result, 
 {
     cg_conformer_file gen = { 0 };
     cg_eval_notes notes;
-    cg_status st;
+    cg_status st = CG_OK;
 
     CG_TRY(cg_evaluate_files(o->ref, o->gen, &o->settings, o->threads, &gen, result, &notes, err));
     if (o->html)

@@ -779,9 +779,9 @@ static void print_hints(const struct generate *s, const cg_report *r, const char
     const size_t n = strlen(path);
 
     if (r->geometry_moved)
-        fputs(
-            "no record holds an atom that failed: it was moved, or the conformer generated again\n",
-            stderr);
+        fputs("no record holds a heavy atom that failed: it was moved, or the conformer generated "
+              "again\n",
+              stderr);
     if (s->run.gens == 1 && !s->run.gens_per_reference)
         fputs("one conformer of each molecule: --gens N generates N\n", stderr);
     if (!s->run.add_hs)
