@@ -118,7 +118,7 @@ CONF
   cluster_pids+=($!)
   slurmd -D -c -N node0 >"$at/log/slurmd.err" 2>&1 &
   cluster_pids+=($!)
-  cluster_wait 30 'the node is idle' node_is_idle
+  cluster_wait 60 'the node is idle' node_is_idle
 }
 
 cluster_stop() {
