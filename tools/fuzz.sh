@@ -72,7 +72,7 @@ for target in "${targets[@]}"; do
   [ -x "$build/tests/fuzz/fuzz_$target" ] || die "no target '$target': wanted a NAME of tests/fuzz/fuzz_NAME.c"
 done
 
-# fuzz TARGET: runs it, prints its line, and leaves its executions in $out/TARGET/executions. Status 1 if it failed.
+# fuzz TARGET: runs it, prints its line, and leaves its executions in $out/TARGET/executions. Status not 0 if it failed.
 fuzz() {
   local target=$1 status=0 log n options program
   program=$build/tests/fuzz/fuzz_$target
@@ -81,11 +81,11 @@ fuzz() {
   mapfile -t options < <(options_of "$target")
   "$program" -max_total_time="$seconds" -timeout=25 -rss_limit_mb=4096 -print_final_stats=1 \
     -artifact_prefix="$out/$target/" "${options[@]}" "$out/$target/corpus" \
-    "$root/tests/fuzz/corpus/$target" >"$log" 2>&1 || status=1
+    "$root/tests/fuzz/corpus/$target" >"$log" 2>&1 || status=$?
   n=$(count "$log")
   echo "${n:-0}" >"$out/$target/executions"
   if ((status)); then
-    printf '%-16s FAILED after %s executions:\n%s\n' "$target" "${n:-some}" "$(
+    printf '%-16s FAILED after %s executions, status %d:\n%s\n' "$target" "${n:-some}" $status "$(
       grep -E 'property violated|failed:|ERROR|runtime error|SUMMARY|^ *#[0-9]+ 0x.*(core|tokenizer|plugins|tools)/|Test unit written' "$log" |
         head -n 20 | cut -c1-300)"
   else

@@ -15,9 +15,7 @@ static void check_shape(cache_suite *s, const cache_shape *shape)
 {
     cg_cache_config config;
 
-    cache_set_shape(s, shape);
-    config = cache_config(s);
-    if (!cache_is_supported(s) || !cache_create(s, &config))
+    if (!cache_open_shape(s, shape, &config))
         return;
     for (int32_t i = 0; i < OPERATIONS && cache_goes_on(s); i++) {
         const char *after = cache_random_operation(s);
@@ -76,9 +74,7 @@ static void check_gather_refusals(cache_suite *s)
     int32_t n[5] = { 20, 20, 0, 0, 0 };
     cg_cache_config config;
 
-    cache_set_shape(s, &shape);
-    config = cache_config(s);
-    if (!cache_is_supported(s) || !cache_create(s, &config))
+    if (!cache_open_shape(s, &shape, &config))
         return;
     for (int32_t i = 0; i < 2; i++)
         n[i] = cache_reserve(s, i, n[i]) ? n[i] : 0;
@@ -162,9 +158,7 @@ static void check_gather_before_flush(cache_suite *s)
     int32_t n[5] = { 60, 0, 0, 0, 0 };
     cg_cache_config config;
 
-    cache_set_shape(s, &shape);
-    config = cache_config(s);
-    if (!cache_is_supported(s) || !cache_create(s, &config))
+    if (!cache_open_shape(s, &shape, &config))
         return;
     n[0] = cache_reserve(s, 0, n[0]) ? n[0] : 0;
     cache_append_all(s, n);
@@ -185,9 +179,7 @@ static void check_many_waiting(cache_suite *s)
 
     shape.n_slots = 400;
     shape.max_len = 40;
-    cache_set_shape(s, &shape);
-    config = cache_config(s);
-    if (!cache_is_supported(s) || !cache_create(s, &config))
+    if (!cache_open_shape(s, &shape, &config))
         return;
     n = calloc((size_t)s->shape.n_slots, sizeof *n);
     if (!n)
@@ -215,9 +207,7 @@ static void check_defer(cache_suite *s)
         cache_shape shape = cache_shape_small(&s->rec);
 
         shape.n_slots = random_in(&s->rec, 40, 80);
-        cache_set_shape(s, &shape);
-        config = cache_config(s);
-        if (!cache_is_supported(s) || !cache_create(s, &config))
+        if (!cache_open_shape(s, &shape, &config))
             continue;
         cache_run_like(s);
         cache_release_all(s, &config);

@@ -205,6 +205,13 @@ int cache_is_supported(cache_suite *s)
     return 0;
 }
 
+int cache_open_shape(cache_suite *s, const cache_shape *shape, cg_cache_config *ret_config)
+{
+    cache_set_shape(s, shape);
+    *ret_config = cache_config(s);
+    return cache_is_supported(s) && cache_create(s, ret_config);
+}
+
 void cache_destroy(cache_suite *s)
 {
     s->ops->destroy(s->self);

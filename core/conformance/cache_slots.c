@@ -227,9 +227,7 @@ void cache_check_reuse(cache_suite *s)
     for (int32_t round = 0; round < test_rounds(&s->rec, 8) && cache_goes_on(s); round++) {
         cache_shape shape = cache_shape_small(&s->rec);
 
-        cache_set_shape(s, &shape);
-        config = cache_config(s);
-        if (!cache_is_supported(s) || !cache_create(s, &config))
+        if (!cache_open_shape(s, &shape, &config))
             continue;
         check_cycles(s, &config);
         cache_destroy(s);
@@ -254,9 +252,7 @@ void cache_check_many_owners(cache_suite *s)
 
     if (!test_begin(&s->rec, "a prefix of 300 slots"))
         return;
-    cache_set_shape(s, &shape);
-    config = cache_config(s);
-    if (cache_is_supported(s) && cache_create(s, &config)) {
+    if (cache_open_shape(s, &shape, &config)) {
         fill(s, N_OWNERS, len);
         for (int32_t i = 0; i < N_OWNERS; i++) {
             int32_t j = random_in(&s->rec, 0, i);

@@ -106,6 +106,11 @@ int cache_goes_on(const cache_suite *s);
 int cache_create(cache_suite *s, const cg_cache_config *config);
 /** Whether the plugin supports the shape; records a refusal without a reason. */
 int cache_is_supported(cache_suite *s);
+/**
+ * Sets the shape and creates a cache with its configuration. Returns 0 if the plugin does not
+ * support it or create() fails, which is recorded.
+ */
+int cache_open_shape(cache_suite *s, const cache_shape *shape, cg_cache_config *ret_config);
 /** Destroys the cache, and records what it has not freed. */
 void cache_destroy(cache_suite *s);
 /**

@@ -315,9 +315,9 @@ static cg_status make_cache(struct cuda_executor *c, cg_error *err)
 
     cache_config.stream = c->stream;
     cg_cache_config_offer_window(&cache_config, ops);
-    if (CG_HAS(ops, flush) && (ops->features & CG_CACHE_DEFER))
+    c->cache_defers = CG_HAS(ops, flush) && (ops->features & CG_CACHE_DEFER);
+    if (c->cache_defers)
         cache_config.features |= CG_CACHE_DEFER;
-    c->cache_defers = (cache_config.features & CG_CACHE_DEFER) != 0;
     c->cache_has_window = cache_config.window > 0;
     CG_TRY(max_cache_bytes(c, &cache_config.max_bytes, err));
     CG_TRY(cache_status(c, ops->supports(c->config.host, &cache_config, &why), &why, err));
@@ -608,7 +608,7 @@ static int cuda_collect(cg_executor *ex, cg_sequence_result *ret_result)
 
 /* ---- launches ----------------------------------------------------------------------------- */
 
-/* Does what the cache has left to a flush, before a launch uses its memory. */
+/* Queues the work that the cache has deferred: before a launch that uses its memory. */
 static cg_status flush_cache(struct cuda_executor *c, cg_error *err)
 {
     cg_error why = CG_ERROR_INIT;

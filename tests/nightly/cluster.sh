@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# Sourced by nightly.sh: a Slurm cluster of one node on loopback, run by the calling user with its own directory
-# and ports. A Slurm of the machine is not touched.
+# Sourced by nightly.sh and dry_run.sh, after lib.sh: a Slurm cluster of one node on loopback, run by the calling
+# user with its own directory and ports. A Slurm of the machine is not touched.
 #
+#   cluster_required    without Slurm or jq skips the test, or fails it with SLURM_WANTED=1
 #   cluster_start DIR   starts munged, slurmctld and slurmd; exports SLURM_CONF
 #   cluster_stop        ends them
 #
@@ -15,11 +16,12 @@ PATH=$PATH:/usr/sbin:/sbin
 cluster_pids=()
 cluster_conf=''
 
-# Prints why no cluster can be started; prints nothing if one can
-cluster_lacks() {
+cluster_required() {
   local program
-  for program in munged munge slurmctld slurmd sbatch srun scontrol squeue sinfo; do
-    command -v "$program" >/dev/null || { echo "$program is not installed"; return; }
+  for program in munged munge slurmctld slurmd sbatch srun scontrol squeue sinfo jq; do
+    command -v "$program" >/dev/null && continue
+    [ "${SLURM_WANTED:-0}" = 0 ] || { fail "Slurm: $program is not installed"; finish; }
+    skip "$program is not installed; tools/setup.sh --with-slurm installs Slurm and jq"
   done
 }
 

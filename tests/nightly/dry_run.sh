@@ -7,12 +7,7 @@
 . "$CONFGEN_SOURCE_ROOT/tests/nightly/cluster.sh"
 nightly=$CONFGEN_SOURCE_ROOT/tools/nightly
 
-lacks=$(cluster_lacks)
-command -v jq >/dev/null || lacks='jq is not installed'
-if [ -n "$lacks" ]; then
-  [ "${SLURM_WANTED:-0}" = 0 ] || { fail "Slurm: $lacks"; finish; }
-  skip "$lacks; tools/setup.sh --with-slurm installs them"
-fi
+cluster_required
 # shellcheck disable=SC2317 # called by the trap
 cleanup_more() {
   cluster_stop

@@ -12,12 +12,7 @@
 nightly=$CONFGEN_SOURCE_ROOT/tools/nightly
 inputs=$CONFGEN_SOURCE_ROOT/tests/data/eval
 
-lacks=$(cluster_lacks)
-command -v jq >/dev/null || lacks='jq is not installed'
-if [ -n "$lacks" ]; then
-  [ "${SLURM_WANTED:-0}" = 0 ] || { fail "Slurm: $lacks"; finish; }
-  skip "$lacks; tools/setup.sh --with-slurm installs them"
-fi
+cluster_required
 
 # shellcheck disable=SC2317 # called by the trap
 cleanup_more() {
@@ -136,7 +131,7 @@ second=$(basename "$run")
 verdict 'no notification was sent' test ! -e notified
 
 say 'a night of experimental references, of a partition with values of its own'
-# The references stand for experimental ones.
+# The references are evaluated as experimental ones.
 cat >>nightly.conf <<'CONF'
 partitions=(a100 h100 a100_ligands)
 sbatch_a100_ligands=("${sbatch_a100[@]}")

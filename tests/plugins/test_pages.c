@@ -795,15 +795,23 @@ static void *open_deferring(int32_t n_slots)
     return self;
 }
 
+/* Shares the prompt with all other slots, and reserves their room. */
+static void start_sequences(void *self, int32_t n_slots)
+{
+    cg_error err = CG_ERROR_INIT;
+
+    for (int32_t slot = 1; slot < n_slots; slot++) {
+        ck_assert_int_eq(cg_paged_share_prefix(self, slot, 0, 19, &err), CG_OK);
+        ck_assert_int_eq(cg_paged_reserve(self, slot, 100, &err), CG_OK);
+    }
+}
+
 START_TEST(one_flush_starts_many_sequences)
 {
     cg_error err = CG_ERROR_INIT;
     void *self = open_deferring(50);
 
-    for (int32_t slot = 1; slot < 50; slot++) {
-        ck_assert_int_eq(cg_paged_share_prefix(self, slot, 0, 19, &err), CG_OK);
-        ck_assert_int_eq(cg_paged_reserve(self, slot, 100, &err), CG_OK);
-    }
+    start_sequences(self, 50);
     cg_paged_release(self, 0); /* what waits reads its last page */
     ck_assert_int_eq(device.n_copies, 0);
     ck_assert_int_eq(device.n_publish, 0);
@@ -825,10 +833,7 @@ START_TEST(lists_that_are_full_are_flushed)
     cg_error err = CG_ERROR_INIT;
     void *self = open_deferring(1500);
 
-    for (int32_t slot = 1; slot < 1500; slot++) {
-        ck_assert_int_eq(cg_paged_share_prefix(self, slot, 0, 19, &err), CG_OK);
-        ck_assert_int_eq(cg_paged_reserve(self, slot, 100, &err), CG_OK);
-    }
+    start_sequences(self, 1500);
     ck_assert_int_gt(device.n_copies, 0);
     ck_assert_int_gt(device.n_publish, 0);
     ck_assert_int_eq(cg_paged_flush(self, &err), CG_OK);

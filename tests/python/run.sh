@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Runs a test of the Python package with a Python that has what the package needs.
+# Runs a test of the Python package with a Python that has the package's dependencies.
 #
 #   run.sh TEST.py [ARG...]
 #

@@ -137,17 +137,19 @@ static _Noreturn void refuse_name(const struct command_page *page, const char *t
     usage_error("%s: unknown option", text);
 }
 
-static int takes_no_value(const struct command_page *page, int id)
+/* The option of that id; NULL: none. */
+static const struct command_option *option_of(const struct command_page *page, int id)
 {
     for (size_t i = 0; i < page->n_options; i++)
         if (page->options[i].name && page->options[i].id == id)
-            return !page->options[i].value;
-    return id == OPTION_HELP;
+            return &page->options[i];
+    return id == OPTION_HELP ? &help_option : NULL;
 }
 
 /* For '?': an unknown or ambiguous name, or a value given to an option that takes none. */
 static _Noreturn void refuse_option(char **argv, const struct command_page *page)
 {
+    const struct command_option *o = option_of(page, optopt);
     const char *text = argv[optind - 1];
     char name[64];
 
@@ -158,7 +160,7 @@ static _Noreturn void refuse_option(char **argv, const struct command_page *page
         refuse_name(page, text, name);
     }
     /* of an unknown letter `text` may be the argument before it */
-    if (!strncmp(text, "--", 2) && strchr(text, '=') && takes_no_value(page, optopt))
+    if (!strncmp(text, "--", 2) && strchr(text, '=') && o && !o->value)
         usage_error("%s: takes no value", text);
     snprintf(name, sizeof name, "-%c", optopt); /* may be in the middle of an argument */
     refuse_name(page, name, name + 1);
@@ -167,14 +169,11 @@ static _Noreturn void refuse_option(char **argv, const struct command_page *page
 /* "-out b.sdf" and "-o=b.sdf" are no files "ut" and "=b.sdf". */
 static void refuse_long_letter(const char *text, const struct command_page *page)
 {
-    for (size_t i = 0; i < page->n_options; i++) {
-        const struct command_option *o = &page->options[i];
-        const size_t n = strcspn(text + 1, "=");
+    const struct command_option *o = option_of(page, page->letter);
+    const size_t n = strcspn(text + 1, "=");
 
-        if (o->id == page->letter && o->name && n && (n > 1 || text[2] == '=') &&
-            !strncmp(text + 1, o->name, n < 3 ? n : 3))
-            usage_error("%s: wanted --%s or -%c", text, o->name, page->letter);
-    }
+    if (o && n && (n > 1 || text[2] == '=') && !strncmp(text + 1, o->name, n < 3 ? n : 3))
+        usage_error("%s: wanted --%s or -%c", text, o->name, page->letter);
 }
 
 int next_option(int argc, char **argv, const struct command_page *page)
