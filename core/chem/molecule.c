@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/size.h"
+#include "chem/mol2.h"
 #include "chem/rdkit_c.h"
 #include "chem/rdkit_fail.h"
 #include "chem/refusal.h"
@@ -233,28 +234,22 @@ cg_status cg_molecule_parse(const char *smiles, size_t len, cg_molecule **ret_mo
     return cg_molecule_parse_limited(smiles, len, &limits, ret_mol, err);
 }
 
-/* The greatest number that may be the atoms that a V3000 block or a .mol2 states: RDKit takes
- * memory for as many before it reads one. (V2000 has three digits.) */
+/* The greatest number that may be the atoms that a V3000 block states: RDKit takes memory for as
+ * many before it reads one. (V2000 has three digits.) */
 static unsigned long stated_atoms(const char *block)
 {
     unsigned long most = 0;
-    int is_mol2 = !strncmp(block, "@<TRIPOS>MOLECULE", 17);
 
     for (const char *line = block; line; line = strchr(line, '\n')) {
         const char *at = line + (*line == '\n');
 
         line = at;
-        if (!strncmp(at, "M  V30", 6)) {
-            at += 6 + strspn(at + 6, " \t");
-            if (strncasecmp(at, "COUNTS", 6))
-                continue;
-            at += 6;
-        } else if (!is_mol2) {
+        if (strncmp(at, "M  V30", 6))
             continue;
-        } else if (!strncmp(at, "@<TRIPOS>ATOM", 13)) {
-            break;
-        }
-        at += strspn(at, " \t");
+        at += 6 + strspn(at + 6, " \t");
+        if (strncasecmp(at, "COUNTS", 6))
+            continue;
+        at += 6 + strspn(at + 6, " \t");
         if (isdigit((unsigned char)*at) && strtoul(at, NULL, 10) > most)
             most = strtoul(at, NULL, 10);
     }
@@ -278,7 +273,7 @@ cg_status cg_molecule_from_molblock(const char *molblock, cg_molecule **ret_mol,
     if (n_stated > block_len)
         return cg_fail(err, CG_ERR_INPUT, "molblock: states %lu atoms, but has %zu bytes", n_stated,
                        block_len);
-    if (!strstr(molblock, "M  END"))
+    if (!strstr(molblock, "M  END") || cg_mol2_is_record(molblock))
         return cg_fail(err, CG_ERR_INPUT, "molblock: found no line 'M  END'");
     pkl = get_mol(molblock, &size, "{\"removeHs\":false}");
     if (!pkl)
@@ -299,7 +294,8 @@ out:
 cg_status cg_smiles_of_block(const char *block, char **ret_smiles, cg_error *err)
 {
     enum { MAX_ATOMS = 4 * CG_MOLECULE_MAX_ATOMS }; /* with hydrogens; time grows with the cube */
-    unsigned long n_stated;
+    const int is_mol2 = cg_mol2_is_record(block);
+    unsigned long n_stated = 0;
     size_t size = 0;
     char *pkl, *text = NULL;
     cg_status st = CG_OK;
@@ -307,7 +303,10 @@ cg_status cg_smiles_of_block(const char *block, char **ret_smiles, cg_error *err
     if (strnlen(block, CG_MOLECULE_MAX_BLOCK + 1) > CG_MOLECULE_MAX_BLOCK)
         return cg_fail(err, CG_ERR_LIMIT, "the molecule has more than %d bytes",
                        CG_MOLECULE_MAX_BLOCK);
-    n_stated = stated_atoms(block);
+    if (is_mol2)
+        CG_TRY(cg_mol2_check(block, MAX_ATOMS, err));
+    else
+        n_stated = stated_atoms(block);
     if (n_stated > MAX_ATOMS)
         return cg_fail(err, CG_ERR_LIMIT, "the molecule states %lu atoms, wanted at most %d",
                        n_stated, MAX_ATOMS);

@@ -1223,7 +1223,8 @@ char *get_mol(const char *input, size_t *mol_sz, const char *details_json)
         details.finish();
         if (!input || !mol_sz)
             return nullptr;
-        if (!strncmp(input, "@<TRIPOS>MOLECULE", strlen("@<TRIPOS>MOLECULE")))
+        if (!strncmp(input, "@<TRIPOS>MOLECULE", strlen("@<TRIPOS>MOLECULE")) &&
+            strstr(input, "\n@<TRIPOS>ATOM"))
             mol.reset(RDKit::Mol2BlockToMol(input, sanitize, remove_hs));
         else if (strstr(input, "M  END"))
             mol.reset(RDKit::MolBlockToMol(input, sanitize, remove_hs, false));

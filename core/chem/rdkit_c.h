@@ -27,8 +27,9 @@ extern "C" {
 /* ---- MinimalLib's names and signatures ------------------------------------------------- */
 
 /**
- * SMILES, molblock (recognised by "M  END") or, by the adapter only, a record of a .mol2
- * (it begins with "@<TRIPOS>MOLECULE") -> pickle, its size in *mol_sz. Sanitized, stereo assigned;
+ * SMILES, molblock (recognised by "M  END") or, by the adapter only, a record of a .mol2 that
+ * cg_mol2_check() accepts (it begins with "@<TRIPOS>MOLECULE" and has a line that begins with
+ * "@<TRIPOS>ATOM") -> pickle, its size in *mol_sz. Sanitized, stereo assigned;
  * from the coordinates if they are 3D. Adapter keys: sanitize, removeHs. The parser's time is about
  * cubic on long chains: the caller bounds the text.
  */

@@ -234,6 +234,49 @@ START_TEST(bad_molblocks_are_refused)
 }
 END_TEST
 
+#define MOL2(counts, rest)                                                                         \
+    "@<TRIPOS>MOLECULE\nx\n" counts "\nSMALL\nNO_CHARGES\n@<TRIPOS>ATOM\n1 C1 0 0 0 C.3\n"         \
+    "2 C2 1 0 0 C.3\n" rest
+
+/* Records with which RDKit would take all memory, read beyond its arrays or end the program. */
+static const struct {
+    const char *record;
+    cg_status status;
+    const char *reason;
+} bad_mol2[] = {
+    { MOL2("300000000 1", ""), CG_ERR_LIMIT,
+      "the molecule states 300000000 atoms, wanted at most" },
+    { MOL2("-1 1", ""), CG_ERR_INPUT,
+      "line 3 of the record: wanted the numbers of atoms and bonds" },
+    { MOL2("+300000000 1", ""), CG_ERR_INPUT, "line 3 of the record" },
+    { MOL2("", ""), CG_ERR_INPUT, "line 3 of the record" },
+    { MOL2("2 1", ""), CG_ERR_INPUT, "found no line '@<TRIPOS>BOND'" },
+    { MOL2("2 2", "@<TRIPOS>BOND\n1 1 2 1\n"), CG_ERR_INPUT, "found 1 bonds, wanted the 2" },
+    { MOL2("2 1", "@<TRIPOS>BOND\n1 1 400000000 1\n"), CG_ERR_INPUT,
+      "line 10 of the record: wanted a bond of two of the atoms 1 to 2" },
+    { MOL2("2 1", "@<TRIPOS>BOND\n1 0 1 1\n"), CG_ERR_INPUT, "line 10 of the record" },
+    { MOL2("2 1", "@<TRIPOS>BOND\n1 1\n"), CG_ERR_INPUT, "line 10 of the record" },
+    { MOL2("2 0", "@<TRIPOS>UNITY_ATOM_ATTR\n\n"), CG_ERR_INPUT,
+      "line 10 of the record: wanted one of the atoms 1 to 2 and the number of its attributes" },
+    { MOL2("2 0", "@<TRIPOS>UNITY_ATOM_ATTR\n1 1\nAtomExpr\n"), CG_ERR_INPUT,
+      "line 11 of the record: wanted the name and the value of an attribute" },
+    { MOL2("2 0", "@<TRIPOS>UNITY_ATOM_ATTR\n1 9\ncharge 1"), CG_ERR_INPUT,
+      "line 11 of the record" },
+    { MOL2("2 0", "@<TRIPOS>UNITY_ATOM_ATTR\n3 1\ncharge 1"), CG_ERR_INPUT,
+      "line 10 of the record" },
+};
+
+START_TEST(bad_mol2_is_refused_before_rdkit_reads_it)
+{
+    cg_error err = CG_ERROR_INIT;
+    char *smiles = NULL;
+
+    ck_assert_int_eq(cg_smiles_of_block(bad_mol2[_i].record, &smiles, &err), bad_mol2[_i].status);
+    ck_assert_msg(strstr(err.msg, bad_mol2[_i].reason) != NULL, "%s", err.msg);
+    ck_assert_ptr_null(smiles);
+}
+END_TEST
+
 START_TEST(destructors_accept_null)
 {
     cg_smiles smiles = { 0 };
@@ -267,6 +310,8 @@ int main(void)
     tcase_add_loop_test(tc, long_texts_are_bounded, 0, 11);
     tcase_add_test(tc, limits_can_be_raised);
     tcase_add_test(tc, bad_molblocks_are_refused);
+    tcase_add_loop_test(tc, bad_mol2_is_refused_before_rdkit_reads_it, 0,
+                        sizeof bad_mol2 / sizeof *bad_mol2);
     tcase_add_test(tc, destructors_accept_null);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
