@@ -12,7 +12,7 @@
 # MESON_OPTIONs, e.g. -Dcuda=disabled.
 #
 # The files depend on the sources, the compiler and SOURCE_DATE_EPOCH alone (default: the date of the
-# commit). DEBFULLNAME and DEBEMAIL name the maintainer. Needs dpkg-dev.
+# commit). DEBFULLNAME and DEBEMAIL name the maintainer; the default address is a placeholder. Needs dpkg-dev.
 set -euo pipefail
 export LC_ALL=C
 umask 022
@@ -79,7 +79,7 @@ fi
 export SOURCE_DATE_EPOCH
 architecture=$(dpkg --print-architecture)
 libdir=usr/$(option libdir)
-maintainer="${DEBFULLNAME:-The confgen developers} <${DEBEMAIL:-confgen@localhost}>"
+maintainer="${DEBFULLNAME:-The confgen developers} <${DEBEMAIL:-confgen@example.org}>"
 
 # ---- files of the packages
 # move PACKAGE PATH...: from the stage; a PATH may be a pattern

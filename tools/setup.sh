@@ -39,7 +39,7 @@ for option in "$@"; do
     --with-slurm) packages+=(slurm-wlm munge); options+=(-Dslurm=enabled) ;;
     --with-judge) packages+=(python3-rdkit openbabel less); options+=(-Djudge=enabled) ;;
     --with-python)
-      packages+=(python3-cffi python3-rdkit python3-pandas python3-build python3-setuptools python3-wheel)
+      packages+=(python3-cffi python3-rdkit python3-pandas python3-build python3-setuptools python3-wheel python3-pip)
       options+=(-Dpython=enabled) ;;
     --with-packages) packages+=(mmdebstrap dpkg-dev); options+=(-Dpackages=enabled --prefix=/usr) ;;
     --with-guards) packages+=(clang-format doxygen mkdocs) ;;

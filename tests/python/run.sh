@@ -8,7 +8,7 @@
 #   PYTHON_REQUIRED   enabled: a machine without such a Python fails the test
 set -euo pipefail
 
-modules='cffi rdkit pandas build setuptools wheel'
+modules='cffi rdkit pandas build setuptools wheel pip'
 missing=
 for python in ${PYTHON:-python3 /usr/bin/python3}; do
   missing=
