@@ -345,7 +345,6 @@ static cg_status run_to_output(struct run *run, cg_error *err)
 {
     cg_pipeline_io io = {
         .ctx = run,
-        .add_hs = run->options->add_hs,
         .minimize = run->options->minimize,
         .energies = run->options->energies || run->options->minimize,
         .ensemble = { .prune = run->options->prune,
@@ -366,6 +365,7 @@ static cg_status run_to_output(struct run *run, cg_error *err)
     CG_TRY(cg_run_output_path(o, path, sizeof path, err));
     CG_TRY(cg_run_check_files(run->engine, o, err));
     CG_TRY(cg_run_find_formats(o, path, &run->writer.formats, err));
+    io.add_hs = run->writer.formats.add_hs;
     CG_TRY(cg_run_find_range(o, &run->range, err));
     if (o->progress)
         CG_TRY(cg_run_survey(o, run->range, &run->report->total_molecules,
@@ -394,7 +394,6 @@ cg_status cg_engine_run_in_frames(cg_engine *engine, const cg_run_options *optio
     cg_status st;
 
     CG_TRY(CG_SIZED_READ(cg_run_options, &o, options, err));
-    run.writer.add_hs = o.add_hs;
     run.writer.minimize = o.minimize;
     if (ret_report)
         CG_TRY(cg_sized_struct_check(ret_report, "cg_report", err));

@@ -90,10 +90,11 @@ static cg_status find_record_format(const char *path, cg_record_format *ret_form
     if (!strcmp(extension, "jsonl"))
         strcpy(extension, "json");
     if (n >= (int)sizeof extension || cg_record_format_parse(extension, ret_format, NULL) != CG_OK)
-        return cg_fail(err, CG_ERR_USAGE,
-                       "output '%s': the extension names no format; wanted .sdf, .pdb, .xyz, "
-                       ".smiles3d, .json or .jsonl (then optionally .gz or .zst), or --format",
-                       path);
+        return cg_fail(
+            err, CG_ERR_USAGE,
+            "output '%s': the extension names no format; wanted .sdf, .mol2, .pdb, .xyz, "
+            ".smiles3d, .json or .jsonl (then optionally .gz or .zst), or --format",
+            path);
     return CG_OK;
 }
 
@@ -104,11 +105,13 @@ cg_status cg_run_find_formats(const cg_run_options *o, const char *path,
 
     CG_TRY(o->format ? cg_record_format_parse(o->format, &f.record, err)
                      : find_record_format(path, &f.record, err));
-    if (o->add_hs && f.record != CG_RECORD_SDF && f.record != CG_RECORD_PDB)
+    f.add_hs = o->add_hs || f.record == CG_RECORD_MOL2;
+    if (o->add_hs && f.record != CG_RECORD_SDF && f.record != CG_RECORD_PDB &&
+        f.record != CG_RECORD_MOL2)
         return cg_fail(
             err, CG_ERR_USAGE,
-            "--add-hs: only the formats sdf and pdb have hydrogens; presets of --ensemble other "
-            "than raw add them");
+            "--add-hs: only the formats sdf, mol2 and pdb have hydrogens; presets of --ensemble "
+            "other than raw add them");
     if (o->minimize && f.record == CG_RECORD_SMILES3D)
         return cg_fail(err, CG_ERR_USAGE,
                        "--minimize: the smiles3d format has the coordinates as they are generated");
@@ -287,7 +290,7 @@ cg_status cg_run_open_output(const cg_engine *engine, const cg_run_options *o, c
         { "KV cache plugin", cache, cache_at },
         { "constraint plugin", constraint, constraint_at },
         { "record", cg_record_format_name(formats.record), NULL },
-        { "add_hs", o->add_hs ? "yes" : "no", NULL },
+        { "add_hs", formats.add_hs ? "yes" : "no", NULL },
         { "minimize", minima[o->minimize], NULL },
         { "energies", o->energies ? "yes" : "no", NULL },
         { "ensemble", ensemble, NULL },

@@ -13,6 +13,7 @@
 typedef struct cg_run_formats {
     cg_record_format record;
     cg_container_format container;
+    int add_hs; /* records have all hydrogens: as options->add_hs, always those of a mol2 */
 } cg_run_formats;
 
 /**

@@ -23,6 +23,7 @@ void cg_run_records_free(cg_run_records *r)
         return;
     cg_molblock_destroy(r->block);
     free(r->elements);
+    cg_sybyl_finish(&r->sybyl);
     cg_buf_finish(&r->frame);
     cg_buf_finish(&r->failed);
     free(r);
@@ -32,7 +33,9 @@ void cg_run_records_free(cg_run_records *r)
 
 void cg_run_records_prepare(const cg_run_writer *w, cg_pipeline_molecule *m)
 {
-    const cg_molecule *mol = m->built.template.molecule;
+    const cg_record_format format = w->formats.record;
+    const cg_molecule *mol = w->formats.add_hs ? cg_hydrogen_placement_molecule(m->built.hydrogens)
+                                               : m->built.template.molecule;
     const cg_smiles *graph = cg_molecule_graph(mol);
     cg_run_records *r = calloc(1, sizeof *r);
 
@@ -41,11 +44,12 @@ void cg_run_records_prepare(const cg_run_writer *w, cg_pipeline_molecule *m)
         cg_fail_nomem(&m->failure, "records");
         return;
     }
-    if (w->formats.record == CG_RECORD_SDF || w->formats.record == CG_RECORD_PDB) {
-        cg_molblock_create(w->add_hs ? cg_hydrogen_placement_molecule(m->built.hydrogens) : mol,
-                           &r->block, &m->failure);
+    if (format == CG_RECORD_SDF || format == CG_RECORD_PDB) {
+        cg_molblock_create(mol, &r->block, &m->failure);
         return;
     }
+    if (format == CG_RECORD_MOL2 && cg_sybyl_assign(mol, &r->sybyl, &m->failure) != CG_OK)
+        return;
     r->elements = calloc(graph->n_atoms, sizeof *r->elements);
     if (!r->elements) {
         cg_fail_nomem(&m->failure, "records");
@@ -151,11 +155,16 @@ static cg_status write_record(const cg_run_writer *w, const cg_pipeline_molecule
         .smiles = cg_molecule_smiles(m->built.template.molecule, NULL),
         .generation = generation,
         .seed = w->engine->info.seed,
-        .n_atoms = m->built.template.split.n_atoms,
+        .n_atoms = r->sybyl.n_atoms ? r->sybyl.n_atoms : m->built.template.split.n_atoms,
         .elements = r->elements,
         .xyz = (const double(*)[3])c->xyz,
         .decimals = w->engine->info.decimals,
         .tags = items.items,
+        .atom_types = r->sybyl.atom_types,
+        .charges = r->sybyl.charges,
+        .bond_atoms = (const uint32_t(*)[2])r->sybyl.bond_atoms,
+        .bond_types = r->sybyl.bond_types,
+        .n_bonds = r->sybyl.n_bonds,
     };
     cg_status st = CG_OK;
 

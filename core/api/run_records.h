@@ -6,14 +6,16 @@
 #include "api/run_output.h"
 #include "base/buf.h"
 #include "chem/molblock.h"
+#include "chem/sybyl.h"
 #include "engine/pipeline.h"
 
 enum { CG_VERDICTS = CG_CONFORMER_INVALID_GEOMETRY + 1 };
 
 /** The records of one molecule; cg_pipeline_molecule.user. */
 typedef struct cg_run_records {
-    cg_molblock *block;          /* sdf */
-    const char **elements;       /* xyz, json: [atoms] */
+    cg_molblock *block;          /* sdf, pdb */
+    const char **elements;       /* xyz, json, mol2: [atoms] */
+    cg_sybyl sybyl;              /* mol2 */
     int32_t next;                /* position of the generation to write next */
     cg_buf frame;                /* compressed, of cg_run_records_write() */
     uint64_t plain;              /* bytes of its records before compression */
@@ -28,8 +30,8 @@ typedef struct cg_run_records {
 typedef struct cg_run_writer {
     const cg_engine *engine;
     cg_run_formats formats;
-    int add_hs, minimize; /* as in cg_run_options */
-    size_t frame_bytes;   /* a frame ends with the record that gives it so many bytes */
+    int minimize;       /* as in cg_run_options */
+    size_t frame_bytes; /* a frame ends with the record that gives it so many bytes */
 } cg_run_writer;
 
 /** For cg_pipeline_io.prepare(): allocates m->user. Sets m->failure on failure. Thread: any. */

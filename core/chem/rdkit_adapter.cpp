@@ -1613,3 +1613,31 @@ cgrd_torsion *cgrd_torsions(const char *smiles, size_t *ret_n, size_t *ret_n_ato
         },
         reason, reason_cap);
 }
+
+cgrd_bond *cgrd_find_bonds(const char *smiles, size_t *ret_n, size_t *ret_n_atoms, char *reason,
+                           size_t reason_cap)
+{
+    return guarded<cgrd_bond *>(
+        nullptr,
+        [&] {
+            std::unique_ptr<RDKit::RWMol> mol = parse_smiles(smiles, true, false);
+            RDKit::RWMol kekule(*mol);
+            std::vector<cgrd_bond> found;
+
+            RDKit::MolOps::Kekulize(kekule);
+            for (const RDKit::Bond *bond : kekule.bonds()) {
+                const RDKit::Bond::BondType type = bond->getBondType();
+                const int order = type == RDKit::Bond::SINGLE   ? 1
+                                  : type == RDKit::Bond::DOUBLE ? 2
+                                  : type == RDKit::Bond::TRIPLE ? 3
+                                                                : 0;
+
+                found.push_back({ { bond->getBeginAtomIdx(), bond->getEndAtomIdx() },
+                                  order,
+                                  mol->getBondWithIdx(bond->getIdx())->getIsAromatic() });
+            }
+            *ret_n_atoms = mol->getNumAtoms();
+            return to_c(found, ret_n);
+        },
+        reason, reason_cap);
+}

@@ -248,6 +248,22 @@ typedef struct cgrd_torsion {
 cgrd_torsion *cgrd_torsions(const char *smiles, size_t *ret_n, size_t *ret_n_atoms, char *reason,
                             size_t reason_cap);
 
+/** A bond of the Kekulé structure. */
+typedef struct cgrd_bond {
+    unsigned atoms[2];
+    int order;       /* 1 to 3; 0 for another kind of bond */
+    int is_aromatic; /* by RDKit's model */
+} cgrd_bond;
+
+/**
+ * The bonds of a SMILES, all of whose atoms count, explicit hydrogens included.
+ *
+ * @return [*ret_n], freed by free_ptr() as char *; NULL on failure with `reason` as above. Always
+ *         NULL with a system librdkitcffi.
+ */
+cgrd_bond *cgrd_find_bonds(const char *smiles, size_t *ret_n, size_t *ret_n_atoms, char *reason,
+                           size_t reason_cap);
+
 #ifdef __cplusplus
 }
 #endif

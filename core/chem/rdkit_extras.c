@@ -149,3 +149,15 @@ cgrd_torsion *cgrd_torsions(const char *smiles, size_t *ret_n, size_t *ret_n_ato
                "it with -Drdkit=adapter");
     return NULL;
 }
+
+cgrd_bond *cgrd_find_bonds(const char *smiles, size_t *ret_n, size_t *ret_n_atoms, char *reason,
+                           size_t reason_cap)
+{
+    (void)smiles;
+    (void)ret_n;
+    (void)ret_n_atoms;
+    set_reason(reason, reason_cap,
+               "this confgen was built on the system's librdkitcffi, which does not tell aromatic "
+               "bonds; build it with -Drdkit=adapter");
+    return NULL;
+}

@@ -10,14 +10,17 @@
 
 enum { CHUNK = 1 << 16 };
 
+static const char mol2_start[] = "@<TRIPOS>MOLECULE";
+
 /* Incremental splitter of text into records. */
 struct splitter {
     cg_reader *r;
     cg_record_format format;
     uint64_t record;     /* offset of the current record */
     uint64_t line;       /* line number in the record, from 0 */
+    uint64_t line_at;    /* offset of the line */
     uint64_t lines_left; /* xyz: lines of the record after this one */
-    char line_start[4];  /* first bytes of the line */
+    char line_start[20]; /* first bytes of the line */
     size_t n_line_start;
     int has_text;         /* the record holds more than white space */
     cg_buf head;          /* first CG_READER_HEAD bytes of the record */
@@ -58,16 +61,39 @@ static void start_record(struct splitter *s, uint64_t offset)
     cg_buf_clear(&s->head);
 }
 
+static int line_starts_with(const struct splitter *s, const char *text)
+{
+    const size_t n = strlen(text);
+
+    return s->n_line_start >= n && !memcmp(s->line_start, text, n);
+}
+
+/* A record of a mol2 ends before the line that begins the next one: this line, if it is one. */
+static cg_status end_mol2_line(struct splitter *s, cg_error *err)
+{
+    if (!s->line || !line_starts_with(s, mol2_start))
+        return CG_OK;
+    CG_TRY(end_record(s, s->line_at, err));
+    start_record(s, s->line_at);
+    s->has_text = 1;
+    cg_buf_puts(&s->head, mol2_start);
+    cg_buf_putc(&s->head, '\n');
+    return CG_OK;
+}
+
 /* Ends a line; the next one starts at offset `next`. */
 static cg_status end_line(struct splitter *s, uint64_t next, cg_error *err)
 {
     int ends_record = 1;
 
     if (s->format == CG_RECORD_SDF) {
-        ends_record = s->n_line_start == 4 && !memcmp(s->line_start, "$$$$", 4);
+        ends_record = line_starts_with(s, "$$$$");
     } else if (s->format == CG_RECORD_PDB) {
-        ends_record = s->n_line_start == 4 && !memcmp(s->line_start, "END", 3) &&
+        ends_record = s->n_line_start >= 4 && line_starts_with(s, "END") &&
                       isspace((unsigned char)s->line_start[3]);
+    } else if (s->format == CG_RECORD_MOL2) {
+        ends_record = 0;
+        CG_TRY(end_mol2_line(s, err));
     } else if (s->format == CG_RECORD_XYZ) {
         if (s->line == 0)
             s->lines_left = s->has_text ? strtoull(cg_buf_text(&s->head), NULL, 10) + 1 : 0;
@@ -76,6 +102,7 @@ static cg_status end_line(struct splitter *s, uint64_t next, cg_error *err)
         ends_record = !s->lines_left;
     }
     s->n_line_start = 0;
+    s->line_at = next;
     s->line++;
     if (ends_record) {
         if (s->has_text)
@@ -90,7 +117,7 @@ static void add_bytes(struct splitter *s, const char *p, size_t n)
 {
     size_t room = CG_READER_HEAD - s->head.len;
 
-    for (size_t i = 0; i < n && s->n_line_start < 4; i++)
+    for (size_t i = 0; i < n && s->n_line_start < sizeof s->line_start; i++)
         s->line_start[s->n_line_start++] = p[i];
     for (size_t i = 0; i < n && !s->has_text; i++)
         s->has_text = !isspace((unsigned char)p[i]);

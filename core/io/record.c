@@ -13,8 +13,9 @@
 #include "base/json_text.h"
 #include "base/text.h"
 #include "base/utf8.h"
+#include "io/record_parts.h"
 
-static const char *const format_names[] = { "sdf", "xyz", "smiles3d", "json", "pdb" };
+static const char *const format_names[] = { "sdf", "xyz", "smiles3d", "json", "pdb", "mol2" };
 
 enum { N_FORMATS = sizeof format_names / sizeof *format_names };
 
@@ -26,7 +27,7 @@ cg_status cg_record_format_parse(const char *name, cg_record_format *ret_format,
             return CG_OK;
         }
     return cg_fail(err, CG_ERR_USAGE,
-                   "--format '%s': unknown, wanted sdf, xyz, smiles3d, json or pdb", name);
+                   "--format '%s': unknown, wanted sdf, mol2, pdb, xyz, smiles3d or json", name);
 }
 
 const char *cg_record_format_name(cg_record_format format)
@@ -67,29 +68,14 @@ cg_status cg_record_check_name(cg_record_format format, const char *name, cg_err
                        "the name '%.60s' starts with '$$$$', which ends a record of an SDF; give "
                        "it another name or choose --format xyz or json",
                        name);
+    if (format == CG_RECORD_MOL2 && *name &&
+        (strchr("@#", *name) || name[strlen(name) - 1] == '\\'))
+        return cg_fail(
+            err, CG_ERR_INPUT,
+            "the name '%.60s' starts with '@' or '#' or ends with '\\', which a line of a "
+            "mol2 cannot; give it another name or choose --format sdf",
+            name);
     return CG_OK;
-}
-
-/* Writes text with control characters replaced by blanks. */
-static void put_one_line(cg_buf *out, const char *s)
-{
-    for (; *s; s++)
-        cg_buf_putc(out, iscntrl((unsigned char)*s) ? ' ' : *s);
-}
-
-/* Writes the items that a record has in every format but for its name. */
-static void put_items(const cg_record_conformer *c,
-                      void (*put)(cg_buf *out, const char *key, const char *value), cg_buf *out)
-{
-    char number[32];
-
-    put(out, "SMILES", c->smiles);
-    snprintf(number, sizeof number, "%" PRId64, c->generation);
-    put(out, "generation", number);
-    snprintf(number, sizeof number, "%" PRIu64, c->seed);
-    put(out, "seed", number);
-    for (size_t i = 0; i < c->n_tags; i++)
-        put(out, c->tags[i].key, c->tags[i].value);
 }
 
 static void put_sdf_item(cg_buf *out, const char *key, const char *value)
@@ -97,7 +83,7 @@ static void put_sdf_item(cg_buf *out, const char *key, const char *value)
     cg_buf_printf(out, ">  <%s>\n", key);
     /* An empty line ends the item; an empty value has no line. */
     if (*value) {
-        put_one_line(out, value);
+        cg_record_put_line(out, value);
         cg_buf_putc(out, '\n');
     }
     cg_buf_putc(out, '\n');
@@ -130,7 +116,7 @@ static cg_status write_sdf(const cg_record_conformer *c, cg_buf *out, cg_error *
     cg_buf_put(out, body, body_len);
     cg_buf_puts(out, "M  END\n");
     put_sdf_item(out, "name", c->name);
-    put_items(c, put_sdf_item, out);
+    cg_record_put_items(c, put_sdf_item, out);
     cg_buf_puts(out, "$$$$\n");
     return CG_OK;
 }
@@ -218,7 +204,7 @@ static void put_pdb_bonds(cg_buf *out, const unsigned char *order, int n_atoms, 
 static void put_pdb_remark(cg_buf *out, const char *key, const char *value)
 {
     cg_buf_printf(out, "REMARK   6 %s ", key);
-    put_one_line(out, value);
+    cg_record_put_line(out, value);
     cg_buf_putc(out, '\n');
 }
 
@@ -278,7 +264,7 @@ static cg_status write_pdb(const cg_record_conformer *c, cg_buf *out, cg_error *
         goto out;
     }
     cg_buf_printf(out, "COMPND    %s\n", c->name);
-    put_items(c, put_pdb_remark, out);
+    cg_record_put_items(c, put_pdb_remark, out);
     CG_TRY_GOTO(st,
                 write_pdb_molecule(counts, n_atoms, column(counts, 3, 3), order, charges, c->name,
                                    out, err),
@@ -291,19 +277,6 @@ out:
 }
 
 /* ---- other formats ------------------------------------------------------------------------ */
-
-static cg_status check_coordinates(const cg_record_conformer *c, cg_error *err)
-{
-    if (c->n_atoms && (!c->elements || !c->xyz))
-        return cg_fail(err, CG_ERR_INTERNAL, "record of '%s': no elements or coordinates", c->name);
-    for (size_t i = 0; i < c->n_atoms; i++)
-        for (int k = 0; k < 3; k++)
-            if (!isfinite(c->xyz[i][k]))
-                return cg_fail(err, CG_ERR_INTERNAL,
-                               "record of '%s': coordinate %d of atom %zu is not finite", c->name,
-                               k, i);
-    return CG_OK;
-}
 
 static void put_coordinate(cg_buf *out, int decimals, double v)
 {
@@ -331,7 +304,7 @@ static void put_xyz_string(cg_buf *out, const char *key, const char *value)
 
 static cg_status write_xyz(const cg_record_conformer *c, cg_buf *out, cg_error *err)
 {
-    CG_TRY(check_coordinates(c, err));
+    CG_TRY(cg_record_check_coordinates(c, err));
     cg_buf_printf(out, "%zu\nProperties=species:S:1:pos:R:3", c->n_atoms);
     put_xyz_string(out, "name", c->name);
     put_xyz_string(out, "smiles", c->smiles);
@@ -354,13 +327,13 @@ static cg_status write_smiles3d(const cg_record_conformer *c, cg_buf *out, cg_er
 {
     if (!c->text)
         return cg_fail(err, CG_ERR_INTERNAL, "record of '%s': no enriched SMILES", c->name);
-    put_one_line(out, c->text);
+    cg_record_put_line(out, c->text);
     cg_buf_putc(out, '\t');
-    put_one_line(out, c->name);
+    cg_record_put_line(out, c->name);
     cg_buf_printf(out, "\t%" PRId64 "\t%" PRIu64, c->generation, c->seed);
     for (size_t i = 0; i < c->n_tags; i++) {
         cg_buf_printf(out, "\t%s=", c->tags[i].key);
-        put_one_line(out, c->tags[i].value);
+        cg_record_put_line(out, c->tags[i].value);
     }
     cg_buf_putc(out, '\n');
     return CG_OK;
@@ -375,7 +348,7 @@ static void put_json_item(cg_buf *out, const char *key, const char *value)
 
 static cg_status write_json(const cg_record_conformer *c, cg_buf *out, cg_error *err)
 {
-    CG_TRY(check_coordinates(c, err));
+    CG_TRY(cg_record_check_coordinates(c, err));
     cg_buf_putc(out, '{');
     put_json_item(out, "name", c->name);
     cg_buf_puts(out, ", ");
@@ -426,6 +399,9 @@ cg_status cg_record_write(cg_record_format format, const cg_record_conformer *c,
         break;
     case CG_RECORD_PDB:
         st = write_pdb(c, out, err);
+        break;
+    case CG_RECORD_MOL2:
+        st = cg_record_put_mol2(c, out, err);
         break;
     }
     if (st == CG_OK)
@@ -518,6 +494,8 @@ static int has_counts_line(const char *p, const char *end)
 }
 
 static const char pdb_name[] = "COMPND    ";
+static const char mol2_start[] = "@<TRIPOS>MOLECULE";
+static const char no_mol2_name[] = "*****";
 
 cg_record_format cg_record_detect(const char *text, size_t len)
 {
@@ -530,6 +508,8 @@ cg_record_format cg_record_detect(const char *text, size_t len)
         return CG_RECORD_JSON;
     if (starts_with(text, end, pdb_name))
         return CG_RECORD_PDB;
+    if (starts_with(text, end, mol2_start))
+        return CG_RECORD_MOL2;
     if (first < end && starts_with(first + 1, end, "Properties="))
         return CG_RECORD_XYZ;
     if (memchr(text, '<', (size_t)(first - text)) && memchr(text, '\t', (size_t)(first - text)))
@@ -604,6 +584,12 @@ void cg_record_name(cg_record_format format, const char *text, size_t len, cg_bu
             cg_buf_put(out, text + sizeof pdb_name - 1,
                        (size_t)(stop - text) - (sizeof pdb_name - 1));
         break;
+    case CG_RECORD_MOL2:
+        text = stop < end ? stop + 1 : end;
+        stop = line_end(text, end);
+        if (stop - text != 5 || !starts_with(text, stop, no_mol2_name))
+            cg_buf_put(out, text, (size_t)(stop - text));
+        break;
     }
 }
 
@@ -636,6 +622,8 @@ int64_t cg_record_count(cg_record_format format, const char *text, size_t len)
             (format == CG_RECORD_PDB && stop - p == 3 && starts_with(p, stop, "END"))) {
             n++;
             unfinished = 0;
+        } else if (format == CG_RECORD_MOL2) {
+            n += starts_with(p, stop, mol2_start);
         } else if (q < stop && (format == CG_RECORD_SDF || format == CG_RECORD_PDB)) {
             unfinished = 1;
         } else if (q < stop) {

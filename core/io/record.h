@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file record.h  Conformers as text: SDF, extended XYZ, enriched SMILES, JSON lines, PDB.
+ * @file record.h  Conformers as text: SDF, extended XYZ, enriched SMILES, JSON lines, PDB, mol2.
  *
  * sdf       The molblock with the name as its title line, then the data items name, SMILES,
  *           generation, seed and the extra tags, then "$$$$".
@@ -12,6 +12,9 @@
  * pdb       COMPND with the name; REMARK   6 with SMILES, generation, seed and the extra tags, a
  * key and its value; the atoms as HETATM of one residue, UNL; CONECT, a neighbour twice for a
  *           double bond and three times for a triple bond; END.
+ * mol2      MOLECULE with the name, ATOM with SYBYL types and formal charges, UNITY_ATOM_ATTR with
+ *           the charges that are not 0, BOND, SUBSTRUCTURE of one residue, UNL, and COMMENT with
+ *           SMILES, generation, seed and the extra tags, a key and its value on a line.
  *
  * A name is written byte for byte, or refused by cg_record_check_name() if the format cannot hold
  * it. In tags, control characters are replaced by blanks (in JSON by escapes). Coordinates are in
@@ -28,6 +31,7 @@ typedef enum cg_record_format {
     CG_RECORD_SMILES3D,
     CG_RECORD_JSON,
     CG_RECORD_PDB,
+    CG_RECORD_MOL2,
 } cg_record_format;
 
 /** An extra data item. The key is a word of letters, digits and '_'. */
@@ -43,23 +47,29 @@ typedef struct cg_record_conformer {
     int64_t generation; /* 0-based */
     uint64_t seed;
     size_t n_atoms;
-    const char *const *elements; /* [n_atoms] element symbols: xyz, json */
-    const double (*xyz)[3];      /* [n_atoms] ångström, finite: xyz, json */
+    const char *const *elements; /* [n_atoms] element symbols: xyz, json, mol2 */
+    const double (*xyz)[3];      /* [n_atoms] ångström, finite: xyz, json, mol2 */
     int decimals;                /* of the coordinates in xyz and json, 0 to 17 */
     const char *text;            /* enriched SMILES as generated: smiles3d */
     const char *molblock;        /* title line to "M  END", V2000 or V3000: sdf; V2000: pdb */
     const cg_tag *tags;          /* [n_tags] */
     size_t n_tags;
+    const char *const *atom_types;   /* [n_atoms] SYBYL types: mol2 */
+    const int *charges;              /* [n_atoms] formal charges: mol2 */
+    const uint32_t (*bond_atoms)[2]; /* [n_bonds] from 0: mol2 */
+    const char *const *bond_types;   /* [n_bonds] "1", "2", "3", "ar", "am": mol2 */
+    size_t n_bonds;
 } cg_record_conformer;
 
-/** Parses "sdf", "xyz", "smiles3d", "json", "pdb". CG_ERR_USAGE lists the formats. */
+/** Parses "sdf", "xyz", "smiles3d", "json", "pdb", "mol2". CG_ERR_USAGE lists the formats. */
 cg_status cg_record_format_parse(const char *name, cg_record_format *ret_format, cg_error *err);
 /** The name, which is also the file extension without its dot. Static storage. */
 const char *cg_record_format_name(cg_record_format format);
 
 /**
  * CG_ERR_INPUT for a name that a record of this format cannot hold: one with a control character
- * (all but json), one that starts with "$$$$" (sdf), one that is not UTF-8 (json).
+ * (all but json), one that starts with "$$$$" (sdf), one that is not UTF-8 (json), one that starts
+ * with '@' or '#' or ends with a backslash (mol2).
  */
 cg_status cg_record_check_name(cg_record_format format, const char *name, cg_error *err);
 

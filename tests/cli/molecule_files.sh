@@ -118,6 +118,45 @@ for name, record in zip("one two three four five six seven".split(), text.split(
     assert charges == 0 and (name in ("five", "seven")) == any(len(l) == 80 for l in atoms), record
 END
 
+# mol2: the molecules again, by our own reader, RDKit and Open Babel where they are; the same conformers, with hydrogens
+"$confgen" --input list.smi --quiet --energies --output whole.mol2 || fail 'whole.mol2'
+same 'mol2' whole.mol2
+grep -q '^energy ' whole.mol2 || fail 'data items of whole.mol2'
+"$confgen" inspect whole.mol2 | grep -Eq '^ *2 +three  with blanks +1 ' || fail 'inspect whole.mol2'
+"$confgen" inspect whole.mol2 --molecule seven | grep -q '^SMILES CC(=O)\[O-\].\[Na+\]$' || fail 'inspect --molecule, mol2'
+python3 - <<'END' || fail 'whole.mol2'
+import gzip, shutil, subprocess
+sdf = {r.split("\n")[0]: r.split("\n") for r in gzip.open("whole.sdf.gz", "rt").read().split("$$$$\n") if r}
+text = open("whole.mol2").read()
+records = ["@<TRIPOS>MOLECULE" + r for r in text.split("@<TRIPOS>MOLECULE")[1:]]
+wanted = {}
+for record in records:
+    lines = record.split("\n")
+    block, n, m = sdf[lines[1]], int(lines[2].split()[0]), int(lines[2].split()[1])
+    assert (n, m) == (int(block[3][:3]), int(block[3][3:6])), record
+    atoms = [l.split() for l in lines[7:7 + n]]
+    for atom, line in zip(atoms, block[4:4 + n]):
+        assert [float(x) for x in atom[2:5]] == [float(x) for x in line.split()[:3]], (atom, line)
+        assert atom[5].split(".")[0] == line.split()[3], (atom, line)
+    charged = lines[1] in ("five", "seven")
+    assert (lines[4] == "USER_CHARGES") == charged == any(float(a[8]) for a in atoms), record
+    assert sum(float(a[8]) for a in atoms) == 0, record
+    wanted[lines[1]] = next(l.split(" ", 1)[1] for l in lines if l.startswith("SMILES "))
+try:
+    from rdkit import Chem
+except ImportError:
+    raise SystemExit(0)
+for name, record in zip(wanted, records):
+    mol = Chem.MolFromMol2Block(record)
+    assert mol and Chem.MolToSmiles(mol) == Chem.CanonSmiles(wanted[name]), (record, mol and Chem.MolToSmiles(mol))
+if shutil.which("obabel"):
+    found = subprocess.run(["obabel", "-imol2", "-osdf"], input=text, capture_output=True, text=True).stdout
+    for block in found.split("$$$$\n")[:-1]:
+        smiles = Chem.MolToSmiles(Chem.MolFromMolBlock(block))
+        assert smiles == Chem.CanonSmiles(wanted.pop(block.split("\n")[0])), block
+    assert not wanted, ("not read by Open Babel", wanted)
+END
+
 # hostile records: an error with file, line and record, and the others are generated
 expect() {
   local want=$1 pattern=$2 got

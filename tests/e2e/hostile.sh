@@ -298,7 +298,7 @@ flag 'top-k|top_k' --top-k -3
 flag 'sampling' --sampling sideways
 flag 'seed' --seed -1
 flag 'seed' --seed 99999999999999999999
-flag 'format' --format mol2
+flag 'format' --format mol
 flag 'header' --header perhaps
 flag 'limit' --limit 0
 flag 'shard' --shard 2/2

@@ -241,11 +241,12 @@ static const struct command_option options[] = {
     { "output", 'o', "FILE|-",
       "default <stem>.sdf.zst, or - (standard output) for molecules of the command line; the "
       "suffix selects .zst, .gz or plain" },
-    { "format", O_FORMAT, "sdf|pdb|xyz|smiles3d|json",
+    { "format", O_FORMAT, "sdf|mol2|pdb|xyz|smiles3d|json",
       "kind of the records (default: by the output's name, else sdf)" },
     { "gens", O_GENS, "N|Nk", "conformers per molecule; Nk: N for each of its k references (1)" },
     { "add-hs", O_ADD_HS, NULL,
-      "write hydrogens too (sdf, pdb); without it records hold heavy atoms only" },
+      "write hydrogens too (sdf, pdb; a mol2 always has them); without it records hold heavy atoms "
+      "only" },
     { "minimize", O_MINIMIZE, "none|hydrogens|mmff94|mmff94s",
       "move hydrogens, or all atoms, to a minimum of the MMFF94 energy (none); it is written to "
       "the record. Hydrogens are written with --add-hs" },
@@ -773,22 +774,35 @@ static void print_dropped(const cg_report *r)
         fputc('\n', stderr);
 }
 
+static int ends_with(const char *text, const char *end)
+{
+    const size_t n = strlen(text), n_end = strlen(end);
+
+    return n >= n_end && !strcasecmp(text + n - n_end, end);
+}
+
+/* Records of a mol2 have hydrogens without --add-hs. */
+static int is_mol2(const struct generate *s, const char *path)
+{
+    if (s->run.format)
+        return !strcmp(s->run.format, "mol2");
+    return ends_with(path, ".mol2") || ends_with(path, ".mol2.gz") || ends_with(path, ".mol2.zst");
+}
+
 /* What a new user may miss: on a terminal only. */
 static void print_hints(const struct generate *s, const cg_report *r, const char *path)
 {
-    const size_t n = strlen(path);
-
     if (r->geometry_moved)
         fputs("no record holds a heavy atom that failed: it was moved, or the conformer generated "
               "again\n",
               stderr);
     if (s->run.gens == 1 && !s->run.gens_per_reference)
         fputs("one conformer of each molecule: --gens N generates N\n", stderr);
-    if (!s->run.add_hs)
+    if (!s->run.add_hs && !is_mol2(s, path))
         fputs("the records hold heavy atoms only: --add-hs writes hydrogens, --ensemble standard "
               "minimises, too\n",
               stderr);
-    if (n > 4 && !strcmp(path + n - 4, ".zst"))
+    if (ends_with(path, ".zst"))
         print_lines(stderr, "%s is compressed: zstd -d unpacks it; --output NAME.sdf is not\n",
                     path);
 }

@@ -373,15 +373,15 @@ typedef struct cg_run_options {
     int32_t header;             /* CG_HEADER_* */
     int32_t resume;             /* complete the output of an interrupted run */
     int32_t overwrite;          /* replace an existing output */
-    int32_t add_hs;             /* sdf, pdb: with hydrogens */
+    int32_t add_hs;             /* sdf, pdb: with hydrogens; a mol2 always has them */
     int32_t shard;              /* 0-based part of `shards`: a range of consecutive lines */
     int32_t shards;             /* 0 or 1: all */
     int32_t reserved;
     int64_t limit;      /* molecules read, at most; 0: all */
     const char *input;  /* file or "-"; with `molecules`: their name in messages */
     const char *output; /* file or "-"; NULL: <stem of the input>.<format>.zst */
-    const char
-        *format; /* "sdf", "pdb", "xyz", "smiles3d", "json"; NULL: by the output's name, sdf */
+    const char *format; /* "sdf", "mol2", "pdb", "xyz", "smiles3d", "json"; NULL: by the output's
+                           name, sdf */
     const char *failed; /* file of failures, or NULL */
     /** Called on this thread about every 50 ms, with a report by rule 3 of sized.h. NULL: none. */
     void (*progress)(void *ctx, const cg_report *so_far, int64_t molecules_done);

@@ -410,11 +410,11 @@ START_TEST(bad_options_are_refused)
     options.shard = 2;
     refused(CG_ERR_USAGE, "--shard 2/2");
     options.shards = 0;
-    options.format = "mol2";
-    refused(CG_ERR_USAGE, "--format 'mol2': unknown");
+    options.format = "mol";
+    refused(CG_ERR_USAGE, "--format 'mol': unknown");
     options.format = "xyz";
     options.add_hs = 1;
-    refused(CG_ERR_USAGE, "--add-hs: only the formats sdf and pdb");
+    refused(CG_ERR_USAGE, "--add-hs: only the formats sdf, mol2 and pdb");
     options.add_hs = 0;
     options.output = input;
     refused(CG_ERR_USAGE, "is the input file '");

@@ -13,6 +13,11 @@ static const double xyz[][3] = { { 0, -0.0004, 1.5 }, { -1.23456, 12.0, -0.0006 
 static const cg_tag tags[] = { { "check", "bond \"C-Cl\"\ttoo long" }, { "empty", "" } };
 static const char molblock[] = "title\n  confgen\n\n  0  0\nM  END\n";
 
+static const char *const atom_types[] = { "C.3", "Cl" };
+static const int charges[] = { 2, -1 };
+static const uint32_t bond_atoms[][2] = { { 0, 1 } };
+static const char *const bond_types[] = { "1" };
+
 static cg_record_conformer conformer(void)
 {
     return (cg_record_conformer) { .name = "a\"b\\c d $$$$",
@@ -26,7 +31,12 @@ static cg_record_conformer conformer(void)
                                    .text = "[C]<0.000,0.000,1.500>",
                                    .molblock = molblock,
                                    .tags = tags,
-                                   .n_tags = 2 };
+                                   .n_tags = 2,
+                                   .atom_types = atom_types,
+                                   .charges = charges,
+                                   .bond_atoms = bond_atoms,
+                                   .bond_types = bond_types,
+                                   .n_bonds = 1 };
 }
 
 static const struct {
@@ -48,6 +58,15 @@ static const struct {
       "\"generation\": 7, \"seed\": 18446744073709551615, \"elements\": [\"C\", \"Cl\"], "
       "\"xyz\": [[0.000, 0.000, 1.500], [-1.235, 12.000, -0.001]], "
       "\"check\": \"bond \\\"C-Cl\\\"\\u0009too long\", \"empty\": \"\"}\n" },
+    { CG_RECORD_MOL2, "@<TRIPOS>MOLECULE\na\"b\\c d $$$$\n2 1 1 0 0\nSMALL\nUSER_CHARGES\n\n"
+                      "@<TRIPOS>ATOM\n"
+                      "      1 C1         0.0000    -0.0004     1.5000 C.3   1 UNL   2.0\n"
+                      "      2 Cl1       -1.2346    12.0000    -0.0006 Cl    1 UNL  -1.0\n"
+                      "@<TRIPOS>UNITY_ATOM_ATTR\n1 2\ncharge 2\nAtomExpr 2\n"
+                      "2 2\ncharge -1\nAtomExpr -1\n"
+                      "@<TRIPOS>BOND\n     1     1     2 1\n@<TRIPOS>SUBSTRUCTURE\n1 UNL 1\n"
+                      "@<TRIPOS>COMMENT\nSMILES C/C=C\\Cl\ngeneration 7\n"
+                      "seed 18446744073709551615\ncheck bond \"C-Cl\" too long\nempty \n" },
 };
 
 START_TEST(records_are_written)
@@ -75,7 +94,7 @@ START_TEST(records_are_read_back)
     cg_buf b = { 0 }, name = { 0 };
     size_t one;
 
-    c.name = "mol \"1\"\\";
+    c.name = format == CG_RECORD_MOL2 ? "mol \"1\"" : "mol \"1\"\\";
     ck_assert_int_eq(cg_record_write(format, &c, &b, &err), CG_OK);
     one = b.len;
     for (int i = 0; i < 2; i++)
@@ -193,6 +212,10 @@ static const struct {
     { CG_RECORD_XYZ, "two\nlines", "a record of format xyz can hold; --format json holds it" },
     { CG_RECORD_SMILES3D, "a\tb", "a control character (byte 0x09 at position 2)" },
     { CG_RECORD_JSON, "caf\xe9", "is not UTF-8" },
+    { CG_RECORD_MOL2, "@<TRIPOS>ATOM",
+      "starts with '@' or '#' or ends with '\\', which a line of" },
+    { CG_RECORD_MOL2, "# 1", "which a line of a mol2 cannot" },
+    { CG_RECORD_MOL2, "continued\\", "which a line of a mol2 cannot" },
 };
 
 START_TEST(names_that_a_format_cannot_hold_are_refused)
@@ -224,6 +247,10 @@ START_TEST(incomplete_conformers_are_internal_errors)
     ck_assert_int_eq(cg_record_write(CG_RECORD_JSON, &c, &b, &err), CG_ERR_INTERNAL);
     c.xyz = NULL;
     ck_assert_int_eq(cg_record_write(CG_RECORD_XYZ, &c, &b, &err), CG_ERR_INTERNAL);
+    c.xyz = xyz;
+    c.atom_types = NULL;
+    ck_assert_int_eq(cg_record_write(CG_RECORD_MOL2, &c, &b, &err), CG_ERR_INTERNAL);
+    ck_assert_ptr_nonnull(strstr(err.msg, "no types of atoms and bonds"));
     c.text = NULL;
     ck_assert_int_eq(cg_record_write(CG_RECORD_SMILES3D, &c, &b, &err), CG_ERR_INTERNAL);
     c.molblock = "no end";
@@ -236,8 +263,9 @@ START_TEST(incomplete_conformers_are_internal_errors)
     ck_assert_int_eq(cg_record_write(CG_RECORD_PDB, &c, &b, &err), CG_ERR_LIMIT);
     ck_assert_ptr_nonnull(strstr(err.msg, "more than 999 atoms or bonds"));
     ck_assert_str_eq(b.data, "before");
-    ck_assert_int_eq(cg_record_format_parse("mol2", &format, &err), CG_ERR_USAGE);
-    ck_assert_str_eq(err.msg, "--format 'mol2': unknown, wanted sdf, xyz, smiles3d, json or pdb");
+    ck_assert_int_eq(cg_record_format_parse("mol", &format, &err), CG_ERR_USAGE);
+    ck_assert_str_eq(err.msg,
+                     "--format 'mol': unknown, wanted sdf, mol2, pdb, xyz, smiles3d or json");
     cg_buf_finish(&b);
 }
 END_TEST
@@ -268,8 +296,8 @@ int main(void)
     SRunner *sr;
     int failed;
 
-    tcase_add_loop_test(tc, records_are_written, 0, 4);
-    tcase_add_loop_test(tc, records_are_read_back, 0, 4);
+    tcase_add_loop_test(tc, records_are_written, 0, sizeof wanted / sizeof *wanted);
+    tcase_add_loop_test(tc, records_are_read_back, 0, sizeof wanted / sizeof *wanted);
     tcase_add_test(tc, json_records_parse_as_json);
     tcase_add_loop_test(tc, odd_names_are_kept, 0, 4);
     tcase_add_test(tc, title_is_not_the_end_of_the_block);
