@@ -139,6 +139,7 @@ program golden_model 300 "$build/tests/golden/test_golden_model"
 program golden_architectures 300 "$build/tests/golden/test_golden_architectures"
 program e2e_generate 300 bash "$root/tests/gpu/generate.sh"
 program e2e_architectures 300 bash "$root/tests/gpu/architectures.sh"
+program docs_commands 300 python3 "$root/tests/docs/commands.py" --group gpu "$build"
 
 sanitizer=''
 if [ -n "$sanitize" ]; then

@@ -3,7 +3,7 @@
 # Installs what confgen needs from the distribution's packages, configures and builds it.
 #
 #   tools/setup.sh [--with-slurm] [--with-guards] [--with-fuzzing] [--with-judge] [--with-python] [--with-packages]
-#                  [MESON_OPTION...]
+#                  [--with-long] [MESON_OPTION...]
 #                                                  e.g. tools/setup.sh -Dcuda=disabled
 #
 # --with-slurm   also installs Slurm, for the test of tools/nightly, which then fails without it
@@ -15,6 +15,7 @@
 # --with-python  also installs what the tests of the Python package (tools/python) need
 # --with-packages also installs mmdebstrap, for the test of tools/package.sh in a fresh root, which then fails
 #                without it, and sets the prefix /usr, which packages need
+# --with-long    also installs what the test suite `long` needs
 #
 # Debian 12 or later, Ubuntu 24.04 or later; as root, or with sudo. A second run installs only what is
 # missing and builds only what changed. BUILD names the build folder (build).
@@ -42,6 +43,7 @@ for option in "$@"; do
       packages+=(python3-cffi python3-rdkit python3-pandas python3-build python3-setuptools python3-wheel python3-pip)
       options+=(-Dpython=enabled) ;;
     --with-packages) packages+=(mmdebstrap dpkg-dev); options+=(-Dpackages=enabled --prefix=/usr) ;;
+    --with-long) packages+=(valgrind gcovr clang libclang-rt-dev pymol slurm-wlm munge python3-venv) ;;
     --with-guards) packages+=(clang-format doxygen mkdocs) ;;
     --with-fuzzing) packages+=(clang libclang-rt-dev) ;;
     *) options+=("$option") ;;
