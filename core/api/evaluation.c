@@ -14,19 +14,8 @@
 
 struct cg_evaluation {
     cg_buf json;
+    char warning[CG_EVAL_WARNING_TEXT];
 };
-
-/* Sets *ret to the number of a word: 0 or 1; NULL keeps it. */
-static cg_status read_word(const char *option, const char *word, const char *zero, const char *one,
-                           int *ret, cg_error *err)
-{
-    if (!word)
-        return CG_OK;
-    if (strcmp(word, zero) && strcmp(word, one))
-        return cg_fail(err, CG_ERR_USAGE, "%s '%s': wanted %s or %s", option, word, zero, one);
-    *ret = !strcmp(word, one);
-    return CG_OK;
-}
 
 static cg_status check_numbers(const cg_evaluation_options *o, cg_error *err)
 {
@@ -54,17 +43,17 @@ static cg_status read_settings(const cg_evaluation_options *o, cg_eval_settings 
                                cg_error *err)
 {
     cg_eval_settings s = cg_eval_default_settings();
-    int missing = 0, on_mismatch = 0, rmsd = 0, symmetry = 0;
+    const struct {
+        const char *option, *word;
+    } words[] = { { "--missing", o->missing },
+                  { "--on-mismatch", o->on_mismatch },
+                  { "--rmsd", o->rmsd },
+                  { "--symmetry", o->symmetry } };
 
     CG_TRY(check_numbers(o, err));
-    CG_TRY(read_word("--missing", o->missing, "zero", "drop", &missing, err));
-    CG_TRY(read_word("--on-mismatch", o->on_mismatch, "error", "drop", &on_mismatch, err));
-    CG_TRY(read_word("--rmsd", o->rmsd, "best", "plain", &rmsd, err));
-    CG_TRY(read_word("--symmetry", o->symmetry, "conjugated", "plain", &symmetry, err));
-    s.missing = missing ? CG_MISSING_DROP : CG_MISSING_ZERO;
-    s.on_mismatch = on_mismatch ? CG_MISMATCH_DROP : CG_MISMATCH_ERROR;
-    s.rmsd = rmsd ? CG_RMSD_PLAIN : CG_RMSD_BEST;
-    s.symmetry = symmetry ? CG_SYMMETRY_PLAIN : CG_SYMMETRY_CONJUGATED;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (words[i].word)
+            CG_TRY(cg_eval_set_word(&s, words[i].option, words[i].word, err));
     s.delta = o->delta > 0 ? o->delta : s.delta;
     s.max_maps = o->max_matches ? (size_t)o->max_matches : s.max_maps;
     s.seconds = o->time_limit;
@@ -82,6 +71,7 @@ cg_status cg_evaluation_run(const cg_evaluation_options *options, cg_evaluation 
     cg_conformer_file gen = { 0 };
     cg_eval_result result = { 0 };
     cg_eval_settings settings;
+    cg_eval_notes notes;
     cg_evaluation *e = NULL;
     int cores = cg_cpu_count();
     cg_status st;
@@ -91,13 +81,14 @@ cg_status cg_evaluation_run(const cg_evaluation_options *options, cg_evaluation 
     CG_TRY_GOTO(st,
                 cg_evaluate_files(o.ref, o.gen, &settings,
                                   o.threads && o.threads < cores ? o.threads : cores, &gen, &result,
-                                  NULL, err),
+                                  &notes, err),
                 out);
     e = calloc(1, sizeof *e);
     if (!e) {
         st = cg_fail_nomem(err, "evaluation");
         goto out;
     }
+    cg_eval_warn_of_matching(&result, &notes, &gen, e->warning);
     CG_TRY_GOTO(st, cg_eval_write_json(&result, &e->json, err), out);
     *ret_evaluation = e;
     e = NULL;
@@ -111,6 +102,11 @@ out:
 const char *cg_evaluation_json(const cg_evaluation *evaluation)
 {
     return cg_buf_text(&evaluation->json);
+}
+
+const char *cg_evaluation_warning(const cg_evaluation *evaluation)
+{
+    return evaluation->warning;
 }
 
 void cg_evaluation_free(cg_evaluation *evaluation)

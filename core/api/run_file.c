@@ -297,6 +297,7 @@ static cg_status run_emit(void *ctx, cg_pipeline_molecule *m, cg_error *err)
     if (m->failure.code == CG_OK)
         CG_TRY(write_parts(run, m, err));
     if (m->failure.code == CG_OK) {
+        cg_run_notes_add_molecule(&run->notes, m->input.line, r->n_lost_stereo, run->report);
         if (n_failed(m, r))
             report_failed_conformers(run, m, r);
         return write_molecule(run, m, r, err);

@@ -52,6 +52,13 @@ cg_status cg_run_notes_add(cg_run_notes *notes, const cg_input_record *r, const 
     return CG_OK;
 }
 
+void cg_run_notes_add_molecule(cg_run_notes *notes, int64_t line, size_t n_lost_stereo,
+                               cg_report *report)
+{
+    if (n_lost_stereo && !report->lost_stereo++)
+        notes->lost_line = line;
+}
+
 /* "1 molecule has" or "2 molecules have" */
 static const char *molecules(int64_t n, char buf[48])
 {
@@ -84,4 +91,10 @@ void cg_run_notes_log(const cg_run_notes *notes, const cg_report *r, const char 
                     "%s: %s stereo groups (or, and, racemic) in a CXSMILES extension, e.g. in line "
                     "%" PRId64 ": conformers are of the stereoisomer that the SMILES gives",
                     path, molecules(r->stereo_groups, n), notes->group_line);
+    if (r->lost_stereo)
+        cg_host_log(host, CG_LOG_WARNING,
+                    "%s: %s stereo that is not read, such as that of an allene, e.g. in line "
+                    "%" PRId64 ": conformers may be of either configuration; centres and double "
+                    "bonds are read",
+                    path, molecules(r->lost_stereo, n), notes->lost_line);
 }

@@ -44,6 +44,7 @@ void cg_run_records_prepare(const cg_run_writer *w, cg_pipeline_molecule *m)
         cg_fail_nomem(&m->failure, "records");
         return;
     }
+    r->n_lost_stereo = cg_molecule_n_lost_stereo(m->built.template.molecule);
     if (format == CG_RECORD_SDF || format == CG_RECORD_PDB) {
         cg_molblock_create(mol, &r->block, &m->failure);
         return;

@@ -16,6 +16,7 @@ typedef struct cg_run_records {
     cg_molblock *block;          /* sdf, pdb */
     const char **elements;       /* xyz, json, mol2: [atoms] */
     cg_sybyl sybyl;              /* mol2 */
+    size_t n_lost_stereo;        /* of the molecule: cg_molecule_n_lost_stereo() */
     int32_t next;                /* position of the generation to write next */
     cg_buf frame;                /* compressed, of cg_run_records_write() */
     uint64_t plain;              /* bytes of its records before compression */

@@ -67,6 +67,7 @@ static const cg_report_counter counters[] = {
     COUNT(repeated_names, "counts.input.repeated_names"),
     COUNT(dropped_extensions, "counts.input.dropped_extensions"),
     COUNT(stereo_groups, "counts.input.stereo_groups"),
+    COUNT(lost_stereo, "counts.input.lost_stereo"),
     COUNT(wrong_molecules, "counts.failures.wrong_molecule"),
     COUNT(parse_failures, "counts.failures.parse_failure"),
     COUNT(unfinished, "counts.failures.unfinished"),

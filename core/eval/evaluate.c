@@ -1073,6 +1073,20 @@ out:
     return st;
 }
 
+void cg_eval_warn_of_matching(const cg_eval_result *r, const cg_eval_notes *notes,
+                              const cg_conformer_file *gen, char ret_text[CG_EVAL_WARNING_TEXT])
+{
+    ret_text[0] = '\0';
+    if (notes->names_failed)
+        snprintf(ret_text, CG_EVAL_WARNING_TEXT,
+                 "no name in '%s' is a name in '%s'; molecules were matched by canonical SMILES: "
+                 "%zu of %zu found a reference",
+                 r->gen_path, r->ref_path, notes->by_smiles, notes->by_smiles + notes->extra);
+    else if (gen->n_molecules && !notes->by_name && !notes->by_smiles)
+        snprintf(ret_text, CG_EVAL_WARNING_TEXT, "no molecule of '%s' is in '%s'", r->gen_path,
+                 r->ref_path);
+}
+
 cg_status cg_evaluate_files(const char *ref_path, const char *gen_path,
                             const cg_eval_settings *settings, int n_threads,
                             cg_conformer_file *ret_gen, cg_eval_result *ret_result,

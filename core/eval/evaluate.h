@@ -32,6 +32,15 @@ typedef struct cg_eval_notes {
                                    without */
 } cg_eval_notes;
 
+enum { CG_EVAL_WARNING_TEXT = 2 * CG_ERROR_TEXT };
+
+/**
+ * A sentence on the assignment, if both files have names but none in common, or no molecule is in
+ * both; "" without.
+ */
+void cg_eval_warn_of_matching(const cg_eval_result *result, const cg_eval_notes *notes,
+                              const cg_conformer_file *gen, char ret_text[CG_EVAL_WARNING_TEXT]);
+
 /**
  * Evaluates generated conformers against references. Threads process molecules in order of
  * decreasing cost.

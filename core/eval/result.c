@@ -72,19 +72,60 @@ cg_eval_settings cg_eval_default_settings(void)
                                 .max_maps = CG_SYMMETRY_MAX_MAPS };
 }
 
+/* Options of words; a word's place is its value. */
+static const struct word_option {
+    const char *option, *words[2];
+} word_options[] = {
+    { "--missing", { [CG_MISSING_ZERO] = "zero", [CG_MISSING_DROP] = "drop" } },
+    { "--on-mismatch", { [CG_MISMATCH_ERROR] = "error", [CG_MISMATCH_DROP] = "drop" } },
+    { "--rmsd", { [CG_RMSD_BEST] = "best", [CG_RMSD_PLAIN] = "plain" } },
+    { "--symmetry", { [CG_SYMMETRY_PLAIN] = "plain", [CG_SYMMETRY_CONJUGATED] = "conjugated" } },
+};
+
+enum { MISSING, ON_MISMATCH, RMSD, SYMMETRY, N_WORD_OPTIONS };
+
+cg_status cg_eval_set_word(cg_eval_settings *s, const char *option, const char *word, cg_error *err)
+{
+    const struct word_option *o = word_options;
+    int value;
+
+    while (o < word_options + N_WORD_OPTIONS && strcmp(o->option, option))
+        o++;
+    if (o == word_options + N_WORD_OPTIONS)
+        return cg_fail(err, CG_ERR_INTERNAL, "%s: no option of words", option);
+    value = !strcmp(word, o->words[1]);
+    if (strcmp(word, o->words[value]))
+        return cg_fail(err, CG_ERR_USAGE, "%s '%s': wanted %s or %s", option, word, o->words[0],
+                       o->words[1]);
+    switch ((int)(o - word_options)) {
+    case MISSING:
+        s->missing = (cg_eval_missing)value;
+        break;
+    case ON_MISMATCH:
+        s->on_mismatch = (cg_eval_on_mismatch)value;
+        break;
+    case RMSD:
+        s->rmsd = (cg_eval_rmsd)value;
+        break;
+    default:
+        s->symmetry = (cg_symmetry_rule)value;
+    }
+    return CG_OK;
+}
+
 const char *cg_eval_missing_name(cg_eval_missing missing)
 {
-    return missing == CG_MISSING_DROP ? "drop" : "zero";
+    return word_options[MISSING].words[missing];
 }
 
 const char *cg_eval_rmsd_name(cg_eval_rmsd rmsd)
 {
-    return rmsd == CG_RMSD_PLAIN ? "plain" : "best";
+    return word_options[RMSD].words[rmsd];
 }
 
 const char *cg_symmetry_rule_name(cg_symmetry_rule rule)
 {
-    return rule == CG_SYMMETRY_PLAIN ? "plain" : "conjugated";
+    return word_options[SYMMETRY].words[rule];
 }
 
 double cg_eval_coverage(const float *d, size_t n, double delta)

@@ -57,6 +57,15 @@ typedef struct cg_eval_settings {
     int relaxation;  /* 1: also the relaxation energies of generated conformers */
 } cg_eval_settings;
 
+/**
+ * Sets what a word option of `confgen eval` selects: --missing, --on-mismatch, --rmsd, --symmetry.
+ *
+ * @return CG_OK; CG_ERR_USAGE for another word, with those that the option has; CG_ERR_INTERNAL
+ *         for another option
+ */
+cg_status cg_eval_set_word(cg_eval_settings *settings, const char *option, const char *word,
+                           cg_error *err);
+
 /** COV at 0.75 Å, the best RMSD, CG_SYMMETRY_MAX_MAPS automorphisms; all else zero. */
 cg_eval_settings cg_eval_default_settings(void);
 

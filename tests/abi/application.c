@@ -371,8 +371,10 @@ static cg_status read_evaluation(const void *options, cg_error *err)
     cg_status st = cg_evaluation_run(options, &evaluation, err);
 
     ck_assert((st == CG_OK) == (evaluation != NULL));
-    if (evaluation)
+    if (evaluation) {
         ck_assert_contains(cg_evaluation_json(evaluation), "\"cov_r\": 1");
+        ck_assert_str_eq(cg_evaluation_warning(evaluation), ""); /* the names are equal */
+    }
     cg_evaluation_free(evaluation);
     return st;
 }

@@ -118,6 +118,11 @@ done
 verdict 'names follow the extension' test "$(titles cx.sdf | tr '\n' ' ')" = 'group racemate drawn once '
 verdict 'the report counts both' \
   test "$(json_number cx.json stereo_groups) $(json_number cx.json dropped_extensions)" = '2 1'
+say 'stereo that is not read'
+printf 'CC=[C@]=CF allene\nC[C@](C)(C)C no centre\nC[C@H](N)O centre\n' >lost.smi
+check 0 'allenes are generated' "${random[@]}" --input lost.smi --output lost.sdf --report lost.json
+says '^confgen: lost.smi: 1 molecule has stereo that is not read, such as that of an allene, e.g. in line 1: ' 'with a warning'
+verdict 'the report counts them' test "$(json_number lost.json lost_stereo)" = 1
 say 'the first list of a chemist: salts, isotopes, rings, metals, queries, typing errors'
 list=$CONFGEN_SOURCE_ROOT/tests/data/chem/first_list
 check 1 'some molecules fail' "${random[@]}" --input "$list.smi" --output first.sdf --failed first.tsv

@@ -358,6 +358,11 @@ class Package(unittest.TestCase):
             confgen.evaluate(self.engine.generate("CC", names=["mol_000000"]) +
                              self.engine.generate("CO", names=["x"]),
                              self.engine.generate(["CC", "CCN"], 3, names=["mol_000000", "y"]))
+        with self.assertWarnsRegex(confgen.ConfgenWarning,
+                                   "no name in gen is a name in '.*three.sdf'; molecules were matched "
+                                   "by canonical SMILES: 1 of 1 found"):
+            table = confgen.evaluate(self.path("three.sdf"), self.engine.generate("CCO", names=["x"]))
+        self.assertEqual(list(table.generated), [1, 0])
         for settings, text in (({"missing": "none"}, "--missing 'none': wanted zero or drop"),
                                ({"delta": 0}, "delta 0: wanted a distance in Å"),
                                ({"max_matches": -1}, "--max-matches -1: wanted at least 1")):

@@ -30,12 +30,12 @@ struct eval_options {
 
 /* ---- options ------------------------------------------------------------------------------ */
 
-/* 0 or 1, for `zero` or `one`. */
-static int parse_either(const char *name, const char *text, const char *zero, const char *one)
+static void parse_word(const char *option, const char *word, cg_eval_settings *settings)
 {
-    const char *words[] = { zero, one };
+    cg_error err = CG_ERROR_INIT;
 
-    return parse_keyword(name, text, words, 2);
+    if (cg_eval_set_word(settings, option, word, &err) != CG_OK)
+        usage_error("%s", err.msg);
 }
 
 static double parse_double(const char *name, const char *text, double lo, double hi)
@@ -146,20 +146,16 @@ static void set_option(struct eval_options *o, int option, const char *value)
         s->delta = parse_double("--delta", value, 1e-6, 100);
         break;
     case O_MISSING:
-        s->missing =
-            parse_either("--missing", value, "zero", "drop") ? CG_MISSING_DROP : CG_MISSING_ZERO;
+        parse_word("--missing", value, s);
         break;
     case O_MISMATCH:
-        s->on_mismatch = parse_either("--on-mismatch", value, "error", "drop") ? CG_MISMATCH_DROP
-                                                                               : CG_MISMATCH_ERROR;
+        parse_word("--on-mismatch", value, s);
         break;
     case O_RMSD:
-        s->rmsd = parse_either("--rmsd", value, "best", "plain") ? CG_RMSD_PLAIN : CG_RMSD_BEST;
+        parse_word("--rmsd", value, s);
         break;
     case O_SYMMETRY:
-        s->symmetry = parse_either("--symmetry", value, "plain", "conjugated")
-                          ? CG_SYMMETRY_CONJUGATED
-                          : CG_SYMMETRY_PLAIN;
+        parse_word("--symmetry", value, s);
         break;
     case O_MATCHES:
         s->max_maps = (size_t)parse_int("--max-matches", value, 1, 1000000);
@@ -568,13 +564,11 @@ static int warn_of_names(const cg_eval_result *r)
 static int warn(const cg_eval_result *r, const cg_conformer_file *gen, const cg_eval_notes *notes)
 {
     int status = print_mismatches(r);
+    char matching[CG_EVAL_WARNING_TEXT];
 
-    if (notes->names_failed)
-        message("warning: no name in '%s' is a name in '%s'; molecules were matched by canonical "
-                "SMILES: %zu of %zu found a reference",
-                r->gen_path, r->ref_path, notes->by_smiles, notes->by_smiles + notes->extra);
-    else if (gen->n_molecules && !notes->by_name && !notes->by_smiles)
-        message("warning: no molecule of '%s' is in '%s'", r->gen_path, r->ref_path);
+    cg_eval_warn_of_matching(r, notes, gen, matching);
+    if (*matching)
+        message("warning: %s", matching);
     if (!gen->n_records)
         message("warning: '%s' holds no record", r->gen_path);
     if (warn_of_names(r) != EXIT_OK)

@@ -52,6 +52,11 @@ CG_EXPORT cg_status cg_evaluation_run(const cg_evaluation_options *options,
                                       cg_evaluation **ret_evaluation, cg_error *err);
 /** The whole result as JSON, as `confgen eval --json` writes it. Lives with the evaluation. */
 CG_EXPORT const char *cg_evaluation_json(const cg_evaluation *evaluation);
+/**
+ * A sentence on how molecules were assigned, if not by name alone or not at all: as no name is in
+ * both files, by canonical SMILES; "" without. Lives with the evaluation.
+ */
+CG_EXPORT const char *cg_evaluation_warning(const cg_evaluation *evaluation);
 CG_EXPORT void cg_evaluation_free(cg_evaluation *evaluation); /* accepts NULL */
 
 #ifdef __cplusplus

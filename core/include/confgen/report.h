@@ -102,6 +102,7 @@ typedef struct cg_report {
     /* Bound of `evaluated` at the end of a run from file to file, from the molecules that are built
      * so far and the number of conformers; 0: unknown. */
     int64_t expected_tokens;
+    int64_t lost_stereo; /* molecules with stereo that is not read, such as that of allenes */
 } cg_report;
 
 /** cg_report_counter.type */

@@ -164,6 +164,7 @@ typedef struct cg_report {
   int64_t dropped_number;
   double prune_seconds;
   int64_t expected_tokens;
+  int64_t lost_stereo;
 } cg_report;
 enum {
   CG_COUNTER_INT32 = 0,
@@ -394,8 +395,7 @@ typedef struct cg_run_options {
   int64_t limit;
   const char *input;
   const char *output;
-  const char
-  *format;
+  const char *format;
   const char *failed;
   void (*progress)(void *ctx, const cg_report *so_far, int64_t molecules_done);
   void (*on_failure)(void *ctx, const char *text);
@@ -476,5 +476,6 @@ typedef struct cg_evaluation_options {
 cg_status cg_evaluation_run(const cg_evaluation_options *options,
   cg_evaluation **ret_evaluation, cg_error *err);
 const char *cg_evaluation_json(const cg_evaluation *evaluation);
+const char *cg_evaluation_warning(const cg_evaluation *evaluation);
 void cg_evaluation_free(cg_evaluation *evaluation);
 """

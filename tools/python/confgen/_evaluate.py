@@ -38,8 +38,8 @@ def _file_of(conformers: Any, files: ExitStack) -> str:
     return f"/proc/self/fd/{file.fileno()}"
 
 
-def _run(options: Any, texts: list[Any], files: ExitStack) -> Any:
-    """The parsed result of cg_evaluation_run(); `texts` are those that options point to.
+def _run(options: Any, texts: list[Any], files: ExitStack) -> tuple[Any, str]:
+    """The parsed result of cg_evaluation_run() and its warning; `texts` are those that options point to.
 
     It runs on a thread of its own, so that ctrl-C is handled at once; the library then ends its work
     in the background. The thread closes `files`.
@@ -50,7 +50,8 @@ def _run(options: Any, texts: list[Any], files: ExitStack) -> Any:
         made = ffi.new("cg_evaluation **")
         try:
             call("cg_evaluation_run", options, made)
-            outcome.append(text_of(library().cg_evaluation_json(made[0])))
+            outcome.append((text_of(library().cg_evaluation_json(made[0])),
+                            text_of(library().cg_evaluation_warning(made[0]))))
             library().cg_evaluation_free(made[0])
         except BaseException as e:  # raised below, on the caller's thread
             outcome.append(e)
@@ -64,7 +65,8 @@ def _run(options: Any, texts: list[Any], files: ExitStack) -> Any:
         thread.join(0.1)
     if isinstance(outcome[0], BaseException):
         raise outcome[0]
-    return json.loads(outcome[0])
+    result, warning = outcome[0]
+    return json.loads(result), warning
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -100,7 +102,8 @@ def evaluate(ref: Conformers, gen: Conformers, *, delta: float = 0.75, missing: 
     A row is a reference molecule; cov_r, mat_r, cov_p, mat_p; ref_min and gen_min have the distances
     of its conformers to the nearest one of the other side, Å. table.attrs has "summary" (means and
     medians over molecules), "settings" and "mismatches". A ConfgenWarning counts the records that
-    were not scored or show another stereoisomer.
+    were not scored or show another stereoisomer; another one says that, without a common name, molecules
+    were matched by canonical SMILES.
     """
     pandas = require("pandas", "pandas", "evaluate()")
     options = new("cg_evaluation_options")
@@ -109,15 +112,21 @@ def evaluate(ref: Conformers, gen: Conformers, *, delta: float = 0.75, missing: 
     if not delta > 0:
         raise UsageError(f"delta {delta}: wanted a distance in Å")
     with ExitStack() as files:
+        ref_file, gen_file = _file_of(ref, files), _file_of(gen, files)
         set_members(options, keep, {
-            "ref": _file_of(ref, files), "gen": _file_of(gen, files), "delta": delta,
+            "ref": ref_file, "gen": gen_file, "delta": delta,
             "missing": missing, "on_mismatch": on_mismatch, "rmsd": rmsd, "symmetry": symmetry,
             "max_matches": max_matches, "time_limit": time_limit, "threads": threads,
             "check": check, "bioactive": bioactive, "relaxation": relaxation})
-        result = _run(options, keep, files.pop_all())
+        result, warning = _run(options, keep, files.pop_all())
     table: "DataFrame" = pandas.DataFrame([_flat(molecule) for molecule in result["molecules"]])
     for name in ("settings", "summary", "mismatches"):
         table.attrs[name] = result[name]
+    if warning:
+        for name, given, file in (("ref", ref, ref_file), ("gen", gen, gen_file)):
+            if not isinstance(given, (str, os.PathLike)):  # a file in memory
+                warning = warning.replace(f"'{file}'", name)
+        warnings.warn(warning, ConfgenWarning, stacklevel=2)
     if result["mismatches"]:
         warnings.warn(_mismatches(result["mismatches"]), ConfgenWarning, stacklevel=2)
     return table
