@@ -85,16 +85,17 @@ PREPARED = {
         "data/sdk/constraint/README.md": SDK.format(kind="constraint"),
         "tests/README.md": r"""
             mkdir -p tiny && build/tests/tools/write_model tiny --like llama
+            cp data/confgen-default/{tokenizer,tokenizer_config,confgen}.json tiny
             printf 'C\tmethane\n' >FILE""",
         "tests/fuzz/README.md": "mkdir -p build-fuzz/fuzzing/config && printf '{' >build-fuzz/fuzzing/config/crash-made",
+        "tools/bench/README.md": "export COMMIT=of_the_test",
         "tools/study/README.md": r"""
             cp tests/data/eval/bioactive_ref.sdf.zst REF.sdf.zst && cp tests/data/eval/bioactive_gen.sdf.zst GEN.sdf.zst
             zstd -qdf REF.sdf.zst GEN.sdf.zst
             confgen eval --ref REF.sdf --gen GEN.sdf --bioactive --json EVAL.json >/dev/null""",
         TUTORIALS + "chemist.md": "confgen CCO --quiet --output list.sdf",
-        TUTORIALS + "checkpoint.md": MODEL,
+        TUTORIALS + "checkpoint.md": MODEL + " && zstd -qd --rm my-model/*.zst",  # as save_pretrained() writes it
         TUTORIALS + "cluster.md": LIST + r"""
-
             . "$SOURCE/tests/nightly/cluster.sh"
             if command -v slurmctld >/dev/null; then
                 trap cluster_stop EXIT
@@ -301,7 +302,8 @@ class Page:
         wanted = int(wanted[1]) if wanted else 0
         started = time.monotonic()
         status, output = self.shell(command)
-        print(f"{self.name}:{number}: {time.monotonic() - started:.1f} s: {command}", flush=True)
+        result = "" if status == wanted else f"status {status}: "
+        print(f"{self.name}:{number}: {time.monotonic() - started:.1f} s: {result}{command}", flush=True)
         missing = re.search(r": (\S+): command not found|No module named '(\w+)'", output)
         if status != wanted and missing:
             self.missing.add(missing[1] or missing[2])
@@ -398,7 +400,8 @@ def read_page(page, places):
                 elif page.group == "suite":
                     page.run_elsewhere(number, command, place)
             elif found or need:
-                page.fail(number, f"{PLACES.name} has no line for this command, which needs {found[1] if found else need}: {command}")
+                need = found[1] if found else need
+                page.fail(number, f"{PLACES.name} has no line for this command, which needs {need}: {command}")
             elif page.group == "suite":
                 output = page.run(number, command)
             shown = None if output is None or shown is None else shown + output
@@ -446,6 +449,7 @@ def main():
         for file in (ROOT / "tests").glob("*/meson.build"):  # also those that options of the build leave out
             tests |= set(re.findall(r"^ *test\('(\w+)'", file.read_text(encoding="utf-8"), re.M))
         failures += [f"{p}: {p.error(tests)}" for p in places if p.error(tests)]
+        failures += [f"{p}: no such page" for p in places if not args.pages and p.page not in names]
     missing, counts = set(), {}
     with tempfile.TemporaryDirectory(prefix="confgen-docs-") as folder:
         work = copy_tree(build, Path(folder) / "tree") if args.group == "long" else None
