@@ -10,6 +10,7 @@ enum { MAX_DIGITS = 9 }; /* of a number: it is an int */
 
 static const char molecule_start[] = "@<TRIPOS>MOLECULE";
 static const char atom_line[] = "\n@<TRIPOS>ATOM";
+static const char atom_start[] = "@<TRIPOS>ATOM";
 static const char bond_start[] = "@<TRIPOS>BOND";
 static const char charge_start[] = "@<TRIPOS>UNITY_ATOM_ATTR";
 
@@ -23,7 +24,7 @@ struct record_lines {
 
 /* The lines behind the heads of sections, as RDKit finds them: the last of a kind counts. */
 struct sections {
-    struct record_lines molecule, bonds, charges;
+    struct record_lines molecule, atoms, bonds, charges;
     int has_bonds, has_charges;
 };
 
@@ -101,6 +102,8 @@ static void find_sections(const char *record, struct sections *ret_sections)
             if (n_molecules++)
                 return;
             ret_sections->molecule = l;
+        } else if (is(&head, atom_start)) {
+            ret_sections->atoms = l;
         } else if (is(&head, bond_start)) {
             ret_sections->bonds = l;
             ret_sections->has_bonds = 1;
@@ -172,6 +175,8 @@ cg_status cg_mol2_check(const char *record, int max_atoms, cg_error *err)
     if (n_atoms > max_atoms)
         return cg_fail(err, CG_ERR_LIMIT, "the molecule states %d atoms, wanted at most %d",
                        n_atoms, max_atoms);
+    if (!s.atoms.at)
+        return cg_fail(err, CG_ERR_INPUT, "found no line '%s'", atom_start);
     if (n_bonds && !s.has_bonds)
         return cg_fail(err, CG_ERR_INPUT,
                        "found no line '%s', wanted the %d bonds that the record "
@@ -179,4 +184,102 @@ cg_status cg_mol2_check(const char *record, int max_atoms, cg_error *err)
                        bond_start, n_bonds);
     CG_TRY(check_bonds(s.bonds, n_bonds, n_atoms, err));
     return s.has_charges ? check_charges(s.charges, n_atoms, err) : CG_OK;
+}
+
+/* ---- charges ------------------------------------------------------------------------------ */
+
+enum { MAX_CHARGE = 15 };
+
+/* What a record says of an atom. */
+struct stated_atom {
+    int charge;
+    int is_carboxylate; /* its type is O.co2 */
+};
+
+static void read_types(struct record_lines l, int n_atoms, struct stated_atom *atoms)
+{
+    struct mol2_field fields[6];
+
+    for (int i = 0; i < n_atoms && next_line(&l); i++)
+        atoms[i].is_carboxylate = split(&l, 6, fields) == 6 && is(&fields[5], "O.co2");
+}
+
+/* Reads the section that check_charges() accepts. */
+static void read_charges(struct record_lines l, struct stated_atom *atoms)
+{
+    struct mol2_field fields[2];
+    int atom, n;
+
+    while (next_line(&l) && l.len && !strchr("@#", *l.line)) {
+        split(&l, 2, fields);
+        atom = number_of(&fields[0]) - 1;
+        for (n = number_of(&fields[1]); n > 0 && next_line(&l); n--) {
+            long charge;
+
+            split(&l, 2, fields);
+            if (!is(&fields[0], "charge") && !is(&fields[0], "AtomExpr"))
+                continue;
+            charge = strtol(fields[1].text, NULL, 10);
+            if (charge >= -MAX_CHARGE && charge <= MAX_CHARGE)
+                atoms[atom].charge = (int)charge;
+        }
+    }
+}
+
+/* Appends the lines of n bonds; returns the cursor behind them. */
+static struct record_lines put_bonds(struct record_lines l, int n, const struct stated_atom *atoms,
+                                     cg_buf *out)
+{
+    for (int i = 0; i < n && next_line(&l); i++) {
+        struct mol2_field fields[4];
+        const struct stated_atom *a, *b;
+
+        split(&l, 4, fields);
+        a = &atoms[number_of(&fields[1]) - 1];
+        b = &atoms[number_of(&fields[2]) - 1];
+        if (is(&fields[3], "ar") && (a->is_carboxylate || b->is_carboxylate))
+            cg_buf_printf(out, "%d %d %d %d\n", i + 1, (int)(a - atoms) + 1, (int)(b - atoms) + 1,
+                          (a->is_carboxylate ? a : b)->charge < 0 ? 1 : 2);
+        else
+            cg_buf_printf(out, "%.*s\n", (int)l.len, l.line);
+    }
+    return l;
+}
+
+cg_status cg_mol2_state_charges(const char *record, cg_buf *ret_text, cg_error *err)
+{
+    struct sections s = { 0 };
+    struct mol2_field counts[2];
+    struct stated_atom *atoms;
+    int n_atoms, n_bonds, has_charges = 0;
+
+    find_sections(record, &s);
+    next_line(&s.molecule);
+    next_line(&s.molecule);
+    n_bonds = split(&s.molecule, 2, counts) == 2 ? number_of(&counts[1]) : 0;
+    n_atoms = number_of(&counts[0]);
+    atoms = calloc((size_t)n_atoms + 1, sizeof *atoms);
+    if (!atoms)
+        return cg_fail_nomem(err, "molecule");
+    if (s.has_charges) {
+        read_types(s.atoms, n_atoms, atoms);
+        read_charges(s.charges, atoms);
+    }
+    if (n_bonds) {
+        cg_buf_put(ret_text, record, (size_t)(s.bonds.at - record));
+        s.bonds = put_bonds(s.bonds, n_bonds, atoms, ret_text);
+        cg_buf_puts(ret_text, s.bonds.at);
+    } else {
+        cg_buf_puts(ret_text, record);
+    }
+    cg_buf_printf(ret_text, "\n%s\n", charge_start);
+    for (int i = 0; i < n_atoms; i++)
+        if (atoms[i].charge) {
+            cg_buf_printf(ret_text, "%d 1\nAtomExpr %d\n", i + 1, atoms[i].charge);
+            has_charges = 1;
+        }
+    if (!has_charges)
+        cg_buf_puts(ret_text, "1 1\nAtomExpr 0\n");
+    free(atoms);
+    return cg_buf_check(ret_text, "molecule", err);
 }

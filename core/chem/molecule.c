@@ -2,6 +2,7 @@
 #include "chem/molecule.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -291,6 +292,28 @@ out:
     return st;
 }
 
+/* RDKit's molecule of a block, NULL if it cannot read it. A .mol2 is read with the charges that it
+ * states. Where that is no molecule, or one with unpaired electrons, charges are RDKit's guess. */
+static cg_status read_block(const char *block, int is_mol2, char **ret_pkl, size_t *ret_size,
+                            cg_error *err)
+{
+    cg_buf stated = { 0 };
+    cg_status st = CG_OK;
+
+    *ret_pkl = NULL;
+    if (is_mol2) {
+        CG_TRY_GOTO(st, cg_mol2_state_charges(block, &stated, err), out);
+        *ret_pkl = get_mol(cg_buf_text(&stated), ret_size, "{\"radicals\":false}");
+        if (!*ret_pkl && errno == ENOMEM)
+            goto out;
+    }
+    if (!*ret_pkl)
+        *ret_pkl = get_mol(block, ret_size, "{}");
+out:
+    cg_buf_finish(&stated);
+    return st;
+}
+
 cg_status cg_smiles_of_block(const char *block, char **ret_smiles, cg_error *err)
 {
     enum { MAX_ATOMS = 4 * CG_MOLECULE_MAX_ATOMS }; /* with hydrogens; time grows with the cube */
@@ -310,7 +333,7 @@ cg_status cg_smiles_of_block(const char *block, char **ret_smiles, cg_error *err
     if (n_stated > MAX_ATOMS)
         return cg_fail(err, CG_ERR_LIMIT, "the molecule states %lu atoms, wanted at most %d",
                        n_stated, MAX_ATOMS);
-    pkl = get_mol(block, &size, "{}");
+    CG_TRY(read_block(block, is_mol2, &pkl, &size, err));
     text = pkl ? get_smiles(pkl, size, "{}") : NULL;
     if (!text)
         st = cg_rdkit_fail(err, CG_ERR_INPUT, "RDKit cannot read the molecule");

@@ -1210,6 +1210,14 @@ class MmffTerms
 
 } // namespace
 
+static bool has_radical(const RDKit::ROMol &mol)
+{
+    for (const RDKit::Atom *atom : mol.atoms())
+        if (atom->getNumRadicalElectrons())
+            return true;
+    return false;
+}
+
 char *get_mol(const char *input, size_t *mol_sz, const char *details_json)
 {
     if (mol_sz)
@@ -1218,6 +1226,7 @@ char *get_mol(const char *input, size_t *mol_sz, const char *details_json)
         Details details(details_json);
         bool sanitize = details.flag("sanitize", true);
         bool remove_hs = details.flag("removeHs", true);
+        bool radicals = details.flag("radicals", true);
         std::unique_ptr<RDKit::RWMol> mol;
 
         details.finish();
@@ -1230,6 +1239,8 @@ char *get_mol(const char *input, size_t *mol_sz, const char *details_json)
             mol.reset(RDKit::MolBlockToMol(input, sanitize, remove_hs, false));
         else
             mol = parse_smiles(input, sanitize, remove_hs);
+        if (mol && !radicals && has_radical(*mol))
+            return nullptr;
         return mol ? pickle(*mol, mol_sz) : nullptr;
     });
 }

@@ -30,7 +30,8 @@ extern "C" {
  * SMILES, molblock (recognised by "M  END") or, by the adapter only, a record of a .mol2 that
  * cg_mol2_check() accepts (it begins with "@<TRIPOS>MOLECULE" and has a line that begins with
  * "@<TRIPOS>ATOM") -> pickle, its size in *mol_sz. Sanitized, stereo assigned;
- * from the coordinates if they are 3D. Adapter keys: sanitize, removeHs. The parser's time is about
+ * from the coordinates if they are 3D. Adapter keys: sanitize, removeHs, radicals (false: a
+ * molecule with unpaired electrons is refused). The parser's time is about
  * cubic on long chains: the caller bounds the text.
  */
 char *get_mol(const char *input, size_t *mol_sz, const char *details_json);

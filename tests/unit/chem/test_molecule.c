@@ -250,6 +250,8 @@ static const struct {
       "line 3 of the record: wanted the numbers of atoms and bonds" },
     { MOL2("+300000000 1", ""), CG_ERR_INPUT, "line 3 of the record" },
     { MOL2("", ""), CG_ERR_INPUT, "line 3 of the record" },
+    { "@<TRIPOS>MOLECULE\nx\n1 0\n\n\n@<TRIPOS>ATOMS\n@<TRIPOS>UNITY_ATOM_ATTR\n1 1\ncharge 1\n",
+      CG_ERR_INPUT, "found no line '@<TRIPOS>ATOM'" },
     { MOL2("2 1", ""), CG_ERR_INPUT, "found no line '@<TRIPOS>BOND'" },
     { MOL2("2 2", "@<TRIPOS>BOND\n1 1 2 1\n"), CG_ERR_INPUT, "found 1 bonds, wanted the 2" },
     { MOL2("2 1", "@<TRIPOS>BOND\n1 1 400000000 1\n"), CG_ERR_INPUT,
@@ -274,6 +276,48 @@ START_TEST(bad_mol2_is_refused_before_rdkit_reads_it)
     ck_assert_int_eq(cg_smiles_of_block(bad_mol2[_i].record, &smiles, &err), bad_mol2[_i].status);
     ck_assert_msg(strstr(err.msg, bad_mol2[_i].reason) != NULL, "%s", err.msg);
     ck_assert_ptr_null(smiles);
+}
+END_TEST
+
+#define FORMATE                                                                                    \
+    "@<TRIPOS>MOLECULE\nx\n4 3\nSMALL\nNO_CHARGES\n@<TRIPOS>ATOM\n1 C 0 0 0 C.2\n2 O 1 0 0 "       \
+    "O.co2\n"                                                                                      \
+    "3 O -1 1 0 O.co2\n4 H -1 -1 0 H\n@<TRIPOS>BOND\n1 1 2 ar\n2 1 3 ar\n3 1 4 1\n"
+#define AMMONIUM                                                                                   \
+    "@<TRIPOS>MOLECULE\nx\n5 4\nSMALL\nNO_CHARGES\n@<TRIPOS>ATOM\n1 N 0 0 0 N.4\n2 H 1 0 0 H\n"    \
+    "3 H 0 1 0 H\n4 H 0 0 1 H\n5 H -1 -1 -1 H\n@<TRIPOS>BOND\n1 1 2 1\n2 1 3 1\n3 1 4 1\n4 1 5 "   \
+    "1\n"
+#define METHYLAMIDE                                                                                \
+    "@<TRIPOS>MOLECULE\nx\n6 5\nSMALL\nNO_CHARGES\n@<TRIPOS>ATOM\n1 C 0 0 0 C.3\n2 N 1 0 0 N.3\n"  \
+    "3 H 0 1 0 H\n4 H 0 0 1 H\n5 H -1 -1 -1 H\n6 H 2 1 0 H\n@<TRIPOS>BOND\n1 1 2 1\n2 1 3 1\n"     \
+    "3 1 4 1\n4 1 5 1\n5 2 6 1\n"
+
+/* Charges as Open Babel writes them, as RDKit reads them, and none: those of Corina's types. */
+static const struct {
+    const char *record, *smiles;
+} good_mol2[] = {
+    { FORMATE "@<TRIPOS>UNITY_ATOM_ATTR\n3 1\ncharge -1\n", "O=C[O-]" },
+    { FORMATE, "O=C[O-]" },
+    { AMMONIUM "@<TRIPOS>UNITY_ATOM_ATTR\n1 2\ncharge 1\nAtomExpr 1\n", "[NH4+]" },
+    { AMMONIUM, "[NH4+]" },
+    { METHYLAMIDE, "C[NH-]" }, /* not a radical */
+    { "@<TRIPOS>MOLECULE\nx\n10 10\nSMALL\nNO_CHARGES\n@<TRIPOS>ATOM\n1 N 0 0 0 N.ar\n2 C 1 0 0 "
+      "C.ar\n"
+      "3 C 1 1 0 C.ar\n4 C 0 2 0 C.ar\n5 C -1 1 0 C.ar\n6 H 0 -1 0 H\n7 H 2 0 0 H\n8 H 2 2 0 H\n"
+      "9 H 0 3 0 H\n10 H -2 1 0 H\n@<TRIPOS>BOND\n1 1 2 ar\n2 2 3 ar\n3 3 4 ar\n4 4 5 ar\n5 5 1 "
+      "ar\n"
+      "6 1 6 1\n7 2 7 1\n8 3 8 1\n9 4 9 1\n10 5 10 1\n",
+      "c1cc[nH]c1" },
+};
+
+START_TEST(mol2_is_read_with_its_charges)
+{
+    cg_error err = CG_ERROR_INIT;
+    char *smiles = NULL;
+
+    ck_assert_msg(cg_smiles_of_block(good_mol2[_i].record, &smiles, &err) == CG_OK, "%s", err.msg);
+    ck_assert_str_eq(smiles, good_mol2[_i].smiles);
+    free(smiles);
 }
 END_TEST
 
@@ -312,6 +356,9 @@ int main(void)
     tcase_add_test(tc, bad_molblocks_are_refused);
     tcase_add_loop_test(tc, bad_mol2_is_refused_before_rdkit_reads_it, 0,
                         sizeof bad_mol2 / sizeof *bad_mol2);
+    if (CG_RDKIT_ADAPTER)
+        tcase_add_loop_test(tc, mol2_is_read_with_its_charges, 0,
+                            sizeof good_mol2 / sizeof *good_mol2);
     tcase_add_test(tc, destructors_accept_null);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
