@@ -35,6 +35,7 @@ the build in `build`. Ends with status 77 if something that commands need is mis
 JUDGE_REQUIRED=enabled is in the environment.
 """
 import argparse
+import functools
 import json
 import os
 import re
@@ -248,6 +249,16 @@ class Needs:
         return folder / "bin", None
 
 
+@functools.cache
+def python_with_rdkit():
+    """The path of a python3 that has RDKit, or None."""
+    for python in ("python3", "/usr/bin/python3"):
+        path = shutil.which(python)
+        if path and subprocess.run([path, "-c", "import rdkit"], capture_output=True).returncode == 0:
+            return path
+    return None
+
+
 class Page:
     """A page that is read: its folder, its shell, what happened."""
 
@@ -259,11 +270,9 @@ class Page:
         programs = self.folder / "bin"
         programs.mkdir()
         (programs / "confgen").symlink_to(build / "confgen")
-        for python in ("python3", "/usr/bin/python3"):  # one that has RDKit, if there is one
-            path = shutil.which(python)
-            if path and subprocess.run([path, "-c", "import rdkit"], capture_output=True).returncode == 0:
-                (programs / "python3").symlink_to(path)
-                break
+        python = python_with_rdkit()
+        if python:
+            (programs / "python3").symlink_to(python)
         # A packed build is told by these where its parts are.
         env = {k: v for k, v in os.environ.items() if group == "gpu" or not k.startswith("CONFGEN_")}
         env |= {"PATH": f"{programs}:{env['PATH']}", "HOME": str(self.folder), "LC_ALL": "C.UTF-8", "SOURCE": str(ROOT),
