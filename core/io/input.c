@@ -160,6 +160,56 @@ static int is_header_of(const char *text, size_t len, char separator)
     return columns.n > 1 && cg_input_columns_have_smiles(&columns);
 }
 
+/* Has a text only characters of SMILES? Letters are those of atoms that need no brackets. */
+static int looks_like_smiles(const char *text, const char *end)
+{
+    int in_brackets = 0;
+
+    for (const char *p = text; p < end; p++) {
+        in_brackets = (in_brackets || *p == '[') && *p != ']';
+        if (!in_brackets && !strchr("BCNOPSFIbcnopslr0123456789%()[]=#$:/\\.-+@*~", *p))
+            return 0;
+    }
+    return end > text;
+}
+
+/* Is the first line complete, and one of a list: a SMILES, or a header? */
+static int begins_list(const char *text, size_t len)
+{
+    const char *end = memchr(text, '\n', len);
+    cg_input_columns column = { 0 };
+
+    if (!end)
+        return 0;
+    cg_input_columns_add(&column, text, strcspn(text, "\r\n"));
+    for (const char *c = ",; \t"; *c; c++)
+        if (is_header_of(text, len, *c))
+            return 1;
+    return cg_input_columns_have_smiles(&column) ||
+           looks_like_smiles(text, text + strcspn(text, " \t\r\n"));
+}
+
+/* Reads on until the fourth line, which tells a molblock, is there: a pipe may deliver less at
+ * first. Whoever writes a list may wait for the answer to its first molecule: a first line of a
+ * list ends the reading. */
+static cg_status read_start(cg_lines *l, cg_error *err)
+{
+    int more = 1;
+
+    while (more) {
+        const char *text = l->chunk + l->pos;
+        size_t len = l->len - l->pos;
+        int n = 0;
+
+        for (const char *p = text; (p = memchr(p, '\n', len - (size_t)(p - text))) != NULL; p++)
+            n++;
+        if (n > 3 || begins_list(text, len))
+            break;
+        CG_TRY(cg_lines_extend(l, &more, err));
+    }
+    return CG_OK;
+}
+
 /* Finds the format by the first line where the name of the file leaves it open. */
 static void find_format(cg_input *in, const char *text, size_t len)
 {
@@ -182,6 +232,8 @@ static cg_status inspect_start(cg_input *in, cg_error *err)
     if (l->at_end)
         return cg_fail(err, CG_ERR_FORMAT, "'%s' is empty, wanted one molecule per line",
                        cg_source_name(in->source));
+    if (in->format == CG_INPUT_AUTO)
+        CG_TRY(read_start(l, err));
     if (l->len >= 3 && !memcmp(l->chunk, "\xef\xbb\xbf", 3))
         l->pos = 3;
     CG_TRY(refuse_binary(in, err));

@@ -52,8 +52,23 @@ cg_status cg_lines_fill(cg_lines *l, cg_error *err)
     if (l->pos < l->len || l->at_end)
         return CG_OK;
     l->pos = l->len = 0;
-    CG_TRY(cg_source_read(l->source, l->chunk, CHUNK, &l->len, err));
+    if (!l->source_ended)
+        CG_TRY(cg_source_read(l->source, l->chunk, CHUNK, &l->len, err));
     l->at_end = l->len == 0;
+    return CG_OK;
+}
+
+cg_status cg_lines_extend(cg_lines *l, int *ret_more, cg_error *err)
+{
+    size_t n = 0;
+
+    *ret_more = 0;
+    if (l->source_ended || l->len == CHUNK)
+        return CG_OK;
+    CG_TRY(cg_source_read(l->source, l->chunk + l->len, CHUNK - l->len, &n, err));
+    l->len += n;
+    l->source_ended = n == 0;
+    *ret_more = n > 0;
     return CG_OK;
 }
 

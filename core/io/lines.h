@@ -28,10 +28,11 @@ typedef struct cg_lines {
     cg_buf bytes;                      /* texts of the buffered lines, each NUL-terminated */
     struct cg_buffered_line *buffered; /* [n_buffered] of buffered_cap: lines since the mark */
     size_t n_buffered, buffered_cap;
-    size_t next;    /* buffered line to return next; n_buffered: read a new one */
-    int64_t n_read; /* lines read from the source */
-    int at_end;
-    char *chunk; /* chunk[pos..len): source bytes not yet split */
+    size_t next;      /* buffered line to return next; n_buffered: read a new one */
+    int64_t n_read;   /* lines read from the source */
+    int at_end;       /* no byte is left */
+    int source_ended; /* chunk has the last bytes of the source */
+    char *chunk;      /* chunk[pos..len): source bytes not yet split */
     size_t pos, len;
 } cg_lines;
 
@@ -40,6 +41,10 @@ void cg_lines_finish(cg_lines *lines);
 
 /** Makes chunk[pos..len) non-empty for inspection; it stays empty only at the end. */
 cg_status cg_lines_fill(cg_lines *lines, cg_error *err);
+
+/** Adds bytes of the source to chunk[pos..len), for inspection; *ret_more = 0 at its end, or if the
+ * chunk is full. */
+cg_status cg_lines_extend(cg_lines *lines, int *ret_more, cg_error *err);
 
 /** Sets the mark: drops the lines returned so far; the next line is the first after the mark. */
 void cg_lines_mark(cg_lines *lines);

@@ -2,6 +2,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -572,27 +573,37 @@ START_TEST(errors_name_the_path)
 }
 END_TEST
 
-/* Standard input from a pipe that delivers one byte at a time. */
+/* Makes standard input a pipe into which a child writes single bytes; with `stays`, it then waits
+ * for the end of the test. */
+static pid_t feed(const char *data, size_t len, int stays)
+{
+    int fd[2];
+    pid_t pid;
+
+    ck_assert_int_eq(pipe(fd), 0);
+    pid = fork();
+    if (pid == 0) {
+        for (size_t i = 0; i < len; i++)
+            if (write(fd[1], data + i, 1) != 1)
+                _exit(1);
+        if (stays)
+            pause();
+        _exit(0);
+    }
+    close(fd[1]);
+    ck_assert_int_ge(dup2(fd[0], STDIN_FILENO), 0);
+    return pid;
+}
+
 START_TEST(standard_input_is_read)
 {
     cg_error err = CG_ERROR_INIT;
     cg_input *in = NULL;
     cg_buf data = { 0 };
-    int fd[2];
     char *got;
-    pid_t pid;
 
     zstd_into(&data, "smiles name\nCC a 4\n");
-    ck_assert_int_eq(pipe(fd), 0);
-    pid = fork();
-    if (pid == 0) {
-        for (size_t i = 0; i < data.len; i++)
-            if (write(fd[1], data.data + i, 1) != 1)
-                _exit(1);
-        _exit(0);
-    }
-    close(fd[1]);
-    ck_assert_int_ge(dup2(fd[0], STDIN_FILENO), 0);
+    feed(data.data, data.len, 0);
     ck_assert_msg(cg_input_open("-", NULL, &in, &err) == CG_OK, "%s", err.msg);
     ck_assert_int_eq(cg_input_format_of(in), CG_INPUT_SMI);
     ck_assert_str_eq(cg_input_columns_note(in), "SMILES from column 'smiles', names from 'name'");
@@ -600,6 +611,51 @@ START_TEST(standard_input_is_read)
     ck_assert_str_eq(got, "2|CC|a 4|-1\n");
     free(got);
     cg_buf_finish(&data);
+}
+END_TEST
+
+/* A molblock shows in its fourth line only. */
+START_TEST(molblocks_of_a_slow_pipe_are_found)
+{
+    static const char sdf[] =
+        "ethanol\n  x\n\n  1  0  0     0  0              1 V2000\nM  END\n$$$$\n";
+    const cg_input_options options = { .smiles_of_block = join_lines };
+    cg_error err = CG_ERROR_INIT;
+    cg_input *in = NULL;
+    char *got;
+
+    feed(sdf, sizeof sdf - 1, 0);
+    ck_assert_msg(cg_input_open("-", &options, &in, &err) == CG_OK, "%s", err.msg);
+    ck_assert_int_eq(cg_input_format_of(in), CG_INPUT_SDF);
+    got = records(in);
+    ck_assert_ptr_nonnull(strstr(got, "|ethanol|"));
+    free(got);
+}
+END_TEST
+
+static const char *const first_lines[] = { "C[C@H](N)O\n", "CCO ethanol\r\n", "smiles\nC\n",
+                                           "smiles,name\nC,a\n" };
+
+/* A list whose writer waits for the answer to its first molecule is read: nothing waits for more.
+ */
+START_TEST(first_line_of_a_list_is_enough)
+{
+    const cg_input_options options = { .smiles_of_block = join_lines };
+    const char *text = first_lines[_i];
+    cg_error err = CG_ERROR_INIT;
+    cg_input *in = NULL;
+    cg_input_record r;
+    int more = 0;
+    pid_t pid = feed(text, strlen(text), 1);
+
+    ck_assert_msg(cg_input_open("-", &options, &in, &err) == CG_OK, "%s", err.msg);
+    ck_assert_int_ne(cg_input_format_of(in), CG_INPUT_SDF);
+    if (cg_input_format_of(in) == CG_INPUT_SMI) {
+        ck_assert_int_eq(cg_input_next(in, &r, &more, &err), CG_OK);
+        ck_assert_int_eq(more, 1);
+    }
+    cg_input_close(in);
+    kill(pid, SIGKILL);
 }
 END_TEST
 
@@ -638,6 +694,9 @@ int main(void)
     tcase_add_loop_test(tc, compressed_files_are_read_and_truncation_is_reported, 0, 2);
     tcase_add_test(tc, errors_name_the_path);
     tcase_add_test(tc, standard_input_is_read);
+    tcase_add_test(tc, molblocks_of_a_slow_pipe_are_found);
+    tcase_add_loop_test(tc, first_line_of_a_list_is_enough, 0,
+                        sizeof first_lines / sizeof *first_lines);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);
