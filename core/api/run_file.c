@@ -15,6 +15,8 @@
 #include "api/run_records.h"
 #include "base/error.h"
 #include "base/sized_struct.h"
+#include "engine/core_file.h"
+#include "engine/core_frame.h"
 #include "engine/counters.h"
 #include "engine/pipeline.h"
 
@@ -27,6 +29,8 @@ struct run {
     cg_output *output;
     cg_run_range range;
     cg_run_notes notes;
+    cg_core *core;                /* NULL: none */
+    uint64_t core_hash;           /* of its file */
     int64_t next_index;           /* smaller indices are in the output already */
     cg_input_record first_record; /* read ahead; borrowed from the input until the next read */
     int has_first_record;
@@ -333,12 +337,35 @@ static cg_status open_output(struct run *run, const char *path, cg_error *err)
     cg_output_state state;
 
     CG_TRY(cg_run_open_output(run->engine, run->options, path, run->writer.formats, run->range,
-                              &run->output, &state, err));
+                              run->core_hash, &run->output, &state, err));
     run->next_index = state.kind == CG_OUTPUT_COMPLETE ? INT64_MAX : state.next_index;
     run->report->conformers_resumed += state.n_records;
     run->report->molecules_failed += state.n_molecules_failed;
     if (*state.note)
         report_failure(run, state.note);
+    return CG_OK;
+}
+
+/* Reads the core, which only a text of numbers with repair can keep. */
+static cg_status open_core(struct run *run, cg_pipeline_io *io, cg_error *err)
+{
+    const cg_engine *e = run->engine;
+
+    if (!run->options->core)
+        return CG_OK;
+    if (e->builder.geometry != CG_GEOMETRY_REPAIR)
+        return cg_fail(
+            err, CG_ERR_USAGE,
+            "--core: repair writes the core's coordinates into the text: found --geometry "
+            "%s, wanted repair",
+            e->info.geometry);
+    if (!cg_core_tolerance(&e->builder.format->number, &io->core_tolerance))
+        return cg_fail(err, CG_ERR_UNSUPPORTED,
+                       "--core: the model's format has no coordinates finer than 0.01 Å, which the "
+                       "core's shape needs (%s)",
+                       e->info.text_format);
+    CG_TRY(cg_core_file_read(run->options->core, &run->core, &run->core_hash, err));
+    io->core = run->core;
     return CG_OK;
 }
 
@@ -368,6 +395,7 @@ static cg_status run_to_output(struct run *run, cg_error *err)
     CG_TRY(cg_run_find_formats(o, path, &run->writer.formats, err));
     io.add_hs = run->writer.formats.add_hs;
     CG_TRY(cg_run_find_range(o, &run->range, err));
+    CG_TRY(open_core(run, &io, err));
     if (o->progress)
         CG_TRY(cg_run_survey(o, run->range, &run->report->total_molecules,
                              &run->report->total_conformers, err));
@@ -404,6 +432,7 @@ cg_status cg_engine_run_in_frames(cg_engine *engine, const cg_run_options *optio
     cg_run_notes_finish(&run.notes);
     cg_output_close(run.output);
     cg_input_close(run.input);
+    cg_core_destroy(run.core);
     if (ret_report)
         cg_fill_struct(ret_report, &report);
     return st;

@@ -115,6 +115,10 @@ cg_status cg_run_find_formats(const cg_run_options *o, const char *path,
     if (o->minimize && f.record == CG_RECORD_SMILES3D)
         return cg_fail(err, CG_ERR_USAGE,
                        "--minimize: the smiles3d format has the coordinates as they are generated");
+    if (o->core && f.record == CG_RECORD_SMILES3D)
+        return cg_fail(err, CG_ERR_USAGE,
+                       "--core: the smiles3d format has the coordinates as they are generated, in "
+                       "the frame of the text");
     *ret_formats = f;
     return CG_OK;
 }
@@ -127,6 +131,8 @@ static cg_status add_inputs(cg_file_set *files, const cg_engine *e, const cg_run
 
     if (!o->molecules)
         CG_TRY(cg_file_set_add_input(files, "the input file", o->input, err));
+    if (o->core)
+        CG_TRY(cg_file_set_add_input(files, "the --core file", o->core, err));
     /* A run that is resumed may have its files there: their contents are checked. */
     if (!o->resume)
         CG_TRY(cg_file_set_add_folder(files, "a file of the model", e->model.name, err));
@@ -260,8 +266,8 @@ static cg_status hash_input(const cg_run_options *o, char *ret_hash, size_t cap,
 }
 
 cg_status cg_run_open_output(const cg_engine *engine, const cg_run_options *o, const char *path,
-                             cg_run_formats formats, cg_run_range range, cg_output **ret_output,
-                             cg_output_state *ret_state, cg_error *err)
+                             cg_run_formats formats, cg_run_range range, uint64_t core_hash,
+                             cg_output **ret_output, cg_output_state *ret_state, cg_error *err)
 {
     static const char *const headers[] = { "auto", "yes", "no" };
     static const char *const minima[] = { "none", "hydrogens", "mmff94", "mmff94s" };
@@ -269,7 +275,8 @@ cg_status cg_run_open_output(const cg_engine *engine, const cg_run_options *o, c
     const cg_sampling *s = &engine->sampling;
     char hash[32], model[32], tokenizer[32], seed[32], gens[32], sampling[128], molecules[64],
         max_new[32], length[32], device[200], sums[200], retry[32], attention[512], cache[512],
-        constraint[128], ensemble[128], attention_at[1024], cache_at[1024], constraint_at[1024];
+        constraint[128], core[32], ensemble[128], attention_at[1024], cache_at[1024],
+        constraint_at[1024];
     const cg_fingerprint_item items[] = {
         { "version", CG_VERSION_STRING, NULL },
         { "input", hash, NULL },
@@ -294,6 +301,7 @@ cg_status cg_run_open_output(const cg_engine *engine, const cg_run_options *o, c
         { "minimize", minima[o->minimize], NULL },
         { "energies", o->energies ? "yes" : "no", NULL },
         { "ensemble", ensemble, NULL },
+        { "core", core, NULL },
         { "check", info->check ? "yes" : "no", NULL },
         { "retry", retry, NULL },
         { "geometry", info->geometry, NULL },
@@ -322,6 +330,7 @@ cg_status cg_run_open_output(const cg_engine *engine, const cg_run_options *o, c
     snprintf(ensemble, sizeof ensemble, "prune %.9g energy window %.9g max %d sort %s", o->prune,
              o->energy_window, o->max_conformers,
              o->sort == CG_SORT_ENERGY ? "energy" : "generation");
+    snprintf(core, sizeof core, o->core ? "%016" PRIx64 : "none", core_hash);
     describe_machine(engine, device, sums, sizeof sums);
     describe_plugins(engine, "attention", attention, sizeof attention);
     describe_plugins(engine, "cache", cache, sizeof cache);

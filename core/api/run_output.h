@@ -27,10 +27,12 @@ cg_status cg_run_find_formats(const cg_run_options *options, const char *path,
  * Opens the output with the fingerprint that a resumed run must have in common with the first: all
  * that the conformers depend on.
  *
+ * @param core_hash  of the core's file; without options->core it does not count
  * @return as cg_output_open(); CG_ERR_USAGE for a resumed run whose input cannot be read twice
  */
 cg_status cg_run_open_output(const cg_engine *engine, const cg_run_options *options,
                              const char *path, cg_run_formats formats, cg_run_range range,
-                             cg_output **ret_output, cg_output_state *ret_state, cg_error *err);
+                             uint64_t core_hash, cg_output **ret_output, cg_output_state *ret_state,
+                             cg_error *err);
 
 #endif

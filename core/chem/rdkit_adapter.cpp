@@ -267,6 +267,27 @@ std::unique_ptr<RDKit::RWMol> parse_smiles(const char *smiles, bool sanitize, bo
     return mol;
 }
 
+/* The heavy atoms of a molblock, in its order, with 3D coordinates: a query for molecules. */
+std::unique_ptr<RDKit::RWMol> parse_core(const char *block)
+{
+    std::unique_ptr<RDKit::RWMol> mol(RDKit::MolBlockToMol(block, true, false, false));
+
+    if (!mol)
+        throw std::invalid_argument("not a molblock");
+    for (const RDKit::Atom *atom : mol->atoms())
+        if (!atom->getAtomicNum() || atom->hasQuery())
+            throw std::invalid_argument("atom " + std::to_string(atom->getIdx() + 1) +
+                                        " is no element");
+    for (const RDKit::Bond *bond : mol->bonds())
+        if (bond->hasQuery())
+            throw std::invalid_argument("bond " + std::to_string(bond->getIdx() + 1) +
+                                        " has no order");
+    RDKit::MolOps::removeAllHs(*mol);
+    if (!mol->getNumConformers() || !mol->getConformer().is3D())
+        throw std::invalid_argument("no 3D coordinates");
+    return mol;
+}
+
 RDKit::SmilesWriteParams smiles_params(const char *details_json)
 {
     Details details(details_json);
@@ -1591,6 +1612,50 @@ char *cgrd_invert_stereo(const char *smiles, const cgrd_stereo *inverted, size_t
                     bond->setStereo(opposite(bond->getStereo()));
             }
             return to_c(RDKit::MolToSmiles(*mol));
+        },
+        reason, reason_cap);
+}
+
+double *cgrd_core_positions(const char *block, size_t *ret_n, char *reason, size_t reason_cap)
+{
+    return guarded<double *>(
+        nullptr,
+        [&] {
+            std::unique_ptr<RDKit::RWMol> core = parse_core(block);
+            std::vector<double> xyz;
+
+            for (const RDGeom::Point3D &at : core->getConformer().getPositions())
+                xyz.insert(xyz.end(), { at.x, at.y, at.z });
+            *ret_n = core->getNumAtoms();
+            return to_c(xyz.data(), xyz.size());
+        },
+        reason, reason_cap);
+}
+
+unsigned *cgrd_core_matches(const char *block, const char *smiles, unsigned max_matches,
+                            size_t *ret_n, char *reason, size_t reason_cap)
+{
+    return guarded<unsigned *>(
+        nullptr,
+        [&] {
+            std::unique_ptr<RDKit::RWMol> core = parse_core(block);
+            std::unique_ptr<RDKit::RWMol> mol = parse_smiles(smiles, true, false);
+            RDKit::SubstructMatchParameters params;
+            std::vector<unsigned> atoms;
+
+            params.uniquify = false;
+            params.aromaticMatchesConjugated = true;
+            params.maxMatches = max_matches;
+            *ret_n = 0;
+            for (const RDKit::MatchVectType &match : RDKit::SubstructMatch(*mol, *core, params)) {
+                size_t first = atoms.size();
+
+                atoms.resize(first + match.size());
+                for (const auto &pair : match)
+                    atoms[first + pair.first] = static_cast<unsigned>(pair.second);
+                ++*ret_n;
+            }
+            return to_c(atoms.data(), atoms.size());
         },
         reason, reason_cap);
 }

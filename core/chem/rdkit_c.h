@@ -196,6 +196,28 @@ int cgrd_count_lost_stereo(const char *smiles, char *reason, size_t reason_cap);
 char *cgrd_invert_stereo(const char *smiles, const cgrd_stereo *inverted, size_t n, char *reason,
                          size_t reason_cap);
 
+/**
+ * Positions of the heavy atoms of a molblock, in its order.
+ *
+ * @return [*ret_n][3] Å, freed by free_ptr() as char *; NULL on failure with `reason` as above,
+ * also for atoms that are no elements, bonds without an order and drawings. Always NULL with a
+ *         system librdkitcffi.
+ */
+double *cgrd_core_positions(const char *block, size_t *ret_n, char *reason, size_t reason_cap);
+
+/**
+ * Finds the heavy atoms of a molblock in a molecule: elements, charges of charged atoms, and bond
+ * orders are the same, where aromatic and conjugated bonds are equal. Matches that differ by a
+ * symmetry count as several; stereo is not compared.
+ *
+ * @param smiles  all atoms of the text are atoms of the molecule
+ * @return [*ret_n][heavy atoms] atoms of the SMILES, at most max_matches rows, freed by free_ptr()
+ *         as char *; NULL on failure with `reason` as above. Always NULL with a system
+ *         librdkitcffi.
+ */
+unsigned *cgrd_core_matches(const char *block, const char *smiles, unsigned max_matches,
+                            size_t *ret_n, char *reason, size_t reason_cap);
+
 /** cgrd_mmff_term.kind; atoms and parameters of each, in MMFF94's units (Å, degrees, mdyn). */
 enum {
     CGRD_MMFF_BOND = 0,         /* i, j: force constant, length */

@@ -125,6 +125,29 @@ char *cgrd_invert_stereo(const char *smiles, const cgrd_stereo *inverted, size_t
     return NULL;
 }
 
+static const char no_core[] =
+    "this confgen was built on the system's librdkitcffi, which finds no core in a molecule; build "
+    "it with -Drdkit=adapter";
+
+double *cgrd_core_positions(const char *block, size_t *ret_n, char *reason, size_t reason_cap)
+{
+    (void)block;
+    (void)ret_n;
+    set_reason(reason, reason_cap, no_core);
+    return NULL;
+}
+
+unsigned *cgrd_core_matches(const char *block, const char *smiles, unsigned max_matches,
+                            size_t *ret_n, char *reason, size_t reason_cap)
+{
+    (void)block;
+    (void)smiles;
+    (void)max_matches;
+    (void)ret_n;
+    set_reason(reason, reason_cap, no_core);
+    return NULL;
+}
+
 cgrd_mmff_term *cgrd_mmff_terms(const char *smiles, const char *variant, size_t *ret_n,
                                 size_t *ret_n_atoms, char *reason, size_t reason_cap)
 {

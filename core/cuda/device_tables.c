@@ -168,7 +168,7 @@ static cg_status upload_program(cg_device_tables *t, struct device_program *d, c
 static cg_status upload_geometry(cg_device_tables *t, struct device_program *d,
                                  const cg_geometry *g, cg_error *err)
 {
-    size_t bytes = cg_geometry_size(g->n_atoms, g->n_tests);
+    size_t bytes = cg_geometry_size(g->n_atoms, g->n_tests, g->n_core > 0);
 
     CG_TRY(CG_CUDA(cudaMallocAsync(&d->geometry_memory, bytes, t->stream), err));
     d->geometry = *g;

@@ -223,8 +223,8 @@ static __device__ int place(const struct repair_slot *slot, struct repair_shared
     cg_relaxation_start start = shared->progress.start;
 
     for (int32_t i = threadIdx.x; i <= last; i += blockDim.x)
-        cg_relaxation_start_position(&start, (const position *)slot->xyz, last, i,
-                                     slot->relaxed[i]);
+        cg_relaxation_start_position(&slot->state->geometry, &start, (const position *)slot->xyz,
+                                     last, i, slot->relaxed[i]);
     if (!cg_relaxation_is_image(&start))
         return 0;
     if (threadIdx.x == 0)

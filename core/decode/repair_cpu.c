@@ -34,7 +34,8 @@ static void place(cg_cpu_repair *r, const cg_geometry *g, const cg_relaxation_st
                   int32_t last)
 {
     for (int32_t i = 0; i <= last; i++)
-        cg_relaxation_start_position(start, (const point *)r->xyz, last, i, r->xyz[g->n_atoms + i]);
+        cg_relaxation_start_position(g, start, (const point *)r->xyz, last, i,
+                                     r->xyz[g->n_atoms + i]);
 }
 
 /* Relaxes the atoms of a level up to `last`, in r->xyz + n_atoms. @return 1 if all tests are

@@ -16,12 +16,13 @@ struct cg_minimization {
     int32_t mode; /* CG_MINIMIZE_* */
     cg_mmff_tables *tables;
     uint8_t *fixed; /* [n_atoms] 1: an atom of the text */
+    uint8_t *core;  /* [n_atoms] 1: an atom of the core; NULL: no core */
     size_t n_text;
     cg_stereo stereo; /* of the text */
 };
 
 cg_status cg_minimization_create(int32_t mode, const cg_molecule *text, const cg_molecule *all,
-                                 cg_minimization **ret, cg_error *err)
+                                 const cg_kept_core *core, cg_minimization **ret, cg_error *err)
 {
     const size_t n_atoms = cg_molecule_n_atoms(all);
     cg_minimization *z = calloc(1, sizeof *z);
@@ -32,11 +33,14 @@ cg_status cg_minimization_create(int32_t mode, const cg_molecule *text, const cg
     z->mode = mode;
     z->n_text = cg_molecule_n_atoms(text);
     z->fixed = calloc(n_atoms, 1);
-    if (!z->fixed) {
+    z->core = core->core ? calloc(n_atoms, 1) : NULL;
+    if (!z->fixed || (core->core && !z->core)) {
         st = cg_fail_nomem(err, "minimisation");
         goto out;
     }
     memset(z->fixed, 1, z->n_text);
+    for (size_t i = 0; z->core && i < cg_core_n_atoms(core->core); i++)
+        z->core[core->atoms[i]] = 1;
     CG_TRY_GOTO(st,
                 cg_mmff_tables_create(cg_molecule_smiles(all, NULL),
                                       mode == CG_MINIMIZE_MMFF94S ? CG_MMFF94S : CG_MMFF94,
@@ -58,6 +62,7 @@ void cg_minimization_destroy(cg_minimization *z)
     cg_stereo_finish(&z->stereo);
     cg_mmff_tables_destroy(z->tables);
     free(z->fixed);
+    free(z->core);
     free(z);
 }
 
@@ -130,6 +135,7 @@ static cg_status minimize(const cg_minimization *z, cg_minimizer_pool *pool, siz
                                    .minimized = ret };
 
     stages[0].fixed = z->fixed;
+    stages[1].fixed = z->core;
     return cg_minimizer_pool_run(pool, &job, err);
 }
 

@@ -5,6 +5,7 @@
 
 #include "engine/conformer.h"
 #include "engine/minimizer_pool.h"
+#include "template/kept_core.h"
 
 /** Energies or minima of one molecule's conformers: the mode and the tables. Immutable. */
 typedef struct cg_minimization cg_minimization;
@@ -13,12 +14,13 @@ typedef struct cg_minimization cg_minimization;
  * @param mode  CG_MINIMIZE_*; NONE: energies by MMFF94, nothing moves
  * @param text  the molecule of the canonical SMILES; not retained, as `all`
  * @param all   the same with all hydrogens, after the atoms of the text
+ * @param core  its atoms stay in place; not retained; zeroed: all move
  * @param ret   owned by the caller, cg_minimization_destroy(); unchanged on failure
  * @return CG_OK; CG_ERR_UNSUPPORTED if MMFF94 has no parameters for it, with the reason;
  *         CG_ERR_NOMEM
  */
 cg_status cg_minimization_create(int32_t mode, const cg_molecule *text, const cg_molecule *all,
-                                 cg_minimization **ret, cg_error *err);
+                                 const cg_kept_core *core, cg_minimization **ret, cg_error *err);
 void cg_minimization_destroy(cg_minimization *minimization); /* accepts NULL */
 
 /**

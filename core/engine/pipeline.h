@@ -18,6 +18,7 @@
 #include "engine/engine.h"
 #include "engine/ensemble.h"
 #include "engine/minimization.h"
+#include "template/kept_core.h"
 
 /** One conformer to generate: its last sequence until that is parsed, and the best result so far.
  */
@@ -49,6 +50,7 @@ struct cg_pipeline_molecule {
     /** Set by the build job; valid while failure.code is CG_OK. */
     struct {
         cg_molecule_template template;
+        cg_kept_core core;                /* zeroed: none */
         cg_hydrogen_placement *hydrogens; /* NULL: none are added */
         cg_minimization *minimization;    /* NULL: no energies */
         cg_ensemble ensemble;             /* zeroed: all conformers, in the order of generation */
@@ -103,6 +105,9 @@ typedef struct cg_pipeline_io {
     int32_t minimize; /* CG_MINIMIZE_* */
     int energies;     /* conformers get energies */
     cg_ensemble_rules ensemble;
+    const cg_core *core; /* kept in all conformers, with core_tolerance; NULL: none. Geometry is
+                            repaired, and the format passes cg_core_tolerance() */
+    float core_tolerance;
 } cg_pipeline_io;
 
 /**

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/size.h"
+#include "engine/core_frame.h"
 #include "engine/counters.h"
 #include "engine/decoded_conformer.h"
 #include "engine/pipeline_state.h"
@@ -42,7 +43,7 @@ static cg_status make_minimization(cg_pipeline_molecule *m, cg_error *err)
     cg_error why = CG_ERROR_INIT;
     cg_status st = cg_minimization_create(p->io->minimize, m->built.template.molecule,
                                           cg_hydrogen_placement_molecule(m->built.hydrogens),
-                                          &m->built.minimization, &why);
+                                          &m->built.core, &m->built.minimization, &why);
 
     if (st == CG_ERR_UNSUPPORTED) {
         cg_host_log(&p->engine->host.host, CG_LOG_WARNING, "%s: %s", m->input.name, why.msg);
@@ -70,6 +71,25 @@ static cg_status make_ensemble(cg_pipeline_molecule *m, cg_error *err)
     return CG_OK;
 }
 
+/* Finds the core in the molecule and makes its tests keep it. */
+static cg_status keep_core(cg_pipeline_molecule *m, cg_error *err)
+{
+    const cg_pipeline_io *io = m->pipeline->io;
+    cg_molecule_template *t = &m->built.template;
+
+    CG_TRY(cg_kept_core_find(io->core, t->molecule, t->geometry, &m->built.core, err));
+    return cg_geometry_keep_core(&m->built.core, io->core_tolerance, &t->geometry, err);
+}
+
+static cg_status make_hydrogens(cg_pipeline_molecule *m, cg_error *err)
+{
+    const cg_pipeline_io *io = m->pipeline->io;
+
+    CG_TRY(cg_hydrogen_placement_create(m->built.template.molecule, &m->built.hydrogens, err));
+    return io->core ? cg_hydrogen_placement_keep_core(m->built.hydrogens, &m->built.core, err)
+                    : CG_OK;
+}
+
 static cg_status build(cg_pipeline_molecule *m, cg_error *err)
 {
     const cg_engine *e = m->pipeline->engine;
@@ -77,10 +97,12 @@ static cg_status build(cg_pipeline_molecule *m, cg_error *err)
 
     CG_TRY(cg_molecule_template_build(&e->builder, m->input.smiles, strlen(m->input.smiles),
                                       &m->built.template, err));
+    if (io->core)
+        CG_TRY(keep_core(m, err));
     if (e->codes)
         CG_TRY(cg_code_decoder_tokens(e->codes, &m->built.template.split, &m->built.tokens, err));
     if (io->add_hs || io->minimize || io->energies)
-        CG_TRY(cg_hydrogen_placement_create(m->built.template.molecule, &m->built.hydrogens, err));
+        CG_TRY(make_hydrogens(m, err));
     if (io->minimize || io->energies)
         CG_TRY(make_minimization(m, err));
     if (selects(&io->ensemble))
@@ -148,8 +170,13 @@ static int is_given_up_again(const cg_pipeline_molecule *m, const cg_parsed_conf
            c->verdict == CG_CONFORMER_INVALID_GEOMETRY;
 }
 
+static int has_core(const cg_pipeline_molecule *m, const cg_parsed_conformer *c)
+{
+    return m->built.core.core && c->verdict == CG_CONFORMER_OK && c->xyz;
+}
+
 /* Adds hydrogens to the conformers of the round, and minimises them. */
-static cg_status complete_conformers(cg_pipeline_molecule *m, cg_parsed_conformer *c, cg_error *err)
+static cg_status add_and_minimize(cg_pipeline_molecule *m, cg_parsed_conformer *c, cg_error *err)
 {
     const int move_all = m->pipeline->engine->builder.geometry == CG_GEOMETRY_REPAIR;
     double start;
@@ -161,6 +188,21 @@ static cg_status complete_conformers(cg_pipeline_molecule *m, cg_parsed_conforme
     start = cg_now();
     CG_TRY(cg_minimization_run(m->built.minimization, m->pipeline->minimizers, c, m->round.n, err));
     m->finished.counts.minimize_seconds += cg_now() - start;
+    return CG_OK;
+}
+
+/* Moves the conformers of the round into the frame of the core, and completes them there. */
+static cg_status complete_conformers(cg_pipeline_molecule *m, cg_parsed_conformer *c, cg_error *err)
+{
+    const size_t n = cg_molecule_n_atoms(m->built.template.molecule);
+
+    for (int32_t i = 0; i < m->round.n; i++)
+        if (has_core(m, &c[i]))
+            cg_core_superpose(&m->built.core, n, c[i].xyz);
+    CG_TRY(add_and_minimize(m, c, err));
+    for (int32_t i = 0; i < m->round.n; i++)
+        if (has_core(m, &c[i])) /* relaxations work with rounded coordinates */
+            cg_core_restore(&m->built.core, c[i].xyz);
     return CG_OK;
 }
 

@@ -48,6 +48,7 @@ void cg_pipeline_free_molecule(cg_pipeline_molecule *m)
     cg_hydrogen_placement_destroy(m->built.hydrogens);
     if (m->built.template.builder)
         cg_molecule_template_finish(&m->built.template);
+    cg_kept_core_finish(&m->built.core);
     free(m->input.name);
     free(m->input.smiles);
     free(m);

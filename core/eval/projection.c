@@ -5,6 +5,7 @@
 #include "eval/rmsd_kernel.h"
 
 #include <math.h>
+#include <string.h>
 
 void cg_view_centre(size_t n, float (*xyz)[3])
 {
@@ -62,26 +63,34 @@ void cg_view_principal(size_t n, float (*xyz)[3])
     turn(n, axes, xyz);
 }
 
+void cg_view_rotation(const double products[9], double ret_axes[3][3])
+{
+    double q[4];
+
+    cg_rmsd_quaternion(products, q);
+    memcpy(ret_axes,
+           (double[3][3]) {
+               { q[0] * q[0] + q[1] * q[1] - q[2] * q[2] - q[3] * q[3],
+                 2 * (q[1] * q[2] - q[0] * q[3]), 2 * (q[1] * q[3] + q[0] * q[2]) },
+               { 2 * (q[1] * q[2] + q[0] * q[3]),
+                 q[0] * q[0] - q[1] * q[1] + q[2] * q[2] - q[3] * q[3],
+                 2 * (q[2] * q[3] - q[0] * q[1]) },
+               { 2 * (q[1] * q[3] - q[0] * q[2]), 2 * (q[2] * q[3] + q[0] * q[1]),
+                 q[0] * q[0] - q[1] * q[1] - q[2] * q[2] + q[3] * q[3] },
+           },
+           sizeof(double[3][3]));
+}
+
 void cg_view_superpose(size_t n, const float (*to)[3], float (*xyz)[3])
 {
-    double products[9] = { 0 }, q[4];
+    double products[9] = { 0 }, axes[3][3];
 
     for (size_t i = 0; i < n; i++)
         for (int a = 0; a < 3; a++)
             for (int b = 0; b < 3; b++)
                 products[3 * a + b] += (double)xyz[i][a] * (double)to[i][b];
-    cg_rmsd_quaternion(products, q);
-    turn(n,
-         (double[3][3]) {
-             { q[0] * q[0] + q[1] * q[1] - q[2] * q[2] - q[3] * q[3],
-               2 * (q[1] * q[2] - q[0] * q[3]), 2 * (q[1] * q[3] + q[0] * q[2]) },
-             { 2 * (q[1] * q[2] + q[0] * q[3]),
-               q[0] * q[0] - q[1] * q[1] + q[2] * q[2] - q[3] * q[3],
-               2 * (q[2] * q[3] - q[0] * q[1]) },
-             { 2 * (q[1] * q[3] - q[0] * q[2]), 2 * (q[2] * q[3] + q[0] * q[1]),
-               q[0] * q[0] - q[1] * q[1] - q[2] * q[2] + q[3] * q[3] },
-         },
-         xyz);
+    cg_view_rotation(products, axes);
+    turn(n, axes, xyz);
 }
 
 void cg_view_extent(size_t n, const float (*xyz)[3], double ret_extent[3])

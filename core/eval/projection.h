@@ -19,6 +19,14 @@ void cg_view_centre(size_t n, float (*xyz)[3]);
  */
 void cg_view_principal(size_t n, float (*xyz)[3]);
 
+/**
+ * The rotation that superposes centred points a on centred points b.
+ *
+ * @param products  [3][3] sums of the inner products, axes of a by axes of b
+ * @param ret_axes  rows: coordinate k of a turned point is its product with ret_axes[k]
+ */
+void cg_view_rotation(const double products[9], double ret_axes[3][3]);
+
 /** Turns n centred points to the least RMSD from the centred points `to`, without a reflection. */
 void cg_view_superpose(size_t n, const float (*to)[3], float (*xyz)[3]);
 

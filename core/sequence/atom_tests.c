@@ -176,6 +176,13 @@ static CG_HOST_DEVICE float measure(const cg_geometry_test *t, const float (*xyz
     return t->kind == CG_TEST_FLAT ? x * x : x;
 }
 
+CG_HOST_DEVICE int cg_geometry_test_passes(const cg_geometry_test *t, const float (*xyz)[3])
+{
+    float x = measure(t, xyz);
+
+    return x >= t->low && x <= t->high;
+}
+
 /* The highest-numbered atom of the test, leaving out `atom`. */
 static CG_HOST_DEVICE int32_t last_other_atom(const cg_geometry_test *t, int32_t atom)
 {
@@ -185,6 +192,62 @@ static CG_HOST_DEVICE int32_t last_other_atom(const cg_geometry_test *t, int32_t
         if (t->atom[k] != atom && t->atom[k] > last)
             last = t->atom[k];
     return last;
+}
+
+/* Sets the unit vector along v, or one along the axis `fallback` if v has no direction. */
+static CG_HOST_DEVICE void unit_vector(const float v[3], int fallback, float ret[3])
+{
+    const float least = 1e-4f; /* Å */
+    float size = sqrtf(cg_vec3_dot(v, v));
+
+    for (int k = 0; k < 3; k++)
+        ret[k] = size > least ? v[k] / size : (float)(k == fallback);
+}
+
+/* Removes from v its part along the unit vector u. */
+static CG_HOST_DEVICE void remove_part(const float u[3], float v[3])
+{
+    float part = cg_vec3_dot(u, v);
+
+    for (int k = 0; k < 3; k++)
+        v[k] -= part * u[k];
+}
+
+CG_HOST_DEVICE void cg_core_find_place(const cg_geometry *g, const float (*xyz)[3], int32_t atom,
+                                       int mirrored, float ret_place[3])
+{
+    const int32_t *reference = g->core_reference;
+    const float *origin = xyz[reference[0]], *at = g->core[atom].at;
+    float x[3], y[3], z[3], v[3];
+    int least;
+
+    cg_vec3_between(origin, xyz[reference[1] < atom ? reference[1] : atom], v);
+    unit_vector(v, 0, x);
+    /* an axis across x, for atoms on one line */
+    least = fabsf(x[0]) < fabsf(x[1]) ? 0 : 1;
+    least = fabsf(x[2]) < fabsf(x[least]) ? 2 : least;
+    cg_vec3_between(origin, xyz[reference[2] < atom ? reference[2] : atom], v);
+    remove_part(x, v);
+    unit_vector(v, least, y);
+    remove_part(x, y);
+    unit_vector(y, least, y);
+    cg_vec3_cross(x, y, z);
+    for (int k = 0; k < 3; k++)
+        ret_place[k] = origin[k] + at[0] * x[k] + at[1] * y[k] + (mirrored ? -at[2] : at[2]) * z[k];
+}
+
+/* Fault of a core atom that is not at its place. */
+static CG_HOST_DEVICE int32_t test_place(const cg_geometry *g, const float (*xyz)[3], int32_t atom)
+{
+    float place[3], v[3];
+
+    if (!cg_geometry_is_core(g, atom) || atom == g->core_reference[0])
+        return CG_FAULT_NONE;
+    cg_core_find_place(g, xyz, atom, 0, place);
+    cg_vec3_between(place, xyz[atom], v);
+    return cg_vec3_dot(v, v) <= g->core_tolerance * g->core_tolerance
+               ? CG_FAULT_NONE
+               : CG_FAULT(CG_CAUSE_CORE, g->core_reference[0]);
 }
 
 CG_HOST_DEVICE int32_t cg_geometry_test_atom(const cg_geometry *g, const float (*xyz)[3],
@@ -207,14 +270,14 @@ CG_HOST_DEVICE int32_t cg_geometry_test_atom(const cg_geometry *g, const float (
     }
     for (int32_t i = g->test_start[atom] + thread; i < g->test_start[atom + 1]; i += n_threads) {
         const cg_geometry_test *t = &g->tests[i];
-        float x = measure(t, xyz);
 
-        if (x >= t->low && x <= t->high)
+        if (cg_geometry_test_passes(t, xyz))
             continue;
         fault = CG_FAULT(t->cause, last_other_atom(t, atom));
         first_fault = fault < first_fault ? fault : first_fault;
     }
-    return first_fault;
+    fault = thread == 0 ? test_place(g, xyz, atom) : CG_FAULT_NONE;
+    return fault < first_fault ? fault : first_fault;
 }
 
 /* ---- restart ------------------------------------------------------------------------------ */
@@ -242,13 +305,14 @@ static size_t n_pairs(int32_t n_atoms)
     return (size_t)n_atoms * (size_t)(n_atoms > 0 ? n_atoms - 1 : 0) / 2;
 }
 
-size_t cg_geometry_size(int32_t n_atoms, int32_t n_tests)
+size_t cg_geometry_size(int32_t n_atoms, int32_t n_tests, int has_core)
 {
     size_t pairs = n_pairs(n_atoms);
+    size_t core = has_core ? (size_t)n_atoms * sizeof(cg_core_place) : 0;
 
     /* all members are aligned to 4 bytes; pair_cause, of single bytes, comes last */
     return (size_t)n_tests * sizeof(cg_geometry_test) + 2 * pairs * sizeof(float) +
-           ((size_t)n_atoms + 1) * sizeof(int32_t) + (pairs + 3) / 4 * 4;
+           ((size_t)n_atoms + 1) * sizeof(int32_t) + core + (pairs + 3) / 4 * 4;
 }
 
 void cg_geometry_bind(cg_geometry *g, const void *memory)
@@ -259,7 +323,8 @@ void cg_geometry_bind(cg_geometry *g, const void *memory)
     g->low2 = (const float *)(g->tests + g->n_tests);
     g->high2 = g->low2 + pairs;
     g->test_start = (const int32_t *)(g->high2 + pairs);
-    g->pair_cause = (const int8_t *)(g->test_start + g->n_atoms + 1);
+    g->core = (const cg_core_place *)(g->test_start + g->n_atoms + 1);
+    g->pair_cause = (const int8_t *)(g->core + (g->n_core ? g->n_atoms : 0));
 }
 
 void cg_repair_counts_text(const cg_repair_counts *r, char *ret_text, size_t cap)
@@ -275,8 +340,9 @@ void cg_repair_counts_text(const cg_repair_counts *r, char *ret_text, size_t cap
 
 const char *cg_fault_cause_name(cg_fault_cause cause)
 {
-    static const char *const names[CG_CAUSES] = { "none",      "bond",   "angle",       "clash",
-                                                  "stretched", "centre", "double_bond", "ring" };
+    static const char *const names[CG_CAUSES] = { "none",        "bond",      "angle",
+                                                  "clash",       "stretched", "centre",
+                                                  "double_bond", "ring",      "core" };
 
     return names[cause];
 }

@@ -34,10 +34,12 @@ typedef enum cg_fault_cause {
     CG_CAUSE_CENTRE,    /* a stereocentre has the wrong configuration or is flat */
     CG_CAUSE_DOUBLE,    /* a double bond has the wrong configuration or is twisted */
     CG_CAUSE_RING,      /* an aromatic ring is not flat */
+    CG_CAUSE_CORE,      /* an atom of the core is not at its place */
     CG_CAUSES,
 } cg_fault_cause;
 
-/** "bond", "angle", "clash", "stretched", "centre", "double_bond", "ring"; static storage. */
+/** "bond", "angle", "clash", "stretched", "centre", "double_bond", "ring", "core"; static storage.
+ */
 const char *cg_fault_cause_name(cg_fault_cause cause);
 
 enum {
@@ -62,6 +64,17 @@ typedef struct cg_geometry_test {
 } cg_geometry_test;
 
 /**
+ * The place of an atom of the core, a substructure whose shape is given, in the frame of the three
+ * reference atoms: the first at the origin, the second on +x, the third in the xy plane with y > 0.
+ */
+typedef struct cg_core_place {
+    float at[3];     /* Å */
+    int32_t is_core; /* 0: the atom is free */
+} cg_core_place;
+
+enum { CG_CORE_REFERENCES = 3 };
+
+/**
  * The tests of a molecule, atoms in the order of the text. The arrays are in one block of memory:
  * cg_geometry_bind().
  */
@@ -70,9 +83,16 @@ typedef struct cg_geometry {
     int32_t n_tests;
     int32_t first_centre; /* first atom that completes a stereocentre's test; n_atoms if none */
     int32_t n_untested;   /* stereo configurations of the SMILES that no test covers */
+    /* The core. No bounds or tests are of its atoms alone: cg_core_find_place() says where the
+     * atoms behind the first one belong. Repair moves the other atoms. */
+    int32_t n_core;                             /* its atoms; 0: there is none */
+    int32_t core_reference[CG_CORE_REFERENCES]; /* ascending; the first is the core's first atom */
+    int32_t core_off_plane; /* first core atom out of the xy plane; n_atoms if none */
+    float core_tolerance;   /* Å from its place at which an atom of the core passes */
     /* bounds of the squared distance of atoms i and j < i at [i (i - 1) / 2 + j], Å^2 */
     const float *low2, *high2;
     const int32_t *test_start; /* [n_atoms + 1] offsets of the tests that atom i completes */
+    const cg_core_place *core; /* [n_atoms] if n_core > 0 */
     const cg_geometry_test *tests;
     /* cause of a distance out of its bounds, indexed as low2; a CLASH pair farther apart than its
      * upper bound is reported as STRETCHED */
@@ -81,8 +101,8 @@ typedef struct cg_geometry {
 
 enum { CG_GEOMETRY_MAX_ATOMS = 4096 };
 
-/** Bytes of the block. n_atoms is at most CG_GEOMETRY_MAX_ATOMS. */
-size_t cg_geometry_size(int32_t n_atoms, int32_t n_tests);
+/** Bytes of the block. n_atoms is at most CG_GEOMETRY_MAX_ATOMS; has_core: n_core > 0. */
+size_t cg_geometry_size(int32_t n_atoms, int32_t n_tests, int has_core);
 /** Points the arrays of `g`, whose counts are set, into a block at `memory` (of any device). */
 void cg_geometry_bind(cg_geometry *g, const void *memory);
 
@@ -125,6 +145,25 @@ CG_HOST_DEVICE int cg_geometry_read_xyz(const int32_t *tokens, int32_t n,
 #define CG_FAULT_CAUSE(fault) ((fault) == CG_FAULT_NONE ? CG_CAUSE_NONE : (fault) >> 16)
 #define CG_FAULT_ATOM(fault)  ((fault)&0xffff)
 
+/** Is atom i one of the core? */
+static inline CG_HOST_DEVICE int cg_geometry_is_core(const cg_geometry *g, int32_t i)
+{
+    return g->n_core > 0 && g->core[i].is_core;
+}
+
+/**
+ * Finds the place of a core atom behind the first one. Where fewer than three reference atoms come
+ * before it, the free directions are those in which it lies: it stays on its side.
+ *
+ * @param xyz       [atom + 1][3] Å
+ * @param mirrored  1: the place in the mirror image of the core
+ */
+CG_HOST_DEVICE void cg_core_find_place(const cg_geometry *g, const float (*xyz)[3], int32_t atom,
+                                       int mirrored, float ret_place[3]);
+
+/** Does the quantity of a test lie in its range? `xyz` has its atoms, Å. */
+CG_HOST_DEVICE int cg_geometry_test_passes(const cg_geometry_test *test, const float (*xyz)[3]);
+
 /**
  * Tests atom `atom`, the last one in the text so far. Threads share the work: this is thread
  * `thread` of `n_threads`; the minimum of their results is the result for the atom.
@@ -149,7 +188,7 @@ typedef struct cg_repair_counts {
     float unwritten_xyz[3]; /* Å, of the field's atom */
 } cg_repair_counts;
 
-enum { CG_REPAIR_COUNTS_TEXT = 128 };
+enum { CG_REPAIR_COUNTS_TEXT = 160 };
 
 /** Failures by cause: "bond=2 centre=1", or "none". Terminated. */
 void cg_repair_counts_text(const cg_repair_counts *r, char *ret_text, size_t cap);

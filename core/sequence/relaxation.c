@@ -45,8 +45,14 @@ static CG_HOST_DEVICE void add_correction(cg_correction *c, const float v[3], fl
     c->n++;
 }
 
+/* Does atom i stay in place while atoms `first` to `last` are relaxed? */
+static CG_HOST_DEVICE int is_fixed(const cg_geometry *g, int32_t first, int32_t last, int32_t i)
+{
+    return i < first || (cg_geometry_is_core(g, i) && !(i == last && i == g->core_reference[0]));
+}
+
 static CG_HOST_DEVICE void correct_pair(const cg_geometry *g, const float (*xyz)[3], int32_t first,
-                                        int32_t i, int32_t j, cg_correction *c)
+                                        int32_t last, int32_t i, int32_t j, cg_correction *c)
 {
     int32_t at = i > j ? i * (i - 1) / 2 + j : j * (j - 1) / 2 + i;
     float low = sqrtf(g->low2[at]), high = sqrtf(g->high2[at]);
@@ -55,6 +61,10 @@ static CG_HOST_DEVICE void correct_pair(const cg_geometry *g, const float (*xyz)
 
     cg_vec3_between(xyz[j], xyz[i], v);
     d = sqrtf(cg_vec3_dot(v, v));
+    if (is_fixed(g, first, last, i) && is_fixed(g, first, last, j)) {
+        c->unsatisfied |= d < low || d > high;
+        return;
+    }
     if (low > 0 && d < low + margin)
         miss = low + margin - d;
     else if (d > high - margin)
@@ -68,7 +78,8 @@ static CG_HOST_DEVICE void correct_pair(const cg_geometry *g, const float (*xyz)
         v[1] = v[2] = 0;
         d = 1;
     }
-    add_correction(c, v, (j >= first ? 0.5f : 1) * miss / d); /* two moving atoms share it */
+    /* two moving atoms share it */
+    add_correction(c, v, (is_fixed(g, first, last, j) ? 1 : 0.5f) * miss / d);
 }
 
 /* Returns the volume of a test; gradient[k] is its gradient with respect to atom k of the test. */
@@ -204,11 +215,19 @@ static CG_HOST_DEVICE float torsion_miss(const cg_geometry_test *t, float angle,
 }
 
 /* The correction that a test contributes to its atom number `which`. */
-static CG_HOST_DEVICE void correct_test(const cg_geometry_test *t, const float (*xyz)[3],
-                                        int32_t first, int which, cg_correction *c)
+static CG_HOST_DEVICE void correct_test(const cg_geometry *g, const cg_geometry_test *t,
+                                        const float (*xyz)[3], int32_t first, int32_t last,
+                                        int which, cg_correction *c)
 {
     float gradient[4][3], miss, size = 0;
+    int can_move = 0;
 
+    for (int k = 0; k < 4; k++)
+        can_move |= t->atom[k] != CG_NO_ATOM && !is_fixed(g, first, last, t->atom[k]);
+    if (!can_move) {
+        c->unsatisfied |= !cg_geometry_test_passes(t, xyz);
+        return;
+    }
     if (t->kind == CG_TEST_VOLUME) {
         float x = volume_gradient(xyz, t, gradient);
         int planar = t->low == -t->high; /* else of one sign */
@@ -237,7 +256,7 @@ static CG_HOST_DEVICE void correct_test(const cg_geometry_test *t, const float (
     if (miss == 0)
         return;
     for (int k = 0; k < 4; k++)
-        if (t->atom[k] >= first)
+        if (t->atom[k] != CG_NO_ATOM && !is_fixed(g, first, last, t->atom[k]))
             size += cg_vec3_dot(gradient[k], gradient[k]);
     if (size > min_gradient2)
         add_correction(c, gradient[which], miss / size);
@@ -282,15 +301,42 @@ static CG_HOST_DEVICE int update_start(const cg_geometry_test *t, const float (*
     return 0;
 }
 
+/* The start of a core atom behind the first one. */
+static CG_HOST_DEVICE cg_relaxation_start place_start(const cg_geometry *g, const float (*xyz)[3],
+                                                      int32_t atom)
+{
+    cg_relaxation_start start = { 0, CG_ORIGIN_SAMPLED, CG_ORIGIN_SAMPLED, { 0, 0, 0 },
+                                  1, { 0, 0, 0 } };
+    float image[3], to_place[3], to_image[3];
+
+    cg_core_find_place(g, xyz, atom, 0, start.place);
+    if (atom != g->core_off_plane || atom > g->first_centre)
+        return start;
+    cg_core_find_place(g, xyz, atom, 1, image);
+    cg_vec3_between(xyz[atom], start.place, to_place);
+    cg_vec3_between(xyz[atom], image, to_image);
+    if (cg_vec3_dot(to_place, to_place) <= cg_vec3_dot(to_image, to_image))
+        return start;
+    start.origin = start.image = CG_ORIGIN_MIRRORED;
+    for (int k = 0; k < 3; k++)
+        start.place[k] = k == 2 ? -image[k] : image[k];
+    return start;
+}
+
 CG_HOST_DEVICE cg_relaxation_start cg_relaxation_find_start(const cg_geometry *g,
                                                             const float (*xyz)[3], int32_t atom)
 {
-    cg_relaxation_start start = { 0, CG_ORIGIN_SAMPLED, CG_ORIGIN_SAMPLED, { 0, 0, 0 } };
+    cg_relaxation_start start = { 0, CG_ORIGIN_SAMPLED, CG_ORIGIN_SAMPLED, { 0, 0, 0 },
+                                  0, { 0, 0, 0 } };
     int n_right = 0;
+
+    if (cg_geometry_is_core(g, atom) && atom != g->core_reference[0])
+        return place_start(g, xyz, atom);
 
     for (int32_t i = g->test_start[atom]; i < g->test_start[atom + 1]; i++)
         n_right += update_start(&g->tests[i], xyz, atom, &start);
-    if (start.origin == CG_ORIGIN_REFLECTED && atom == g->first_centre && n_right == 0)
+    if (start.origin == CG_ORIGIN_REFLECTED && atom == g->first_centre && n_right == 0 &&
+        (g->n_core == 0 || atom < g->core_off_plane))
         start.origin = CG_ORIGIN_MIRRORED;
     start.image = start.origin;
     return start;
@@ -325,17 +371,23 @@ static CG_HOST_DEVICE float start_displacement(int32_t level, int32_t i, int k)
     return most[level] * ((float)(x >> 8) / (float)(1 << 23) - 1);
 }
 
-CG_HOST_DEVICE void cg_relaxation_start_position(const cg_relaxation_start *start,
+CG_HOST_DEVICE void cg_relaxation_start_position(const cg_geometry *g,
+                                                 const cg_relaxation_start *start,
                                                  const float (*xyz)[3], int32_t atom, int32_t i,
                                                  float ret[3])
 {
     float v[3], u[3], axis[3], scale = 0;
 
     for (int k = 0; k < 3; k++)
-        ret[k] = xyz[i][k];
+        ret[k] = start->is_placed && i == atom ? start->place[k] : xyz[i][k];
+    if (start->is_placed && i == atom)
+        return;
+    /* the mirror image of the text with the core itself */
+    if (start->origin == CG_ORIGIN_MIRRORED && is_fixed(g, 0, atom, i) && i != g->core_reference[0])
+        cg_core_find_place(g, xyz, i, 1, ret);
     if (start->origin == CG_ORIGIN_MIRRORED)
         ret[2] = -ret[2];
-    for (int k = 0; k < 3 && start->level > CG_RELAXATION_ALL; k++)
+    for (int k = 0; k < 3 && start->level > CG_RELAXATION_ALL && !is_fixed(g, 0, atom, i); k++)
         ret[k] += start_displacement(start->level, i, k);
     if (i != atom || start->origin < CG_ORIGIN_REFLECTED)
         return;
@@ -370,11 +422,16 @@ CG_HOST_DEVICE void cg_relaxation_correct(const cg_geometry *g, const float (*xy
 {
     for (int32_t j = thread; j <= last; j += n_threads)
         if (j != i)
-            correct_pair(g, xyz, first, i, j, correction);
+            correct_pair(g, xyz, first, last, i, j, correction);
     for (int32_t n = g->test_start[first] + thread; n < g->test_start[last + 1]; n += n_threads)
         for (int k = 0; k < 4; k++)
             if (g->tests[n].atom[k] == i)
-                correct_test(&g->tests[n], xyz, first, k, correction);
+                correct_test(g, &g->tests[n], xyz, first, last, k, correction);
+    if (is_fixed(g, first, last, i)) {
+        for (int k = 0; k < 3; k++)
+            correction->sum[k] = 0;
+        correction->n = 0;
+    }
 }
 
 CG_HOST_DEVICE void cg_correction_displacement(const cg_correction *correction,

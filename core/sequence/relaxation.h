@@ -10,7 +10,8 @@
  * move-set level.
  *
  * An atom with the wrong configuration does not start where it was sampled, but at a mirror image:
- * cg_relaxation_find_start().
+ * cg_relaxation_find_start(). An atom of the core (atom_tests.h) starts at its place. Core atoms do
+ * not move in relaxations, but for the first one while it is the failing atom.
  *
  * No function contains a loop that needs a barrier: the caller (the threads of a block, or one host
  * thread) iterates.
@@ -56,9 +57,11 @@ typedef enum cg_relaxation_origin {
 
 typedef struct cg_relaxation_start {
     int32_t level;
-    int32_t origin;  /* CG_ORIGIN_* */
-    int32_t image;   /* CG_ORIGIN_*, as selected for level 0 */
-    int32_t atom[3]; /* of the plane; [0] and [1] of the axis */
+    int32_t origin;    /* CG_ORIGIN_* */
+    int32_t image;     /* CG_ORIGIN_*, as selected for level 0 */
+    int32_t atom[3];   /* of the plane; [0] and [1] of the axis */
+    int32_t is_placed; /* the failing atom is one of the core and starts at its place */
+    float place[3];    /* Å */
 } cg_relaxation_start;
 
 /**
@@ -69,6 +72,10 @@ typedef struct cg_relaxation_start {
  * in all distances and as probable for a model that does not distinguish mirror images.
  * REFLECTED, if it completes an inverted stereocentre later: its distances to the other atoms of
  * the centre stay the same. ROTATED, likewise for a double bond. Else SAMPLED.
+ *
+ * A core atom behind the core's first one is placed. Where it is the first core atom out of the
+ * plane of the others, lies on the wrong side of it and no stereocentre was complete before it, the
+ * text is mirrored too. Other atoms mirror the text while the core so far is its own mirror image.
  *
  * @param xyz  [atom + 1][3] Å
  */
@@ -92,14 +99,16 @@ static inline CG_HOST_DEVICE int32_t cg_relaxation_first_placed(const cg_relaxat
     return start->origin == CG_ORIGIN_MIRRORED ? 0 : cg_relaxation_first_atom(atom, start->level);
 }
 
-/** Is the start a mirror image of the whole text, which may be valid as it is? */
+/** Is the start a mirror image of the whole text, or a place in the core, which may be valid as it
+ * is? */
 static inline CG_HOST_DEVICE int cg_relaxation_is_image(const cg_relaxation_start *start)
 {
-    return start->origin == CG_ORIGIN_MIRRORED && start->level == 0;
+    return (start->origin == CG_ORIGIN_MIRRORED || start->is_placed) && start->level == 0;
 }
 
 /** Position of atom i, 0 to `atom`, at the start, Å. */
-CG_HOST_DEVICE void cg_relaxation_start_position(const cg_relaxation_start *start,
+CG_HOST_DEVICE void cg_relaxation_start_position(const cg_geometry *g,
+                                                 const cg_relaxation_start *start,
                                                  const float (*xyz)[3], int32_t atom, int32_t i,
                                                  float ret_position[3]);
 
@@ -122,8 +131,9 @@ typedef struct cg_correction {
 } cg_correction;
 
 /**
- * Adds the corrections of atom i while atoms `first` to `last` move; atoms before them are fixed,
- * atoms after them do not exist yet. Threads share the work: this is thread `thread` of
+ * Adds the corrections of atom i while atoms `first` to `last` move; atoms before them and those of
+ * the core are fixed, atoms after them do not exist yet. A fixed atom gets no corrections, but may
+ * be unsatisfied. Threads share the work: this is thread `thread` of
  * `n_threads`.
  *
  * @param xyz  [last + 1][3] Å

@@ -121,7 +121,7 @@ static void rotate_bonds(const cg_geometry *g, float (*xyz)[3])
 
             if (!side[i] || i == t->atom[2])
                 continue;
-            cg_relaxation_start_position(&start, (const atom_position *)xyz, i, i, turned);
+            cg_relaxation_start_position(g, &start, (const atom_position *)xyz, i, i, turned);
             memcpy(xyz[i], turned, sizeof turned);
         }
     }
@@ -145,7 +145,7 @@ static int reflect_centres(const cg_geometry *g, float (*xyz)[3])
             n_tests += g->tests[m].cause == CG_CAUSE_CENTRE && g->tests[m].atom[0] == t->atom[0];
         if (n_tests > 1)
             continue;
-        cg_relaxation_start_position(&start, (const atom_position *)xyz, t->atom[0], t->atom[0],
+        cg_relaxation_start_position(g, &start, (const atom_position *)xyz, t->atom[0], t->atom[0],
                                      reflected);
         memcpy(xyz[t->atom[0]], reflected, sizeof reflected);
         n_reflected++;
@@ -173,7 +173,7 @@ static void set_start(const cg_geometry *g, const float (*xyz)[3], int32_t displ
     cg_relaxation_start start = { .level = displaced };
 
     for (int32_t i = 0; i < g->n_atoms; i++)
-        cg_relaxation_start_position(&start, xyz, g->n_atoms - 1, i, ret_start[i]);
+        cg_relaxation_start_position(g, &start, xyz, g->n_atoms - 1, i, ret_start[i]);
     choose_hand(g, ret_start);
     rotate_bonds(g, ret_start);
 }

@@ -287,7 +287,7 @@ static cg_status assemble(const cg_molecule *mol, const cg_bounds *bounds, const
         .n_tests = (int32_t)list->n,
         .n_untested = (int32_t)stereo->n_untested,
     };
-    size_t size = cg_geometry_size(counts.n_atoms, counts.n_tests);
+    size_t size = cg_geometry_size(counts.n_atoms, counts.n_tests, 0);
     cg_geometry *g = calloc(1, sizeof *g + size);
 
     if (!g)

@@ -12,6 +12,9 @@
 
 enum { HYDROGEN_ITERATIONS = 100 }; /* while the atoms of the text are fixed */
 
+/* Å; the core's atoms do not move here, but lie where floats are coarse. */
+static const float core_tolerance = 0.05F;
+
 struct cg_hydrogen_placement {
     int32_t n_text; /* atoms of the text: the hydrogens to place follow */
     cg_hydrogens *hydrogens;
@@ -49,6 +52,12 @@ void cg_hydrogen_placement_destroy(cg_hydrogen_placement *p)
     cg_geometry_destroy(p->geometry);
     cg_hydrogens_destroy(p->hydrogens);
     free(p);
+}
+
+cg_status cg_hydrogen_placement_keep_core(cg_hydrogen_placement *p, const cg_kept_core *kept,
+                                          cg_error *err)
+{
+    return p->geometry ? cg_geometry_keep_core(kept, core_tolerance, &p->geometry, err) : CG_OK;
 }
 
 const cg_molecule *cg_hydrogen_placement_molecule(const cg_hydrogen_placement *p)

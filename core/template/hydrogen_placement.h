@@ -9,7 +9,7 @@
 #ifndef CG_TEMPLATE_HYDROGEN_PLACEMENT_H
 #define CG_TEMPLATE_HYDROGEN_PLACEMENT_H
 
-#include "chem/molecule.h"
+#include "template/kept_core.h"
 
 /** Tests and ideal positions of one molecule. Immutable. */
 typedef struct cg_hydrogen_placement cg_hydrogen_placement;
@@ -30,6 +30,14 @@ typedef enum cg_hydrogen_outcome {
 cg_status cg_hydrogen_placement_create(const cg_molecule *mol, cg_hydrogen_placement **ret,
                                        cg_error *err);
 void cg_hydrogen_placement_destroy(cg_hydrogen_placement *placement); /* accepts NULL */
+
+/**
+ * From now on, relaxations leave the core where it is. Before the placement is used.
+ *
+ * @param kept  of the molecule; @return as cg_geometry_keep_core()
+ */
+cg_status cg_hydrogen_placement_keep_core(cg_hydrogen_placement *placement,
+                                          const cg_kept_core *kept, cg_error *err);
 
 /** The molecule with all hydrogens as atoms, after those of the text. */
 const cg_molecule *cg_hydrogen_placement_molecule(const cg_hydrogen_placement *placement);

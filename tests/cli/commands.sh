@@ -142,8 +142,8 @@ done
 
 # A missing value, an unknown option and a missing subcommand have a message each, in every command.
 expect 2 '^confgen: --gens: requires a value; see confgen --help$' --input x.smi --gens
-expect 2 '^confgen: --nope: unknown option; see confgen --help$' --nope
-expect 2 '^confgen: --nope=1: unknown option; see' --nope=1
+expect 2 '^confgen: --qqqq: unknown option; see confgen --help$' --qqqq
+expect 2 '^confgen: --qqqq=1: unknown option; see' --qqqq=1
 expect 2 '^confgen: --quiet=yes: takes no value; see confgen --help$' --quiet=yes
 expect 2 '^confgen: -x: unknown option; see confgen --help$' -x
 expect 2 '^confgen: -x: unknown option; see confgen --help$' --quiet -xy
@@ -208,7 +208,7 @@ while read -r option command; do
   # shellcheck disable=SC2086
   {
     expect 2 "^confgen: $option: requires a value; see confgen $command --help\$" $command $option
-    expect 2 "^confgen: --nope: unknown option; see confgen $command --help\$" $command --nope
+    expect 2 "^confgen: --qqqq: unknown option; see confgen $command --help\$" $command --qqqq
   }
 done <<'END'
 --plugin plugins list
@@ -227,7 +227,7 @@ done <<'END'
 --limit bench rmsd
 --batch bench minimize
 END
-expect 2 '^confgen: --nope: unknown option; see confgen doctor --help$' doctor --nope
+expect 2 '^confgen: --qqqq: unknown option; see confgen doctor --help$' doctor --qqqq
 expect 2 '^confgen: missing subcommand: list, matrix, check or new; see confgen plugins --help$' plugins
 expect 2 "^confgen: 'remove': unknown subcommand, wanted list, matrix, check or new; see" plugins remove
 expect 2 '^confgen: missing subcommand: decode, attention, tokenizer, templates, rmsd or minimize; see' bench

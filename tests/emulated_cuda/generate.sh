@@ -52,6 +52,29 @@ verdict 'atoms were moved' test "$(json_number want.json atoms_moved)" -gt 0
 EMULATED_GPU_SEED=4 run 0 "${shape[@]}" --batch-size 1 --output got.sdf || true
 same want.sdf got.sdf 'the same conformers for another batch size'
 
+say '--core: kernels place its atoms'
+cat >core.mol <<'END'
+
+     RDKit          3D
+
+  5  4  0  0  0  0  0  0  0  0999 V2000
+   -1.0955   -0.8342   -0.3630 C   0  0  0  0  0  0  0  0  0  0  0  0
+   -0.1561    0.0898    0.4009 C   0  0  2  0  0  0  0  0  0  0  0  0
+   -0.7217    1.4540    0.3831 N   0  0  0  0  0  0  0  0  0  0  0  0
+    1.2628    0.1068   -0.1842 C   0  0  0  0  0  0  0  0  0  0  0  0
+    1.6919   -1.0949   -0.6182 O   0  0  0  0  0  0  0  0  0  0  0  0
+  2  1  1  6
+  2  3  1  0
+  2  4  1  0
+  4  5  1  0
+M  END
+END
+printf 'CC(C)C[C@H](NC)C(=O)O leucine\n' >leucine.smi
+check 0 'a conformer' "${common[@]/in.smi/leucine.smi}" --device cuda --core core.mol --check --output core.sdf
+verdict 'has the core' test "$(comm -12 <(awk 'NF == 16 { print $1, $2, $3, $4 }' core.mol | sort) \
+  <(awk 'NF == 16 { print $1, $2, $3, $4 }' core.sdf | sort) | wc -l)" = 5
+verdict 'and passes the checks' test "$(sdf_item core.sdf checks)" = pass
+
 say '--minimize: conformers go to the GPU minimiser'
 run 0 "${shape[@]}" --add-hs --minimize mmff94 --output want.sdf --report want.json
 verdict 'both are minimised' test "$(json_number want.json minimized)" = 2

@@ -62,6 +62,21 @@ class Package(unittest.TestCase):
                 Chem.AssignStereochemistryFrom3D(seen, conformer.GetId())
                 self.assertEqual(Chem.MolToSmiles(Chem.RemoveHs(seen)), wanted)
 
+    def test_a_core_keeps_its_coordinates(self):
+        scaffold = Chem.AddHs(Chem.MolFromSmiles("c1ccncc1C(N)=O"))
+        AllChem.EmbedMolecule(scaffold, randomSeed=1)
+        core = Chem.RemoveHs(scaffold)
+        Chem.MolToMolFile(core, self.path("core.mol"))
+        mol = self.engine.generate("c1ccncc1C(=O)NCCO", 2, core=self.path("core.mol"))[0]
+        wanted = core.GetConformer().GetPositions()
+        self.assertEqual(mol.GetNumConformers(), 2)
+        for conformer in mol.GetConformers():
+            apart = min(abs(conformer.GetPositions()[list(match)] - wanted).max()
+                        for match in mol.GetSubstructMatches(core, uniquify=False))
+            self.assertLess(apart, 1e-4)
+        with self.assertRaises(confgen.MoleculeError):
+            self.engine.generate("CCO", core=self.path("core.mol"))
+
     def test_molecules_names_and_order(self):
         given = ["CC", Chem.MolFromSmiles("c1ccccc1"), Chem.AddHs(Chem.MolFromSmiles("CO")),
                  "[NH4+].[Cl-]", "[2H]C", "C[C@](F)(Cl)Br |&1:1|"]

@@ -25,7 +25,7 @@ static inline void make_geometry(int32_t n_atoms, int32_t n_tests)
 
     free(m.memory);
     m = (struct made) { .g = { .n_atoms = n_atoms, .n_tests = n_tests } };
-    m.memory = calloc(1, cg_geometry_size(n_atoms, n_tests));
+    m.memory = calloc(1, cg_geometry_size(n_atoms, n_tests, 0));
     cg_geometry_bind(&m.g, m.memory);
     m.low2 = (float *)m.g.low2;
     m.high2 = (float *)m.g.high2;

@@ -190,6 +190,7 @@ enum {
     O_ENERGY_WINDOW,
     O_MAX_CONFORMERS,
     O_SORT,
+    O_CORE,
     O_FAILED,
     O_HEADER,
     O_LIMIT,
@@ -262,6 +263,9 @@ static const struct command_option options[] = {
     { "max-conformers", O_MAX_CONFORMERS, "N",
       "write the N lowest in energy of a molecule, else the first N" },
     { "sort", O_SORT, "energy|generation", "order of a molecule's records (generation)" },
+    { "core", O_CORE, "FILE",
+      "keep the coordinates of a substructure: the heavy atoms of the molecule in FILE, .sdf or "
+      ".mol; conformers are in its frame" },
     { "failed", O_FAILED, "FILE",
       "list failures with their reasons and raw text; standard error shows the first 100" },
     { "header", O_HEADER, "auto|yes|no", "whether the first line of a .smi is a header (auto)" },
@@ -346,6 +350,7 @@ static const struct foreign_option foreign[] = {
     { "minimize", "optimize optimise opt ff forcefield mmff mmff94 uff" },
     { "energy-window", "e ewindow energy-cutoff" },
     { "prune", "rmsd rms rms-threshold cluster" },
+    { "core", "scaffold template constrain fixed-core coord-map" },
     { "failed", "errors failures" },
     { "overwrite", "force y" },
     { "model", "m checkpoint ckpt" },
@@ -490,6 +495,9 @@ static void set_option(struct generate *s, int option, const char *arg)
         break;
     case O_SORT: /* `orders` has the order of CG_SORT_* */
         s->given.sort = parse_keyword("--sort", arg, orders, 2);
+        break;
+    case O_CORE:
+        s->run.core = arg;
         break;
     case O_FAILED:
         s->run.failed = arg;

@@ -399,6 +399,8 @@ typedef struct cg_run_options {
     double prune;           /* Å: one of conformers nearer than that, by RMSD; 0: all */
     double energy_window;   /* kcal/mol above the molecule's lowest; 0: all; needs energies */
     const char *molecules;  /* text of a .smi to read in the place of a file, terminated, or NULL */
+    const char *core; /* .sdf or .mol of one molecule, whose heavy atoms all conformers have where
+                         they are in the file; a molecule without them fails. NULL: none */
 } cg_run_options;
 
 /**

@@ -265,6 +265,9 @@ cgrd_stereo *extras_find_stereo(const char *smiles, size_t *ret_n, size_t *ret_n
 char *extras_invert_stereo(const char *smiles, const cgrd_stereo *inverted, size_t n, char *reason,
                            size_t reason_cap);
 int extras_count_lost_stereo(const char *smiles, char *reason, size_t reason_cap);
+double *extras_core_positions(const char *block, size_t *ret_n, char *reason, size_t reason_cap);
+unsigned *extras_core_matches(const char *block, const char *smiles, unsigned max_matches,
+                              size_t *ret_n, char *reason, size_t reason_cap);
 
 START_TEST(extras_agree_with_the_adapter)
 {
@@ -295,6 +298,11 @@ START_TEST(extras_agree_with_the_adapter)
     ck_assert_ptr_nonnull(strstr(reason, "does not give the stereo"));
     ck_assert_ptr_null(extras_invert_stereo("C[C@H](F)O", NULL, 0, reason, sizeof reason));
     ck_assert_int_eq(extras_count_lost_stereo("CC=[C@]=CC", reason, sizeof reason), 0);
+    ck_assert_ptr_null(extras_core_positions("", &n, reason, sizeof reason));
+    ck_assert_ptr_nonnull(strstr(reason, "finds no core"));
+    reason[0] = '\0';
+    ck_assert_ptr_null(extras_core_matches("", "C", 1, &n, reason, sizeof reason));
+    ck_assert_ptr_nonnull(strstr(reason, "finds no core"));
 }
 END_TEST
 

@@ -34,7 +34,8 @@ static cg_minimization *make(const char *smiles, int32_t mode)
     cg_minimization *z = NULL;
 
     ck_assert(cg_hydrogens_create(text, &all, &err) == CG_OK);
-    ck_assert_msg(cg_minimization_create(mode, text, cg_hydrogens_molecule(all), &z, &err) == CG_OK,
+    ck_assert_msg(cg_minimization_create(mode, text, cg_hydrogens_molecule(all),
+                                         &(cg_kept_core) { 0 }, &z, &err) == CG_OK,
                   "%s", err.msg);
     cg_hydrogens_destroy(all);
     cg_molecule_destroy(text);

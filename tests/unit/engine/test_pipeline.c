@@ -100,8 +100,8 @@ static int stop(void *ctx)
     return r->stop_after && ++r->stops > r->stop_after;
 }
 
-static const cg_pipeline_io io = { &run, next, prepare, finish, emit,          forget,
-                                   stop, 0,    0,       0,      { .prune = 0 } };
+static const cg_pipeline_io io = { &run, next, prepare, finish,         emit, forget, stop,
+                                   0,    0,    0,       { .prune = 0 }, NULL, 0 };
 
 static cg_engine *engine;
 

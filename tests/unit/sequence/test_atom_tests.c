@@ -176,7 +176,7 @@ START_TEST(the_arrays_fill_their_block)
 
     for (int i = 0; i < 5; i++) {
         int32_t n = counts[i][0], pairs = n * (n - 1) / 2;
-        size_t size = cg_geometry_size(n, counts[i][1]);
+        size_t size = cg_geometry_size(n, counts[i][1], 0);
         const char *end;
 
         make_geometry(n, counts[i][1]);
@@ -342,6 +342,7 @@ END_TEST
 /* With any number of threads, the minimum of their faults is the fault of the atom. */
 START_TEST(threads_share_the_work)
 {
+    static cg_core_place places[MAX_ATOMS];
     float xyz[MAX_ATOMS][3];
     int faults[CG_CAUSES] = { 0 };
 
@@ -349,9 +350,14 @@ START_TEST(threads_share_the_work)
         int32_t tests = 0;
 
         make_geometry(MAX_ATOMS, MAX_TESTS);
-        for (int32_t i = 0; i < MAX_ATOMS; i++)
+        for (int32_t i = 0; i < MAX_ATOMS; i++) {
             for (int k = 0; k < 3; k++)
                 xyz[i][k] = uniform(-6, 6);
+            places[i].is_core = i % 5 < 2;
+        }
+        m.g.n_core = MAX_ATOMS;
+        m.g.core = places;
+        memcpy(m.g.core_reference, (int32_t[]) { 0, 1, 5 }, sizeof m.g.core_reference);
         for (int32_t i = 1; i < MAX_ATOMS; i++) {
             for (int32_t j = 0; j < i; j++)
                 if (!below(8))
@@ -496,7 +502,7 @@ START_TEST(counts_are_printed)
     for (int i = 0; i < CG_CAUSES; i++) /* the longest text */
         r.count[i] = INT32_MAX;
     cg_repair_counts_text(&r, text, sizeof text);
-    ck_assert_str_eq(strrchr(text, ' '), " ring=2147483647");
+    ck_assert_str_eq(strrchr(text, ' '), " core=2147483647");
 }
 END_TEST
 

@@ -927,7 +927,8 @@ static void invert_first_centre(void)
 
         if (t->kind != CG_TEST_VOLUME || t->cause != CG_CAUSE_CENTRE)
             continue;
-        cg_relaxation_start_position(&start, (const float(*)[3])s.xyz, t->atom[0], t->atom[0], to);
+        cg_relaxation_start_position(s.g, &start, (const float(*)[3])s.xyz, t->atom[0], t->atom[0],
+                                     to);
         memcpy(s.xyz[t->atom[0]], to, sizeof to);
         ck_assert_int_eq(cg_relaxation_configuration(t, (const float(*)[3])s.xyz), -1);
         return;
@@ -947,7 +948,7 @@ static void turn_double_bond(int32_t last)
         for (int32_t a = 0; a <= last; a++) {
             float to[3];
 
-            cg_relaxation_start_position(&start, (const float(*)[3])s.xyz, a, a, to);
+            cg_relaxation_start_position(s.g, &start, (const float(*)[3])s.xyz, a, a, to);
             memcpy(s.xyz[a], to, sizeof to);
         }
         ck_assert_int_eq(cg_relaxation_configuration(t, (const float(*)[3])s.xyz), -1);

@@ -32,7 +32,8 @@ __all__ = ["ConfgenWarning", "CudaError", "DeviceMemoryError", "Engine", "Error"
 if TYPE_CHECKING:
     from rdkit.Chem import Mol
 
-_RUN = ("ensemble", "minimize", "energies", "prune", "energy_window", "max_conformers", "sort")
+_RUN = ("ensemble", "minimize", "energies", "prune", "energy_window", "max_conformers", "sort",
+        "core")
 
 
 def generate(molecules: Union[str, "Mol", Iterable[Union[str, "Mol"]]], n: int = 1, *,
@@ -40,7 +41,7 @@ def generate(molecules: Union[str, "Mol", Iterable[Union[str, "Mol"]]], n: int =
              ensemble: Optional[str] = None, minimize: Optional[str] = None,
              energies: Optional[bool] = None, prune: Optional[float] = None,
              energy_window: Optional[float] = None, max_conformers: Optional[int] = None,
-             sort: Optional[str] = None, on_failure: str = "raise",
+             sort: Optional[str] = None, core: Optional[str] = None, on_failure: str = "raise",
              progress: Optional[Progress] = None, engine: Optional[Engine] = None,
              **settings: Any) -> list[Any]:
     """Generates n conformers of each molecule; returns RDKit molecules, one for each argument.
@@ -57,6 +58,7 @@ def generate(molecules: Union[str, "Mol", Iterable[Union[str, "Mol"]]], n: int =
     energy_window   kcal/mol above the molecule's lowest
     max_conformers  kept of a molecule
     sort            "generation" or "energy"
+    core            a .sdf or .mol file: its heavy atoms keep their coordinates in all conformers
     on_failure      "raise": MoleculeError if a molecule has no conformer; "none": None in its place
                     and a ConfgenWarning. Fewer conformers than n are a ConfgenWarning.
     progress        called with the numbers of finished and of requested conformers; what it raises
@@ -68,7 +70,7 @@ def generate(molecules: Union[str, "Mol", Iterable[Union[str, "Mol"]]], n: int =
     (energy, generation, seed, ...) are properties of the conformers.
     """
     run = dict(zip(_RUN, (ensemble, minimize, energies, prune, energy_window, max_conformers,
-                          sort)))
+                          sort, core)))
     options: dict[str, Any] = dict(names=names, add_hs=add_hs, on_failure=on_failure,
                                    progress=progress, **run)
     if engine is not None:

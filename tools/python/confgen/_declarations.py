@@ -409,6 +409,7 @@ typedef struct cg_run_options {
   double prune;
   double energy_window;
   const char *molecules;
+  const char *core;
 } cg_run_options;
 cg_status cg_run_ensemble_preset(const char *name, cg_run_options *run, cg_error *err);
 cg_status cg_run_check_files(const cg_engine *engine, const cg_run_options *run,
