@@ -70,7 +70,8 @@ PLUGIN_ENTRY = "cg_plugin_entry_v1"  # every plugin defines it
 ALTERNATIVES = {"ivec", "lane_mask", "real", "scalar", "vec"}  # types that each instruction set or kind of number defines
 AVOIDED = r"\b(mend(ed|ing)?|looked at|anew|begun|what is asked|told|hears?)\b"
 MAX_AVOIDED = 20
-WRITERS = {"core/base/append_file.c", "core/base/whole_file.c"}
+# gen_conformers is a program of its own, which links RDKit alone
+WRITERS = {"core/base/append_file.c", "core/base/whole_file.c", "tools/model/gen_conformers.cpp"}
 WRITING = re.compile(r'\bO_(CREAT|TRUNC|APPEND)\b|\b(creat|mkstemp|mkostemp|rename|renameat|renameat2|tmpfile|freopen|'
                      r'json_dump_file|json_dumpfd)\(|\bfopen\([^;]*,\s*"([wa]|\w*\+)|\b[io]*fstream\b')
 SOURCES = (".c", ".h", ".cu", ".cuh", ".cpp")
