@@ -5,6 +5,7 @@ program=${CONFGEN:-$root/build/confgen}
 only=" $* "
 group=
 failed=0
+limit_factor=1
 
 # prepare: makes the folders; wants machine, a line that names the processor or GPUs.
 prepare() {
@@ -25,7 +26,7 @@ wanted() {
 }
 
 # record NAME ARGUMENT...: runs one command of confgen, or of another $program, output to OUT/NAME.txt; for at most
-# $limit seconds, and not at all once this script has run for $BUDGET seconds.
+# $limit * $limit_factor seconds, and not at all once this script has run for $BUDGET seconds.
 record() {
   local name=$1 status=0 start=$EPOCHREALTIME shown
   shift
@@ -40,7 +41,7 @@ record() {
   shown=${shown//"$root/"/}
   {
     printf '# commit %s\n# %s\n# %s\n' "$commit" "$machine" "$shown"
-    timeout -k 5 "${limit:-3600}" "$program" "$@" 2>&1 || status=$?
+    timeout -k 5 $((${limit:-3600} * limit_factor)) "$program" "$@" 2>&1 || status=$?
     printf '# exit status %s, %.1f s of wall clock\n' $status \
       "$(awk "BEGIN { print $EPOCHREALTIME - $start }")"
   } >"$out/$name.txt"

@@ -31,6 +31,7 @@ shift
 device=${DEVICE:-cuda}
 if [ "$device" = cpu ]; then
   machine="CPU, a test of the script with tiny sizes"
+  limit_factor=20 # the limits are those of a GPU
 else
   machine="GPU $(nvidia-smi --query-gpu=name,driver_version --format=csv,noheader | sort | uniq -c | sed 's/^ *//')"
 fi
