@@ -173,13 +173,15 @@ for case in json.load(open(sys.argv[3]))["cases"][:4]:
 PY
 step 0 python3 "$recipe/make_tokenizer.py" pool.smi tiny hidden_size=32 num_hidden_layers=1 num_attention_heads=1 \
   num_key_value_heads=1 intermediate_size=64
-trainer=("$python" "$recipe/train.py" --source golden=1,0.5:0.5 --source golden=0.2 --held-out golden --seconds 600 --tokens 2048
+trainer=("$python" "$recipe/train.py" --source golden=1,0.5:0.5 --source ./golden=1,0.5:0.5 --held-out golden --seconds 600 --tokens 2048
   --no-compile --log-every 1 --warmup 1)
 step 0 "${trainer[@]}" --model tiny --out trained --rate 0.02 --steps 12 --save-every 0
 cp out first
-verdict 'the held-out loss falls' "$python" -c "import json
+verdict 'the held-out loss falls, and sources of equal shares are used alike' "$python" -c "import json
 h = [e['held_out']['golden']['all'] for e in json.load(open('trained/train.json'))['history']]
-assert 7.6 < h[0] < 7.9 and h[-1] < h[0] - 0.3, h"
+assert 7.6 < h[0] < 7.9 and h[-1] < h[0] - 0.3, h
+s = json.load(open('trained/train.json'))['sources']
+assert s['golden']['used'] > 20 and s['./golden']['used'] > 20, s"
 step 0 "${trainer[@]}" --model tiny --out trained --rate 0.02 --steps 13
 verdict 'a run goes on from its checkpoint' grep -q '^resumed at step 10$' out
 run 0 model inspect trained/model

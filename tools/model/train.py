@@ -262,14 +262,13 @@ class Training:
         part = min(1.0, self.part())
         shares = [s.at(part) if s.source.total or not s.source.read() and s.source.total else 0.0 for s in self.shares]
         parts, left = [], self.a.tokens
-        for i in np.argsort(shares):  # the largest fills what the others leave
-            last = i == int(np.argmax(shares))
+        order = np.argsort(shares, kind="stable")
+        for i in order:  # the last, which has the largest share, fills what the others leave
+            last = i == order[-1]
             budget = left if last else int(self.a.tokens * shares[i] / max(1e-9, sum(shares)))
             for records in self.shares[i].source.take(budget):
                 parts.append((self.shares[i].source, records))
                 left -= int(records[:, 1].sum())
-            if last:
-                break
         if not parts:
             raise RuntimeError("found no document in any source, wanted some before training begins")
         return assemble(parts, self.a.tokens, self.most)
