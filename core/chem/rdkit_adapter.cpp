@@ -11,7 +11,10 @@
 #include <GraphMol/DistGeomHelpers/BoundsMatrixBuilder.h>
 #include <GraphMol/DistGeomHelpers/Embedder.h>
 #include <GraphMol/FileParsers/FileParsers.h>
+#include <ForceField/ForceField.h>
 #include <GraphMol/ForceFieldHelpers/MMFF/AtomTyper.h>
+#include <GraphMol/ForceFieldHelpers/UFF/AtomTyper.h>
+#include <GraphMol/ForceFieldHelpers/UFF/Builder.h>
 #include <GraphMol/MolDraw2D/MolDraw2DSVG.h>
 #include <GraphMol/MolDraw2D/MolDraw2DUtils.h>
 #include <GraphMol/MolOps.h>
@@ -1229,6 +1232,89 @@ class MmffTerms
     std::vector<cgrd_mmff_term> terms_;
 };
 
+/* The UFF energy of one conformer. */
+class Uff
+{
+  public:
+    explicit Uff(const char *smiles) : mol_(parse_smiles(smiles, true, false))
+    {
+        auto types = RDKit::UFF::getAtomTypes(*mol_);
+
+        for (unsigned i = 0; i < mol_->getNumAtoms(); i++)
+            if (!types.first[i])
+                throw std::invalid_argument("UFF has no type for " +
+                                            mol_->getAtomWithIdx(i)->getSymbol() + " (atom " +
+                                            std::to_string(i) + ")");
+        types_ = types.first;
+    }
+
+    /* Moves the atoms that are not fixed in at most max_rounds rounds. */
+    void minimize(double (*xyz)[3], size_t n, const unsigned char *fixed, unsigned max_rounds,
+                  double limit, cgrd_uff_result *ret)
+    {
+        const unsigned each = 100; /* rounds between tests of the gradient */
+        std::unique_ptr<ForceFields::ForceField> field;
+        int needs_more = 1;
+
+        if (n != mol_->getNumAtoms())
+            throw std::invalid_argument("the number of atoms differs");
+        set_conformer(xyz, n);
+        field.reset(RDKit::UFF::constructForceField(*mol_, types_, 1000));
+        field->initialize();
+        for (size_t i = 0; fixed && i < n; i++)
+            if (fixed[i])
+                field->fixedPoints().push_back(static_cast<int>(i));
+        ret->before = field->calcEnergy();
+        ret->gradient = gradient_of(*field, fixed, n);
+        ret->rounds = 0;
+        while (needs_more && ret->gradient > limit && ret->rounds < max_rounds) {
+            unsigned rounds = std::min(each, max_rounds - ret->rounds);
+
+            needs_more = field->minimize(rounds, 1e-6, 1e-12);
+            ret->rounds += rounds;
+            ret->gradient = gradient_of(*field, fixed, n);
+        }
+        ret->after = field->calcEnergy();
+        for (unsigned i = 0; max_rounds && i < n; i++) {
+            const RDGeom::Point3D &at = mol_->getConformer().getAtomPos(i);
+
+            if (fixed && fixed[i])
+                continue;
+            xyz[i][0] = at.x;
+            xyz[i][1] = at.y;
+            xyz[i][2] = at.z;
+        }
+    }
+
+  private:
+    void set_conformer(const double (*xyz)[3], size_t n)
+    {
+        std::unique_ptr<RDKit::Conformer> conformer(new RDKit::Conformer(static_cast<unsigned>(n)));
+
+        for (unsigned i = 0; i < n; i++)
+            conformer->setAtomPos(i, RDGeom::Point3D(xyz[i][0], xyz[i][1], xyz[i][2]));
+        conformer->set3D(true);
+        mol_->addConformer(conformer.release(), true);
+    }
+
+    /* The greatest component, of atoms that move. */
+    static double gradient_of(const ForceFields::ForceField &field, const unsigned char *fixed,
+                              size_t n)
+    {
+        std::vector<double> gradient(3 * n);
+        double most = 0;
+
+        field.calcGrad(gradient.data());
+        for (size_t i = 0; i < 3 * n; i++)
+            if (!fixed || !fixed[i / 3])
+                most = std::max(most, std::fabs(gradient[i]));
+        return most;
+    }
+
+    std::unique_ptr<RDKit::RWMol> mol_;
+    RDKit::UFF::AtomicParamVect types_;
+};
+
 } // namespace
 
 static bool has_radical(const RDKit::ROMol &mol)
@@ -1671,6 +1757,31 @@ cgrd_mmff_term *cgrd_mmff_terms(const char *smiles, const char *variant, size_t 
 
             *ret_n_atoms = mol->getNumAtoms();
             return to_c(terms.find(), ret_n);
+        },
+        reason, reason_cap);
+}
+
+short cgrd_uff_check(const char *smiles, char *reason, size_t reason_cap)
+{
+    return guarded<short>(
+        0,
+        [&]() -> short {
+            Uff uff(smiles);
+
+            return 1;
+        },
+        reason, reason_cap);
+}
+
+short cgrd_uff_minimize(const char *smiles, double (*xyz)[3], size_t n_atoms,
+                        const unsigned char *fixed, unsigned max_rounds, double gradient,
+                        cgrd_uff_result *ret, char *reason, size_t reason_cap)
+{
+    return guarded<short>(
+        0,
+        [&]() -> short {
+            Uff(smiles).minimize(xyz, n_atoms, fixed, max_rounds, gradient, ret);
+            return 1;
         },
         reason, reason_cap);
 }

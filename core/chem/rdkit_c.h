@@ -248,6 +248,33 @@ typedef struct cgrd_mmff_term {
 cgrd_mmff_term *cgrd_mmff_terms(const char *smiles, const char *variant, size_t *ret_n,
                                 size_t *ret_n_atoms, char *reason, size_t reason_cap);
 
+/** What became of a conformer. */
+typedef struct cgrd_uff_result {
+    double before, after; /* energy, kcal/mol */
+    double gradient;      /* greatest component of atoms that move, kcal/mol/Å */
+    unsigned rounds;      /* of the minimiser, at most */
+} cgrd_uff_result;
+
+/**
+ * Has UFF parameters for all atoms of a molecule? All hydrogens are atoms of the text.
+ *
+ * @return 1; 0 with `reason` as above, which names the atom. Always 0 with a system librdkitcffi.
+ */
+short cgrd_uff_check(const char *smiles, char *reason, size_t reason_cap);
+
+/**
+ * Moves a conformer to a minimum of its UFF energy by RDKit's minimiser. Fragments do not interact.
+ *
+ * @param xyz         [n_atoms][3] Å, changed; unchanged on failure
+ * @param fixed       [n_atoms] 1: the atom stays in place; NULL: all move
+ * @param max_rounds  0: nothing moves
+ * @param gradient    kcal/mol/Å: ends when no component is greater
+ * @return 1; 0 on failure with `reason` as above. Always 0 with a system librdkitcffi.
+ */
+short cgrd_uff_minimize(const char *smiles, double (*xyz)[3], size_t n_atoms,
+                        const unsigned char *fixed, unsigned max_rounds, double gradient,
+                        cgrd_uff_result *ret, char *reason, size_t reason_cap);
+
 /** A quartet of atoms of a torsion fingerprint. */
 typedef struct cgrd_torsion {
     unsigned term; /* quartets of a term are alternatives (bond), or all averaged (ring) */

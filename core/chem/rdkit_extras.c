@@ -23,6 +23,10 @@ static const char no_hydrogens[] =
     "this confgen was built on the system's librdkitcffi, which cannot place hydrogens; "
     "build it with -Drdkit=adapter";
 
+static const char no_force_field[] = "this confgen was built on the system's librdkitcffi, which "
+                                     "gives no force field; build it with "
+                                     "-Drdkit=adapter";
+
 static void set_reason(char *reason, size_t cap, const char *text)
 {
     if (reason && cap)
@@ -155,10 +159,30 @@ cgrd_mmff_term *cgrd_mmff_terms(const char *smiles, const char *variant, size_t 
     (void)variant;
     (void)ret_n;
     (void)ret_n_atoms;
-    set_reason(reason, reason_cap,
-               "this confgen was built on the system's librdkitcffi, which gives no force field; "
-               "build it with -Drdkit=adapter");
+    set_reason(reason, reason_cap, no_force_field);
     return NULL;
+}
+
+short cgrd_uff_check(const char *smiles, char *reason, size_t reason_cap)
+{
+    (void)smiles;
+    set_reason(reason, reason_cap, no_force_field);
+    return 0;
+}
+
+short cgrd_uff_minimize(const char *smiles, double (*xyz)[3], size_t n_atoms,
+                        const unsigned char *fixed, unsigned max_rounds, double gradient,
+                        cgrd_uff_result *ret, char *reason, size_t reason_cap)
+{
+    (void)smiles;
+    (void)xyz;
+    (void)n_atoms;
+    (void)fixed;
+    (void)max_rounds;
+    (void)gradient;
+    (void)ret;
+    set_reason(reason, reason_cap, no_force_field);
+    return 0;
 }
 
 cgrd_torsion *cgrd_torsions(const char *smiles, size_t *ret_n, size_t *ret_n_atoms, char *reason,

@@ -106,6 +106,7 @@ static const cg_report_counter counters[] = {
     COUNT(minimized, "energy.minimized"),
     COUNT(minimized_rejected, "energy.rejected"),
     COUNT(energy_refused, "energy.refused_molecules"),
+    COUNT(energy_uff, "energy.uff_molecules"),
 
     COUNT(dropped_rmsd, "ensemble.pruned"),
     COUNT(dropped_energy, "ensemble.above_energy_window"),

@@ -11,15 +11,41 @@
 #include "forcefield/mmff_energy.h"
 #include "forcefield/mmff_minimizer.h"
 #include "forcefield/mmff_parameters.h"
+#include "forcefield/uff.h"
 
 struct cg_minimization {
     int32_t mode; /* CG_MINIMIZE_* */
-    cg_mmff_tables *tables;
+    size_t n_atoms;
+    cg_mmff_tables *tables; /* NULL: by UFF */
+    char *uff;              /* SMILES of all atoms */
+    char *uff_reason;
     uint8_t *fixed; /* [n_atoms] 1: an atom of the text */
     uint8_t *core;  /* [n_atoms] 1: an atom of the core; NULL: no core */
     size_t n_text;
     cg_stereo stereo; /* of the text */
 };
+
+/* Makes the tables; where MMFF94 has no parameters, UFF is used. */
+static cg_status choose_force_field(cg_minimization *z, const char *smiles, cg_error *err)
+{
+    cg_error why = CG_ERROR_INIT, uff = CG_ERROR_INIT;
+    cg_status st = cg_mmff_tables_create(
+        smiles, z->mode == CG_MINIMIZE_MMFF94S ? CG_MMFF94S : CG_MMFF94, &z->tables, &why);
+
+    if (st != CG_ERR_UNSUPPORTED)
+        return st == CG_OK ? CG_OK : cg_fail(err, st, "%s", why.msg);
+    st = cg_uff_check(smiles, &uff);
+    if (st != CG_OK)
+        return cg_fail(err, st, "%s; %s", why.msg, uff.msg);
+    z->uff = strdup(smiles);
+    z->uff_reason = strdup(why.msg);
+    return z->uff && z->uff_reason ? CG_OK : cg_fail_nomem(err, "minimisation");
+}
+
+const char *cg_minimization_uff_reason(const cg_minimization *z)
+{
+    return z->uff_reason;
+}
 
 cg_status cg_minimization_create(int32_t mode, const cg_molecule *text, const cg_molecule *all,
                                  const cg_kept_core *core, cg_minimization **ret, cg_error *err)
@@ -31,6 +57,7 @@ cg_status cg_minimization_create(int32_t mode, const cg_molecule *text, const cg
     if (!z)
         return cg_fail_nomem(err, "minimisation");
     z->mode = mode;
+    z->n_atoms = n_atoms;
     z->n_text = cg_molecule_n_atoms(text);
     z->fixed = calloc(n_atoms, 1);
     z->core = core->core ? calloc(n_atoms, 1) : NULL;
@@ -41,11 +68,7 @@ cg_status cg_minimization_create(int32_t mode, const cg_molecule *text, const cg
     memset(z->fixed, 1, z->n_text);
     for (size_t i = 0; z->core && i < cg_core_n_atoms(core->core); i++)
         z->core[core->atoms[i]] = 1;
-    CG_TRY_GOTO(st,
-                cg_mmff_tables_create(cg_molecule_smiles(all, NULL),
-                                      mode == CG_MINIMIZE_MMFF94S ? CG_MMFF94S : CG_MMFF94,
-                                      &z->tables, err),
-                out);
+    CG_TRY_GOTO(st, choose_force_field(z, cg_molecule_smiles(all, NULL), err), out);
     if (mode == CG_MINIMIZE_MMFF94 || mode == CG_MINIMIZE_MMFF94S)
         CG_TRY_GOTO(st, cg_stereo_find(text, &z->stereo, err), out);
     *ret = z;
@@ -61,6 +84,8 @@ void cg_minimization_destroy(cg_minimization *z)
         return;
     cg_stereo_finish(&z->stereo);
     cg_mmff_tables_destroy(z->tables);
+    free(z->uff);
+    free(z->uff_reason);
     free(z->fixed);
     free(z->core);
     free(z);
@@ -136,7 +161,12 @@ static cg_status minimize(const cg_minimization *z, cg_minimizer_pool *pool, siz
 
     stages[0].fixed = z->fixed;
     stages[1].fixed = z->core;
-    return cg_minimizer_pool_run(pool, &job, err);
+    if (z->tables)
+        return cg_minimizer_pool_run(pool, &job, err);
+    for (size_t i = 0; i < n; i++)
+        CG_TRY(cg_uff_minimize(z->uff, stages, job.n_stages, z->n_atoms,
+                               (double(*)[3])(xyz + i * z->n_atoms * 3), &ret[i], err));
+    return CG_OK;
 }
 
 static int takes_part(const cg_parsed_conformer *c)
@@ -144,29 +174,36 @@ static int takes_part(const cg_parsed_conformer *c)
     return c->verdict == CG_CONFORMER_OK && c->xyz;
 }
 
-/* Energies of conformers where they are. */
-static void set_energies(const cg_minimization *z, cg_parsed_conformer *c, int32_t n)
+/* The energy of a conformer where it is. */
+static cg_status set_energy(const cg_minimization *z, cg_parsed_conformer *c, cg_error *err)
 {
-    for (int32_t i = 0; i < n; i++)
-        if (takes_part(&c[i])) {
-            c[i].energy = cg_mmff_energy(z->tables, (const double(*)[3])c[i].xyz, NULL, NULL);
-            c[i].has_energy = 1;
-        }
+    const cg_minimizer_options nothing_moves = { 0 };
+    cg_minimized at;
+
+    if (z->tables) {
+        c->energy = cg_mmff_energy(z->tables, (const double(*)[3])c->xyz, NULL, NULL);
+    } else {
+        CG_TRY(cg_uff_minimize(z->uff, &nothing_moves, 1, z->n_atoms, c->xyz, &at, err));
+        c->energy = at.after;
+    }
+    c->has_energy = 1;
+    return CG_OK;
 }
 
 cg_status cg_minimization_run(const cg_minimization *z, cg_minimizer_pool *pool,
                               cg_parsed_conformer *c, int32_t n, cg_error *err)
 {
-    const size_t each = (size_t)z->tables->n_atoms * 3;
+    const size_t each = z->n_atoms * 3;
     double *xyz, *from;
     cg_minimized *minimized;
     size_t n_part = 0, k = 0;
     cg_status st = CG_OK;
 
-    if (z->mode == CG_MINIMIZE_NONE) {
-        set_energies(z, c, n);
+    for (int32_t i = 0; z->mode == CG_MINIMIZE_NONE && i < n; i++)
+        if (takes_part(&c[i]))
+            CG_TRY(set_energy(z, &c[i], err));
+    if (z->mode == CG_MINIMIZE_NONE)
         return CG_OK;
-    }
     for (int32_t i = 0; i < n; i++)
         n_part += (size_t)takes_part(&c[i]);
     xyz = cg_alloc_array(n_part, each * sizeof *xyz);

@@ -16,11 +16,13 @@ typedef struct cg_minimization cg_minimization;
  * @param all   the same with all hydrogens, after the atoms of the text
  * @param core  its atoms stay in place; not retained; zeroed: all move
  * @param ret   owned by the caller, cg_minimization_destroy(); unchanged on failure
- * @return CG_OK; CG_ERR_UNSUPPORTED if MMFF94 has no parameters for it, with the reason;
- *         CG_ERR_NOMEM
+ * @return CG_OK; CG_ERR_UNSUPPORTED if neither MMFF94 nor UFF has parameters for it, with the
+ *         reasons; CG_ERR_NOMEM
  */
 cg_status cg_minimization_create(int32_t mode, const cg_molecule *text, const cg_molecule *all,
                                  const cg_kept_core *core, cg_minimization **ret, cg_error *err);
+/** Why energies are UFF's and not MMFF94's; NULL if they are MMFF94's. Owned by `minimization`. */
+const char *cg_minimization_uff_reason(const cg_minimization *minimization);
 void cg_minimization_destroy(cg_minimization *minimization); /* accepts NULL */
 
 /**
@@ -28,7 +30,7 @@ void cg_minimization_destroy(cg_minimization *minimization); /* accepts NULL */
  * leaves others unchanged. All modes but HYDROGENS move hydrogens first, then all atoms. A
  * conformer that loses a configuration that the SMILES states gets the verdict INVALID_GEOMETRY.
  *
- * @param pool  of GPUs; NULL: on the calling thread
+ * @param pool  of GPUs; NULL: on the calling thread, as always by UFF
  * @param c     [n]
  * @return CG_OK; CG_ERR_NOMEM; as cg_minimizer_pool_run()
  * Thread: any number of threads may use one minimisation at once.

@@ -51,6 +51,9 @@ static cg_status make_minimization(cg_pipeline_molecule *m, cg_error *err)
     }
     if (st != CG_OK)
         *err = why;
+    else if (cg_minimization_uff_reason(m->built.minimization))
+        cg_host_log(&p->engine->host.host, CG_LOG_WARNING, "%s: %s: UFF is used", m->input.name,
+                    cg_minimization_uff_reason(m->built.minimization));
     return st;
 }
 
@@ -331,6 +334,8 @@ static void count_results(cg_pipeline_molecule *m)
     cg_report *r = &m->finished.counts;
 
     r->energy_refused += (io->minimize || io->energies) && !m->built.minimization;
+    r->energy_uff +=
+        m->built.minimization && cg_minimization_uff_reason(m->built.minimization) != NULL;
     for (int32_t i = 0; i < m->input.n_generations; i++) {
         const cg_parsed_conformer *c = &m->built.generations[i].parsed;
 

@@ -16,12 +16,13 @@ heavy() { awk 'NF == 16 && $4 ~ /^[A-Z]/ && $4 != "H" { print $1, $2, $3, $4 }' 
 say '--energies moves nothing'
 run 0 "${common[@]}" --add-hs --output plain.sdf
 run 0 "${common[@]}" --add-hs --energies --output energies.sdf --report energies.json
-same plain.sdf <(sed '/^>  <energy>$/,/^$/d' energies.sdf) 'the same conformers'
-verdict 'all have energies but those of the molecule without parameters' \
-  test "$(sdf_item energies.sdf energy | wc -l)" = 15
-verdict 'which is counted' test "$(json_number energies.json refused_molecules)" = 1
+same plain.sdf <(sed '/^>  <energy>$/,/^$/d;/^>  <force_field>$/,/^$/d' energies.sdf) 'the same conformers'
+verdict 'all have energies' test "$(sdf_item energies.sdf energy | wc -l)" = 18
+verdict 'those of a molecule without parameters by UFF' test "$(sdf_item energies.sdf force_field | xargs)" = 'UFF UFF UFF'
+verdict 'which is counted' test "$(json_number energies.json uff_molecules)" = 1
+verdict 'and none is refused' test "$(json_number energies.json refused_molecules)" = 0
 run 0 "${common[@]/--quiet/--progress=never}" --limit 3 --energies --output seleno.sdf
-says 'seleno: no MMFF94 energy: MMFF94 has no type for Se \(atom 1\)' 'and named'
+says 'seleno: no MMFF94 energy: MMFF94 has no type for Se \(atom 1\): UFF is used' 'and named'
 
 say '--minimize hydrogens'
 run 0 "${common[@]}" --add-hs --minimize hydrogens --output hydrogens.sdf
@@ -36,8 +37,8 @@ run 0 "${common[@]}" --add-hs --minimize mmff94 --check --output all.sdf --repor
 verdict 'the energy is lower' lower <(sdf_item hydrogens.sdf energy) <(sdf_item all.sdf energy)
 verdict 'the gradient is small' awk '$1 > 0.01 { exit 1 }' <(sdf_item all.sdf gradient)
 verdict 'records say what was minimised' \
-  test "$(sdf_item all.sdf minimized | sort | uniq -c | xargs)" = '3 no 15 yes'
-verdict 'and the report' test "$(json_number all.json minimized)" = 15
+  test "$(sdf_item all.sdf minimized | sort | uniq -c | xargs)" = '18 yes'
+verdict 'and the report' test "$(json_number all.json minimized)" = 18
 verdict 'no configuration is lost' test "$(json_number all.json rejected)" = 0
 verdict 'every record passes the checks' test "$(sdf_item all.sdf checks | grep -cx pass)" = 18
 run 0 "${common[@]}" --minimize mmff94 --check --output heavy.sdf
@@ -51,7 +52,7 @@ verdict 'mmff94s is another energy' test "$(sdf_item s.sdf energy)" != "$(sdf_it
 
 say 'other formats'
 run 0 "${common[@]}" --minimize mmff94 --output all.json
-verdict 'json has the energy' test "$(grep -c '"energy_released"' all.json)" = 15
+verdict 'json has the energy' test "$(grep -c '"energy_released"' all.json)" = 18
 check 2 'smiles3d is refused' "${common[@]}" --minimize mmff94 --output all.smiles3d
 says 'smiles3d format has the coordinates as they are generated' 'with the reason'
 check 2 'an unknown word is refused' "${common[@]}" --minimize uff --output all.sdf

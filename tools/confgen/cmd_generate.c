@@ -251,7 +251,8 @@ static const struct command_option options[] = {
     { "minimize", O_MINIMIZE, "none|hydrogens|mmff94|mmff94s",
       "move hydrogens, or all atoms, to a minimum of the MMFF94 energy (none); it is written to "
       "the record. Hydrogens are written with --add-hs" },
-    { "energies", O_ENERGIES, NULL, "write the MMFF94 energy to the record" },
+    { "energies", O_ENERGIES, NULL,
+      "write the MMFF94 energy to the record, or that of UFF where MMFF94 has no parameters" },
     { "ensemble", O_ENSEMBLE, "raw|standard|thorough",
       "standard: --add-hs --minimize mmff94 --prune 0.5 --sort energy; thorough: mmff94s and "
       "--prune 0.25; the options below and above override it (raw)" },

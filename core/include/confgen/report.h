@@ -103,6 +103,7 @@ typedef struct cg_report {
      * so far and the number of conformers; 0: unknown. */
     int64_t expected_tokens;
     int64_t lost_stereo; /* molecules with stereo that is not read, such as that of allenes */
+    int64_t energy_uff;  /* molecules without MMFF94 parameters: energies and minima are UFF's */
 } cg_report;
 
 /** cg_report_counter.type */

@@ -266,6 +266,10 @@ char *extras_invert_stereo(const char *smiles, const cgrd_stereo *inverted, size
                            size_t reason_cap);
 int extras_count_lost_stereo(const char *smiles, char *reason, size_t reason_cap);
 double *extras_core_positions(const char *block, size_t *ret_n, char *reason, size_t reason_cap);
+short extras_uff_check(const char *smiles, char *reason, size_t reason_cap);
+short extras_uff_minimize(const char *smiles, double (*xyz)[3], size_t n_atoms,
+                          const unsigned char *fixed, unsigned max_rounds, double gradient,
+                          cgrd_uff_result *ret, char *reason, size_t reason_cap);
 unsigned *extras_core_matches(const char *block, const char *smiles, unsigned max_matches,
                               size_t *ret_n, char *reason, size_t reason_cap);
 
@@ -298,6 +302,11 @@ START_TEST(extras_agree_with_the_adapter)
     ck_assert_ptr_nonnull(strstr(reason, "does not give the stereo"));
     ck_assert_ptr_null(extras_invert_stereo("C[C@H](F)O", NULL, 0, reason, sizeof reason));
     ck_assert_int_eq(extras_count_lost_stereo("CC=[C@]=CC", reason, sizeof reason), 0);
+    ck_assert_int_eq(extras_uff_check("C", reason, sizeof reason), 0);
+    ck_assert_ptr_nonnull(strstr(reason, "gives no force field"));
+    reason[0] = '\0';
+    ck_assert_int_eq(extras_uff_minimize("C", NULL, 0, NULL, 0, 0, NULL, reason, sizeof reason), 0);
+    ck_assert_ptr_nonnull(strstr(reason, "gives no force field"));
     ck_assert_ptr_null(extras_core_positions("", &n, reason, sizeof reason));
     ck_assert_ptr_nonnull(strstr(reason, "finds no core"));
     reason[0] = '\0';

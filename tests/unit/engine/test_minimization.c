@@ -75,15 +75,19 @@ START_TEST(a_lost_configuration_is_rejected)
 }
 END_TEST
 
+/* MMFF94 has no germanium: UFF. */
 START_TEST(modes_move_what_they_say)
 {
     double energy[4];
 
     for (int32_t mode = CG_MINIMIZE_NONE; mode <= CG_MINIMIZE_MMFF94S; mode++) {
-        cg_minimization *z = make("FC(Cl)Br", mode);
+        cg_minimization *z = make(_i ? "F[GeH](Cl)Br" : "FC(Cl)Br", mode);
         cg_parsed_conformer c = conformer(CG_CONFORMER_OK);
         double from[ATOMS][3];
 
+        ck_assert_int_eq(cg_minimization_uff_reason(z) != NULL, _i);
+        if (_i)
+            ck_assert_ptr_nonnull(strstr(cg_minimization_uff_reason(z), "no type for Ge"));
         memcpy(c.xyz[0], flat[1], sizeof flat[0]);
         memcpy(c.xyz[1], flat[0], sizeof flat[0]);
         memcpy(from, c.xyz, sizeof from);
@@ -94,6 +98,8 @@ START_TEST(modes_move_what_they_say)
         ck_assert_int_eq(memcmp(c.xyz, from, 4 * sizeof from[0]) == 0,
                          mode <= CG_MINIMIZE_HYDROGENS);
         ck_assert_int_eq(memcmp(c.xyz, from, sizeof from) == 0, mode == CG_MINIMIZE_NONE);
+        if (mode >= CG_MINIMIZE_MMFF94)
+            ck_assert_double_le(c.gradient, 0.01);
         cg_parsed_conformer_finish(&c);
         cg_minimization_destroy(z);
     }
@@ -108,6 +114,6 @@ int main(void)
     TCase *tc = tcase_create("minimization");
 
     tcase_add_test(tc, a_lost_configuration_is_rejected);
-    tcase_add_test(tc, modes_move_what_they_say);
+    tcase_add_loop_test(tc, modes_move_what_they_say, 0, 2);
     return run_suite("minimization", &tc, 1);
 }

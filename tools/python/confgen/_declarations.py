@@ -165,6 +165,7 @@ typedef struct cg_report {
   double prune_seconds;
   int64_t expected_tokens;
   int64_t lost_stereo;
+  int64_t energy_uff;
 } cg_report;
 enum {
   CG_COUNTER_INT32 = 0,
