@@ -133,19 +133,20 @@ static __global__ void FN(layer_norm)(const float *x, const float *weight, const
 }
 
 /*
- * `lanes` neighbouring lanes process a head of a row. Lane l holds elements 4l to 4l+3 and
- * head_dim/2 + 4l to head_dim/2 + 4l+3: four pairs to rotate. Lanes from head_dim/8 on are idle.
+ * `lanes` neighbouring lanes, a power of two, process a head of a row. Lane l holds elements 4l to
+ * 4l+3 and head_dim/2 + 4l to head_dim/2 + 4l+3: four pairs to rotate. Lanes from head_dim/8 on are
+ * idle.
  */
 static __global__ void FN(rope_store)(cg_cuda_qkv a, int32_t lanes)
 {
     int32_t n_all = a.n_heads + 2 * a.n_kv_heads, half = a.head_dim / 2;
-    int64_t group = ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) / lanes;
-    int32_t l = threadIdx.x % lanes, head = (int32_t)(group % n_all);
-    int64_t t = group / n_all;
+    int32_t l = (int32_t)threadIdx.x & (lanes - 1);
+    int32_t group = (int32_t)(blockIdx.x * (blockDim.x / lanes) + threadIdx.x / lanes);
+    int32_t t = group / n_all, head = group - t * n_all;
     int is_q = head < a.n_heads, is_k = !is_q && head < a.n_heads + a.n_kv_heads;
     int active = t < a.rows && 4 * l < half;
     const float *norm = is_q ? a.q_norm : is_k ? a.k_norm : NULL;
-    ACT *row = (ACT *)a.qkv + (t * n_all + head) * a.head_dim + 4 * l, *out = row;
+    ACT *row = (ACT *)a.qkv + (int64_t)group * a.head_dim + 4 * l, *out = row;
     float u[4] = { 0, 0, 0, 0 }, v[4] = { 0, 0, 0, 0 }, sum = 0;
     float c[4] = { 1, 1, 1, 1 }, s[4] = { 0, 0, 0, 0 };
     int32_t slot = -1, pos = 0;

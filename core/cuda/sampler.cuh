@@ -22,7 +22,7 @@ struct candidates {
 
 /* Shared memory of the block. */
 struct sampler_shared {
-    u64 bins[257]; /* of select_key() */
+    u64 bins[258]; /* of select_key() */
     u64 part[33];  /* of scan() */
     int32_t sampled;
 };
@@ -86,48 +86,120 @@ static __device__ int32_t argmax(const struct candidates *c, u64 *part)
     return (int32_t)(0xffffffffu - (uint32_t)key);
 }
 
+/* Key of candidate i: of its logit, or the bits of its probability, which is not negative. */
+static __device__ __forceinline__ uint32_t selection_key(const struct candidates *c, int by_mass,
+                                                         int32_t i)
+{
+    return by_mass ? __float_as_uint(probability(c, i)) : logit_key(c, i);
+}
+
+/* The least and the greatest logit key, in all threads. */
+static __device__ void key_range(const struct candidates *c, u64 *part, uint32_t *ret_least,
+                                 uint32_t *ret_greatest)
+{
+    int lane = threadIdx.x % 32, warp = threadIdx.x / 32, n_warps = blockDim.x / 32;
+    uint32_t least = UINT32_MAX, greatest = 0;
+
+    for (int32_t i = threadIdx.x; i < c->n; i += blockDim.x) {
+        uint32_t key = logit_key(c, i);
+
+        least = key < least ? key : least;
+        greatest = key > greatest ? key : greatest;
+    }
+    for (int step = 16; step > 0; step /= 2) {
+        u64 other = __shfl_xor_sync(0xffffffffu, (u64)greatest << 32 | least, step);
+
+        least = (uint32_t)other < least ? (uint32_t)other : least;
+        greatest = other >> 32 > greatest ? (uint32_t)(other >> 32) : greatest;
+    }
+    if (lane == 0)
+        part[warp] = (u64)greatest << 32 | least;
+    __syncthreads();
+    for (int w = 0; w < n_warps; w++) {
+        least = (uint32_t)part[w] < least ? (uint32_t)part[w] : least;
+        greatest = part[w] >> 32 > greatest ? (uint32_t)(part[w] >> 32) : greatest;
+    }
+    __syncthreads();
+    *ret_least = least;
+    *ret_greatest = greatest;
+}
+
+/*
+ * Sums the bins from the highest of 256 down. The one that reaches `need` goes to bins[256], what
+ * it must contribute to bins[257]. One warp. Bin 0 takes what the others do not reach.
+ */
+static __device__ void find_bin(u64 need, u64 *bins)
+{
+    int lane = threadIdx.x % 32, top = 255 - 8 * lane;
+    u64 sum = 0, before;
+
+    for (int b = top; b > top - 8; b--)
+        sum += bins[b];
+    before = sum;
+    for (int step = 1; step < 32; step *= 2) {
+        u64 y = __shfl_up_sync(0xffffffffu, before, step);
+
+        if (lane >= step)
+            before += y;
+    }
+    before -= sum;
+    if (before < need && (lane == 31 || before + sum >= need)) {
+        int b = top;
+
+        need -= before;
+        while (b > top - 7 && bins[b] < need)
+            need -= bins[b--];
+        bins[256] = (u64)b;
+        bins[257] = need;
+    }
+}
+
 /*
  * The highest key such that the candidates of this key and higher ones reach `need`; `need` is at
- * most what all reach. by_mass 0: by logit, each counts as 1. by_mass 1: by probability, whose bits
- * are ordered as the float, which is not negative; those that top-k keeps count as their weight.
+ * least 1 and at most what all reach. by_mass 0: by logit, each counts as 1. by_mass 1: by
+ * probability; those that top-k keeps count as their weight.
  *
- * A radix select, eight bits at a time from the top: a histogram of the candidates that share the
- * bits found so far gives the next eight. All threads; *ret_rest is what the candidates of this key
- * must contribute.
+ * A radix select over the distance from the least key that counts, eight bits at a time from the
+ * highest bit in which keys differ: the first histogram, which has all candidates, has them in many
+ * bins. A histogram of those that share the bits found so far gives the next eight. All threads;
+ * *ret_rest is what the candidates of this key must contribute.
  */
-static __device__ uint32_t select_key(const struct candidates *c, int by_mass, u64 need, u64 *bins,
-                                      u64 *ret_rest)
+static __device__ uint32_t select_key(const struct candidates *c, int by_mass, u64 need,
+                                      struct sampler_shared *shared, u64 *ret_rest)
 {
-    uint32_t found = 0;
+    u64 *bins = shared->bins;
+    uint32_t least = __float_as_uint(0x1p-40f), greatest = __float_as_uint(1.0f), found = 0;
+    int bits = 0; /* of the distance, not yet found */
 
-    for (int shift = 24; shift >= 0; shift -= 8) {
+    if (!by_mass) /* else weights of smaller probabilities are 0 */
+        key_range(c, shared->part, &least, &greatest);
+    while (bits < 32 && (greatest - least) >> bits)
+        bits++;
+    while (bits > 0) {
+        int shift = bits > 8 ? bits - 8 : 0;
+
         for (int32_t b = threadIdx.x; b < 256; b += blockDim.x)
             bins[b] = 0;
         __syncthreads();
         for (int32_t i = threadIdx.x; i < c->n; i += blockDim.x) {
-            float p = by_mass ? probability(c, i) : 0;
-            uint32_t key = by_mass ? __float_as_uint(p) : logit_key(c, i);
+            uint32_t key = selection_key(c, by_mass, i), distance = key - least;
 
-            if ((shift == 24 || (key ^ found) >> (shift + 8) == 0) &&
+            if (key >= least && (bits == 32 || (distance ^ found) >> bits == 0) &&
                 (!by_mass || is_in_top_k(c, i)))
-                atomicAdd(&bins[key >> shift & 255], by_mass ? weight(p) : 1);
+                atomicAdd(&bins[distance >> shift & ((1u << (bits - shift)) - 1)],
+                          by_mass ? weight(probability(c, i)) : 1);
         }
         __syncthreads();
-        if (threadIdx.x == 0) {
-            int b = 255;
-
-            while (b > 0 && bins[b] < need)
-                need -= bins[b--];
-            bins[256] = (u64)b;
-            bins[0] = need;
-        }
+        if (threadIdx.x < 32)
+            find_bin(need, bins);
         __syncthreads();
         found |= (uint32_t)bins[256] << shift;
-        need = bins[0];
+        need = bins[257];
+        bits = shift;
         __syncthreads();
     }
     *ret_rest = need;
-    return found;
+    return least + found;
 }
 
 /* A thread's part of the candidates and what the filters keep of it. */
@@ -171,7 +243,7 @@ static __device__ void apply_top_p(const struct candidates *c, double top_p,
     scan(sum, shared->part, &total);
     target = (u64)(top_p * (double)total);
     target = target < 1 ? 1 : target > total ? total : target;
-    k->key = select_key(c, 1, target, shared->bins, &rest);
+    k->key = select_key(c, 1, target, shared, &rest);
     sum = 0;
     for (int32_t i = k->begin; i < k->end; i++)
         sum += is_in_top_k(c, i) && __float_as_uint(probability(c, i)) == k->key;
@@ -184,7 +256,8 @@ static __device__ void apply_top_p(const struct candidates *c, double top_p,
 static __device__ struct kept apply_filters(struct candidates *c, const cg_sampling *sampling,
                                             struct sampler_shared *shared)
 {
-    int32_t chunk = (c->n + (int32_t)blockDim.x - 1) / (int32_t)blockDim.x;
+    /* odd: neighbouring threads read different banks of shared memory */
+    int32_t chunk = (c->n + (int32_t)blockDim.x - 1) / (int32_t)blockDim.x | 1;
     struct kept k = { 0, 0, (float)sampling->min_p, 0, INT32_MAX, 0 };
     u64 unused;
 
@@ -192,7 +265,7 @@ static __device__ struct kept apply_filters(struct candidates *c, const cg_sampl
     k.begin = k.begin < c->n ? k.begin : c->n;
     k.end = k.begin + chunk < c->n ? k.begin + chunk : c->n;
     if (sampling->top_k > 0 && sampling->top_k < c->n)
-        c->least = select_key(c, 0, (u64)sampling->top_k, shared->bins, &unused);
+        c->least = select_key(c, 0, (u64)sampling->top_k, shared, &unused);
     if (sampling->top_p < 1)
         apply_top_p(c, sampling->top_p, shared, &k);
     return k;

@@ -17,6 +17,7 @@
 
 enum {
     GATHER_THREADS = 1024,
+    FILL_THREADS = 128,
     REPAIR_THREADS = 256,
     FAILURE_NOT_FINITE = 1,
 };
@@ -32,24 +33,33 @@ static __device__ void add_to(u64 *sum, u64 x)
         atomicAdd(sum, x);
 }
 
-/* Fills the rows of a batch whose sequences are set, and the padding behind them; all threads. */
-static __device__ __forceinline__ void fill_rows(const cg_step_batch b, const int32_t *tokens,
-                                                 int32_t max_len, int32_t rows, int32_t seqs)
+/* Fills the rows of a batch whose sequences are set, and the padding behind them; a row per thread.
+ */
+static __global__ void __launch_bounds__(FILL_THREADS)
+    fill_rows_kernel(const cg_step_batch b, const int32_t *tokens, int32_t max_len)
 {
-    for (int32_t t = threadIdx.x; t < b.rows; t += blockDim.x) {
-        int32_t token = -1, pos = 0, slot = -1;
+    int32_t t = (int32_t)(blockIdx.x * blockDim.x + threadIdx.x);
+    int32_t token = -1, pos = 0, slot = -1;
 
-        if (t < rows) {
-            int32_t i = cg_attention_sequence_of_token(b.q_start, seqs, t);
+    if (t >= b.rows)
+        return;
+    if (t < b.q_start[b.max_seqs]) {
+        int32_t i = cg_attention_sequence_of_token(b.q_start, b.max_seqs, t);
 
-            slot = b.seq_slot[i];
-            pos = b.kv_len[i] - b.q_start[i + 1] + t;
-            token = tokens[(int64_t)slot * max_len + pos];
-        }
-        b.token[t] = token;
-        b.pos[t] = pos;
-        b.slot[t] = slot;
+        slot = b.seq_slot[i];
+        pos = b.kv_len[i] - b.q_start[i + 1] + t;
+        token = tokens[(int64_t)slot * max_len + pos];
     }
+    b.token[t] = token;
+    b.pos[t] = pos;
+    b.slot[t] = slot;
+}
+
+static void fill_rows(const cg_step_state *state, const cg_step_batch *batch, cudaStream_t stream)
+{
+    unsigned blocks = (unsigned)((batch->rows + FILL_THREADS - 1) / FILL_THREADS);
+
+    fill_rows_kernel<<<blocks, FILL_THREADS, 0, stream>>>(*batch, state->tokens, state->max_len);
 }
 
 /*
@@ -123,8 +133,7 @@ static __global__ void __launch_bounds__(GATHER_THREADS) gather_kernel(cg_step_s
     }
     for (int32_t i = seqs + (int32_t)threadIdx.x; i <= s.batch.max_seqs; i += blockDim.x)
         s.batch.q_start[i] = rows;
-    __syncthreads(); /* other threads read q_start, seq_slot and kv_len below */
-    fill_rows(s.batch, s.tokens, s.max_len, rows, seqs);
+    __syncthreads(); /* of the sums */
     if (threadIdx.x == 0) {
         cg_step_counters c = *s.counters;
 
@@ -143,43 +152,39 @@ static __global__ void __launch_bounds__(GATHER_THREADS) gather_kernel(cg_step_s
 extern "C" cg_status cg_step_gather(const cg_step_state *state, cudaStream_t stream, cg_error *err)
 {
     gather_kernel<<<1, GATHER_THREADS, 0, stream>>>(*state);
+    fill_rows(state, &state->batch, stream);
     return CG_CUDA(cudaGetLastError(), err);
 }
 
-/* One block. Thread 0 takes the rows of the prompt slots, of which there are few. */
-static __global__ void __launch_bounds__(GATHER_THREADS)
-    gather_prompts_kernel(cg_step_state s, cg_step_batch b)
+/* One thread takes the rows of the prompt slots, of which there are few. */
+static __global__ void gather_prompts_kernel(cg_step_state s, cg_step_batch b)
 {
-    __shared__ int32_t rows, seqs;
+    int32_t rows = 0, seqs = 0;
 
-    if (threadIdx.x == 0) {
-        rows = seqs = 0;
-        for (int32_t i = 0; i < b.max_seqs && rows < b.rows; i++) {
-            cg_slot_state *p = &s.slots[s.n_slots + i];
-            int32_t pending = p->kind == CG_SLOT_PROMPT ? p->seq.n_tokens - p->seq.n_kv : 0;
-            int32_t room = b.rows - rows, take = pending < room ? pending : room;
+    for (int32_t i = 0; i < b.max_seqs && rows < b.rows; i++) {
+        cg_slot_state *p = &s.slots[s.n_slots + i];
+        int32_t pending = p->kind == CG_SLOT_PROMPT ? p->seq.n_tokens - p->seq.n_kv : 0;
+        int32_t room = b.rows - rows, take = pending < room ? pending : room;
 
-            if (!take)
-                continue;
-            p->seq.n_kv += take;
-            b.seq_slot[seqs] = s.n_slots + i;
-            b.kv_len[seqs] = p->seq.n_kv;
-            b.q_start[seqs++] = rows;
-            rows += take;
-        }
-        for (int32_t i = seqs; i <= b.max_seqs; i++)
-            b.q_start[i] = rows;
-        s.counters->prompt_tokens += rows;
+        if (!take)
+            continue;
+        p->seq.n_kv += take;
+        b.seq_slot[seqs] = s.n_slots + i;
+        b.kv_len[seqs] = p->seq.n_kv;
+        b.q_start[seqs++] = rows;
+        rows += take;
     }
-    __syncthreads(); /* other threads read q_start, seq_slot and kv_len below */
-    fill_rows(b, s.tokens, s.max_len, rows, seqs);
+    for (int32_t i = seqs; i <= b.max_seqs; i++)
+        b.q_start[i] = rows;
+    s.counters->prompt_tokens += rows;
 }
 
 extern "C" cg_status cg_step_gather_prompts(const cg_step_state *state,
                                             const cg_step_batch *prompts, cudaStream_t stream,
                                             cg_error *err)
 {
-    gather_prompts_kernel<<<1, GATHER_THREADS, 0, stream>>>(*state, *prompts);
+    gather_prompts_kernel<<<1, 1, 0, stream>>>(*state, *prompts);
+    fill_rows(state, prompts, stream);
     return CG_CUDA(cudaGetLastError(), err);
 }
 
@@ -252,14 +257,15 @@ static __global__ void sample_kernel(cg_step_state s, const float *logits, int64
     }
     if (threadIdx.x == 0) {
         cg_sequence seq = p->seq;
+        int32_t from_field = seq.field, per_atom = p->program.fields_per_atom;
 
-        if (p->geometry.n_atoms) {
-            p->progress.stage = CG_REPAIR_TEST;
-            p->progress.from_field = seq.field;
-        }
         cg_sequence_advance(&seq, &p->program, &aut, first + sampled,
                             s.tokens + (int64_t)slot * s.max_len,
                             s.marks + (int64_t)slot * s.max_len);
+        if (p->geometry.n_atoms && (seq.done || seq.field / per_atom > from_field / per_atom)) {
+            p->progress.stage = CG_REPAIR_TEST;
+            p->progress.from_field = from_field;
+        }
         p->seq = seq;
     }
     __syncthreads();
@@ -300,7 +306,7 @@ extern "C" cg_status cg_step_sample(const cg_step_state *state, const float *log
                                     int32_t n_head_rows, cudaStream_t stream, cg_error *err)
 {
     enum { CAP = 4096 };
-    int threads = n_head_rows > 8192 ? 1024 : 256;
+    int threads = n_head_rows > 8192 ? 1024 : 128;
     int32_t cap = n_head_rows < CAP ? n_head_rows : CAP;
 
     sample_kernel<<<state->n_slots, threads, (size_t)cap * sizeof(float), stream>>>(
