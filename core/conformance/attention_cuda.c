@@ -940,6 +940,16 @@ static void check_8_bits(attention_suite *s)
                 p.window = random_in(&s->rec, 1, kind == LONG_DECODE ? 1000 : 40);
             (void)with_plan(s, &p, &case_layouts[layouts[i % 7]], kind, run_of_8_bits);
         }
+        if (!s->rec.gpu_lost) { /* a plan that fills a GPU: 5120 row tiles */
+            static const int32_t pair[] = { 16, 8 };
+            cg_attention_problem p = make_problem(s, dtypes[t % 2], dims[t % 2], pair, DECODE);
+
+            p.features = CG_ATTENTION_KV_SCALES;
+            p.kv_dtype = types[t];
+            p.flags &= ~(uint32_t)CG_ATTENTION_BATCH_INVARIANT;
+            p.max_seqs = p.max_tokens = MAX_SEQS;
+            (void)with_plan(s, &p, &case_layouts[layouts[t]], DECODE, run_of_8_bits);
+        }
         test_end(&s->rec);
     }
 }

@@ -186,12 +186,25 @@ template <typename Element> DEVICE_INLINE uint32_t pack(float lo, float hi)
     return x;
 }
 
-/* Two f16, of two f8_e4m3. */
-DEVICE_INLINE uint32_t f16x2_of_e4m3x2(uint16_t x)
+/* Four f8_e4m3 as two pairs of f16; exact, NaN stays NaN. In software before compute
+ * capability 8.9.
+ */
+DEVICE_INLINE void f16x4_of_e4m3x4(uint32_t y[2], uint32_t x)
 {
-    const __half2_raw pair = __nv_cvt_fp8x2_to_halfraw2(x, __NV_E4M3);
+#if __CUDA_ARCH__ >= 890
+    asm("{\n.reg .b16 lo, hi;\nmov.b32 {lo, hi}, %2;\n"
+        "cvt.rn.f16x2.e4m3x2 %0, lo;\ncvt.rn.f16x2.e4m3x2 %1, hi;\n}"
+        : "=r"(y[0]), "=r"(y[1])
+        : "r"(x));
+#else
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+        const __half2_raw pair =
+            __nv_cvt_fp8x2_to_halfraw2((__nv_fp8x2_storage_t)(x >> 16 * i), __NV_E4M3);
 
-    return pair.x | (uint32_t)pair.y << 16;
+        y[i] = pair.x | (uint32_t)pair.y << 16;
+    }
+#endif
 }
 
 /* x - y of two pairs of f16. */

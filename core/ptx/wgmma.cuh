@@ -49,15 +49,6 @@ DEVICE_INLINE void share_writes(void)
     asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
 
-/* Four f8_e4m3 as two pairs of f16; exact, NaN stays NaN. */
-DEVICE_INLINE void f16x4_of_e4m3x4(uint32_t y[2], uint32_t x)
-{
-    asm("{\n.reg .b16 lo, hi;\nmov.b32 {lo, hi}, %2;\n"
-        "cvt.rn.f16x2.e4m3x2 %0, lo;\ncvt.rn.f16x2.e4m3x2 %1, hi;\n}"
-        : "=r"(y[0]), "=r"(y[1])
-        : "r"(x));
-}
-
 /* x y of two pairs of bf16. */
 DEVICE_INLINE uint32_t multiply_bf16x2(uint32_t x, uint32_t y)
 {

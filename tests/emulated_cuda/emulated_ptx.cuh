@@ -295,11 +295,14 @@ template <typename Element> DEVICE_INLINE uint32_t pack(float lo, float hi)
         return emulated_bits<uint32_t>(__floats2bfloat162_rn(lo, hi));
 }
 
-DEVICE_INLINE uint32_t f16x2_of_e4m3x2(uint16_t x)
+DEVICE_INLINE void f16x4_of_e4m3x4(uint32_t y[2], uint32_t x)
 {
-    const __half2_raw pair = __nv_cvt_fp8x2_to_halfraw2(x, __NV_E4M3);
+    for (int i = 0; i < 2; i++) {
+        const __half2_raw pair =
+            __nv_cvt_fp8x2_to_halfraw2((__nv_fp8x2_storage_t)(x >> 16 * i), __NV_E4M3);
 
-    return pair.x | (uint32_t)pair.y << 16;
+        y[i] = pair.x | (uint32_t)pair.y << 16;
+    }
 }
 
 DEVICE_INLINE uint32_t subtract_f16x2(uint32_t x, uint32_t y)
@@ -323,12 +326,6 @@ DEVICE_INLINE float exp2_fast(float x)
 
 DEVICE_INLINE void share_writes(void)
 {
-}
-
-DEVICE_INLINE void f16x4_of_e4m3x4(uint32_t y[2], uint32_t x)
-{
-    y[0] = f16x2_of_e4m3x2((uint16_t)x);
-    y[1] = f16x2_of_e4m3x2((uint16_t)(x >> 16));
 }
 
 DEVICE_INLINE uint32_t multiply_bf16x2(uint32_t x, uint32_t y)

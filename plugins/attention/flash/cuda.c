@@ -30,6 +30,8 @@ enum {
     /* Thread blocks per multiprocessor of a decode launch at maximum length, about as many as are
      * resident with head sizes up to 96. */
     BLOCKS_PER_MULTIPROCESSOR = 8,
+    /* As many times that, thread blocks of one warp fill the GPU as evenly as those of several. */
+    FULL_GPU = 4,
     MAX_SPLITS = 65535, /* of a grid's second dimension */
 };
 
@@ -43,6 +45,7 @@ typedef struct cuda_plan {
     unsigned threads;
     unsigned overlaps; /* 1: may start before the previous kernel of the stream ends */
     size_t smem;
+    int32_t step_kv_blocks;  /* decode: KV blocks of all warps' key tiles */
     int32_t split_kv_blocks; /* decode */
     int32_t n_splits;        /* decode: of the longest sequence; prefill: 1 */
     uint32_t *finished;      /* decode with several splits: device memory, else NULL */
@@ -117,8 +120,8 @@ static cg_status select_split_size(cuda_plan *plan, int32_t multiprocessors, cg_
     } else {
         splits = splits < 1 ? 1 : splits > kv_blocks ? kv_blocks : splits;
         plan->split_kv_blocks =
-            divide_up(divide_up(kv_blocks, (int32_t)splits), FLASH_DECODE_WARPS) *
-            FLASH_DECODE_WARPS;
+            divide_up(divide_up(kv_blocks, (int32_t)splits), plan->step_kv_blocks) *
+            plan->step_kv_blocks;
         if (plan->split_kv_blocks < MIN_SPLIT / FLASH_KV_BLOCK)
             plan->split_kv_blocks = MIN_SPLIT / FLASH_KV_BLOCK;
     }
@@ -153,20 +156,27 @@ static cg_status allocate_finished(cuda_plan *plan, cg_error *err)
 }
 
 /* Selects decode, over a cache of 8 bits decode8, by the rows of a sequence and key/value head. */
-static void select_decode(cuda_plan *plan)
+static void select_decode(cuda_plan *plan, int32_t multiprocessors)
 {
     const cg_attention_problem *p = &plan->problem;
     int64_t rows = (int64_t)divide_up(p->max_tokens, p->max_seqs) * plan->group;
 
-    plan->threads = FLASH_DECODE_WARPS * 32;
     if (is_of_8_bits(p)) {
-        flash_decode8_variant variant = flash_select_decode8(p->head_dim, p->kv_dtype, rows);
+        int fills_gpu = !(p->flags & CG_ATTENTION_BATCH_INVARIANT) &&
+                        (int64_t)p->max_seqs * p->n_kv_heads >=
+                            (int64_t)FULL_GPU * BLOCKS_PER_MULTIPROCESSOR * multiprocessors;
+        flash_decode8_variant variant =
+            flash_select_decode8(p->head_dim, p->kv_dtype, rows, fills_gpu);
 
         plan->kernel = variant.kernel;
         plan->tile_rows = variant.tile_rows;
+        plan->threads = (unsigned)variant.warps * 32;
         plan->smem = (size_t)variant.smem;
+        plan->step_kv_blocks = variant.warps * variant.kv_blocks;
         return;
     }
+    plan->threads = FLASH_DECODE_WARPS * 32;
+    plan->step_kv_blocks = FLASH_DECODE_WARPS;
     plan->kernel = flash_get_decode_kernel(p->head_dim, p->dtype == CG_F16, p->paged);
     plan->tile_rows = FLASH_DECODE_ROWS;
     plan->smem = (size_t)flash_decode_smem(p->head_dim);
@@ -246,11 +256,11 @@ static cg_status create_plan(const cg_host *host, const cg_attention_problem *p,
         .problem = cg_attention_keep_problem(p),
         .group = p->n_heads / p->n_kv_heads,
     };
+    CG_TRY_GOTO(st, attention_count_multiprocessors(host, "flash", &multiprocessors, err), out);
     if (is_prefill)
         CG_TRY_GOTO(st, select_prefill(plan, err), out);
     else
-        select_decode(plan);
-    CG_TRY_GOTO(st, attention_count_multiprocessors(host, "flash", &multiprocessors, err), out);
+        select_decode(plan, multiprocessors);
     CG_TRY_GOTO(st, configure_kernel(plan, err), out);
     if (!is_prefill) {
         CG_TRY_GOTO(st, select_overlap(plan, err), out);

@@ -15,19 +15,27 @@ DEVICE_INLINE int divide(int n, flash_divisor by)
     return (int)((uint64_t)(uint32_t)n * by.multiplier >> by.shift);
 }
 
+/* n * stride, n >= 0: the product of two signed numbers takes twice as many instructions. */
+DEVICE_INLINE int64_t stride_times(int n, int64_t stride)
+{
+    return (int64_t)((uint32_t)n * (uint64_t)stride);
+}
+
 /* ---- work of a thread block ------------------------------------------------------------------ */
 
 /*
  * Starts a thread block of decode: afterwards it may read and write memory. Thread blocks become
  * resident while those of an earlier kernel finish. That kernel may write all that this one reads,
  * so no load of decode is an __ldg(). The prefetch shortens the first loads.
+ *
+ * @param PREFETCHES  the launch is small: this thread block is probably resident early
  */
-DEVICE_INLINE void start_decode(const flash_cuda_call *c)
+template <bool PREFETCHES = true> DEVICE_INLINE void start_decode(const flash_cuda_call *c)
 {
     const int tile = divide(blockIdx.x, c->by_heads);
 
     allow_next_kernel();
-    if (tile < c->n_seqs && threadIdx.x == 0) {
+    if (PREFETCHES && tile < c->n_seqs && threadIdx.x == 0) {
         prefetch_to_l2(c->q_start + tile);
         prefetch_to_l2(c->kv_len + tile);
         prefetch_to_l2(c->slot + tile);
@@ -84,11 +92,22 @@ typedef struct key_range {
     int n_splits; /* splits that hold a token the tile sees */
 } key_range;
 
-/* Finds the keys of this thread block: those of the blockIdx.y-th split that the tile sees. */
+/*
+ * Finds the keys of this thread block: those of the blockIdx.y-th split that the tile sees.
+ *
+ * @param SPLITS  the grid may have several splits
+ */
+template <bool SPLITS = true>
 DEVICE_INLINE void find_split(const flash_cuda_call *c, const row_tile *tile, key_range *ret_keys)
 {
     const int first_block = tile->lo / FLASH_KV_BLOCK;
     const int end_block = (tile->hi + FLASH_KV_BLOCK - 1) / FLASH_KV_BLOCK;
+
+    if (!SPLITS) {
+        *ret_keys = { first_block, end_block, 1 };
+        return;
+    }
+
     const int first_split = gridDim.y == 1 ? 0 : first_block / c->split_kv_blocks;
     const int split = first_split + (int)blockIdx.y;
 
@@ -149,8 +168,9 @@ DEVICE_INLINE char *out_address(const flash_cuda_call *c, const row_tile *tile, 
     constexpr int ROW_BYTES = WIDTH * 2;
     const int row = tile->row0 + i, token = divide(row, c->by_group);
 
-    return c->out + (int64_t)tile->head * c->group * ROW_BYTES +
-           (tile->token0 + token) * c->out_stride + (row - token * c->group) * ROW_BYTES + d * 2;
+    return c->out + stride_times(tile->head, c->group * ROW_BYTES) +
+           stride_times(tile->token0 + token, c->out_stride) +
+           (uint32_t)((row - token * c->group) * ROW_BYTES + d * 2);
 }
 
 /*

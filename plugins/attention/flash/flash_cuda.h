@@ -6,8 +6,9 @@
  * token. A *KV block* is 16 tokens at positions 16 b .. 16 b + 15; a page of the cache holds a
  * whole number of them, so tokens of a KV block are evenly spaced in memory. A *row tile* is the
  * query rows of one key/value head that a thread block computes, a *key tile* the tokens it
- * multiplies them with at once (in decode a KV block), a *stage* the shared memory of one key tile
- * in a ring, and a *split* the part of a sequence's keys that one thread block of decode processes.
+ * multiplies them with at once (in decode a KV block, in decode8 one or two), a *stage* the shared
+ * memory of one key tile in a ring, and a *split* the part of a sequence's keys that one thread
+ * block of decode processes.
  */
 #ifndef FLASH_CUDA_H
 #define FLASH_CUDA_H
@@ -120,6 +121,8 @@ const void *flash_get_prefill90_kernel(int head_dim, int f16, int paged);
 typedef struct flash_decode8_variant {
     const void *kernel;
     int32_t tile_rows; /* of a row tile */
+    int32_t warps;     /* of a thread block */
+    int32_t kv_blocks; /* of a key tile: splits begin at multiples of it */
     int32_t smem;      /* bytes of dynamic shared memory of a thread block */
 } flash_decode8_variant;
 
@@ -128,10 +131,13 @@ typedef struct flash_decode8_variant {
  * f8_e5m2 or i8, and a number of rows per sequence and key/value head: the typical one, kernels
  * serve any. q is bf16 or f16, the cache contiguous or paged.
  *
- * Grid (tiles * n_kv_heads, splits), tiles = n_seqs + floor(n_tokens g / tile_rows), thread blocks
- * of FLASH_DECODE_WARPS warps.
+ * Grid (tiles * n_kv_heads, splits), tiles = n_seqs + floor(n_tokens g / tile_rows).
+ *
+ * @param fills_gpu  thread blocks of one warp, which serve one split, fill the GPU: such a kernel,
+ *                   for up to 8 rows and head sizes 64 and 128
  */
-flash_decode8_variant flash_select_decode8(int head_dim, cg_dtype kv_dtype, int64_t rows);
+flash_decode8_variant flash_select_decode8(int head_dim, cg_dtype kv_dtype, int64_t rows,
+                                           int fills_gpu);
 
 /** Granlund and Montgomery 1994, "Division by invariant integers using multiplication". */
 static inline flash_divisor flash_divisor_of(int32_t d)
