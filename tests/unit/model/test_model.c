@@ -500,11 +500,11 @@ START_TEST(default_model_is_the_trained_one)
     ck_assert_int_eq(m->generation.n_eos, 1);
     ck_assert_int_eq(m->generation.eos[0], 0);
     /* XXH3 of the tensor bytes in the uncompressed files that training wrote */
-    ck_assert_uint_eq(hash(&m->embed), 0x4d9a36017e24ae2a);
-    ck_assert_uint_eq(hash(&m->layers[0].q), 0x9d7607e145b9ee2c);
-    ck_assert_uint_eq(hash(&m->layers[9].down), 0xec2f870d853881c4);
-    ck_assert_uint_eq(hash(&m->final_norm), 0xa47346a4b17c7fd9);
-    ck_assert_uint_eq(cg_model_fingerprint(m), 0xdf112df4fdf95b99);
+    ck_assert_uint_eq(hash(&m->embed), 0xba17054db960a45b);
+    ck_assert_uint_eq(hash(&m->layers[0].q), 0xacddb3d03cced453);
+    ck_assert_uint_eq(hash(&m->layers[9].down), 0xcfac9794b3e9cb47);
+    ck_assert_uint_eq(hash(&m->final_norm), 0x3b9f64c66f4109df);
+    ck_assert_uint_eq(cg_model_fingerprint(m), 0xba955169086f804f);
     cg_model_close(m);
 }
 END_TEST
