@@ -249,8 +249,9 @@ static const struct command_option options[] = {
       "write hydrogens too (sdf, pdb; a mol2 always has them); without it records hold heavy atoms "
       "only" },
     { "minimize", O_MINIMIZE, "none|hydrogens|mmff94|mmff94s",
-      "move hydrogens, or all atoms, to a minimum of the MMFF94 energy (none); it is written to "
-      "the record. Hydrogens are written with --add-hs" },
+      "move hydrogens, or all atoms, to a minimum of the MMFF94 energy (none), or of UFF's where "
+      "MMFF94 has no parameters; it is written to the record. Hydrogens are written with "
+      "--add-hs" },
     { "energies", O_ENERGIES, NULL,
       "write the MMFF94 energy to the record, or that of UFF where MMFF94 has no parameters" },
     { "ensemble", O_ENSEMBLE, "raw|standard|thorough",

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Computes the default model's oracles with Hugging Face transformers, in float32 on the CPU .
+"""Computes the default model's oracles with Hugging Face transformers, in float32 on the CPU.
 
     tools/model/make_golden.py MODEL TEXTS.tsv VARIED.jsonl OUT
 

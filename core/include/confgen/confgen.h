@@ -391,7 +391,7 @@ typedef struct cg_run_options {
     const volatile int *stop; /* set to nonzero by a signal handler: the run ends, resumable */
     const char *report; /* a file that the caller writes after the run, for cg_run_check_files() */
     int32_t minimize;   /* CG_MINIMIZE_*; hydrogens take part, whether they are written or not */
-    int32_t energies;   /* records have their MMFF94 energy, hydrogens included */
+    int32_t energies;   /* records have their energy, hydrogens included: MMFF94's, or UFF's */
     /* Conformers that are not delivered are counted. Of those that a rule compares, the one of
      * lowest energy stays, without energies and among equal ones the first generated. */
     int32_t sort;           /* CG_SORT_*; ENERGY needs energies */

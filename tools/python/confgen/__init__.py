@@ -53,7 +53,7 @@ def generate(molecules: Union[str, "Mol", Iterable[Union[str, "Mol"]]], n: int =
     add_hs          with hydrogens; None: yes, or as the ensemble has it
     ensemble        "raw", "standard" or "thorough"; what else is given replaces its values
     minimize        "none", "hydrogens", "mmff94" or "mmff94s"
-    energies        MMFF94 energies without minimisation
+    energies        MMFF94 energies, or UFF's, without minimisation
     prune           Å: of conformers nearer than that one is kept
     energy_window   kcal/mol above the molecule's lowest
     max_conformers  kept of a molecule

@@ -151,5 +151,5 @@ def read(path: Union[str, os.PathLike[str]]) -> Iterator["Mol"]:
 
 
 def energies(mol: "Mol") -> list[float]:
-    """MMFF94 energies of the conformers in their order, kcal/mol. KeyError if one has none."""
+    """Energies (MMFF94, or UFF) of the conformers in their order, kcal/mol. KeyError if one has none."""
     return [conformer.GetDoubleProp("energy") for conformer in mol.GetConformers()]
