@@ -146,6 +146,16 @@ static void make_data_items(const cg_run_writer *w, const cg_pipeline_molecule *
     }
 }
 
+enum { CORE_DECIMALS = 4 }; /* of a molblock, from which a core is */
+
+/* Decimals of coordinates: those of the model, and as many as a core has. */
+static int32_t decimals_of(const cg_run_writer *w, const cg_pipeline_molecule *m)
+{
+    const int32_t decimals = w->engine->info.decimals;
+
+    return m->built.core.core && decimals < CORE_DECIMALS ? CORE_DECIMALS : decimals;
+}
+
 static cg_status write_record(const cg_run_writer *w, const cg_pipeline_molecule *m,
                               int32_t generation, const cg_parsed_conformer *c, cg_buf *out,
                               cg_error *err)
@@ -161,7 +171,7 @@ static cg_status write_record(const cg_run_writer *w, const cg_pipeline_molecule
         .n_atoms = r->sybyl.n_atoms ? r->sybyl.n_atoms : m->built.template.split.n_atoms,
         .elements = r->elements,
         .xyz = (const double(*)[3])c->xyz,
-        .decimals = w->engine->info.decimals,
+        .decimals = decimals_of(w, m),
         .tags = items.items,
         .atom_types = r->sybyl.atom_types,
         .charges = r->sybyl.charges,

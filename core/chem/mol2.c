@@ -6,7 +6,10 @@
 
 #include "base/error.h"
 
-enum { MAX_DIGITS = 9 }; /* of a number: it is an int */
+enum {
+    MAX_DIGITS = 9, /* of a number: it is an int */
+    MAX_CHARGE = 15,
+};
 
 static const char molecule_start[] = "@<TRIPOS>MOLECULE";
 static const char atom_line[] = "\n@<TRIPOS>ATOM";
@@ -88,6 +91,20 @@ static int number_of(const struct mol2_field *f)
     return atoi(f->text);
 }
 
+/* Whether a field is a charge; sets *ret_charge unless that is NULL. */
+static int charge_of(const struct mol2_field *f, int *ret_charge)
+{
+    const int is_signed = f->len && (*f->text == '+' || *f->text == '-');
+    const struct mol2_field digits = { f->text + is_signed, f->len - (size_t)is_signed };
+    const int charge = number_of(&digits);
+
+    if (charge < 0 || charge > MAX_CHARGE)
+        return 0;
+    if (ret_charge)
+        *ret_charge = is_signed && *f->text == '-' ? -charge : charge;
+    return 1;
+}
+
 static void find_sections(const char *record, struct sections *ret_sections)
 {
     struct record_lines l = { .at = record };
@@ -146,12 +163,19 @@ static cg_status check_charges(struct record_lines l, int n_atoms, cg_error *err
                 "line %d of the record: wanted one of the atoms 1 to %d and the number of "
                 "its attributes",
                 l.number + !more, n_atoms);
-        for (; n; n--)
+        for (; n; n--) {
             if (!next_line(&l) || split(&l, 2, fields) < 2)
                 return cg_fail(
                     err, CG_ERR_INPUT,
                     "line %d of the record: wanted the name and the value of an attribute",
                     l.number);
+            if (is(&fields[0], "charge") && !charge_of(&fields[1], NULL))
+                return cg_fail(err, CG_ERR_INPUT,
+                               "line %d of the record: found the charge '%.*s', wanted a whole "
+                               "number from -%d to %d",
+                               l.number, (int)(fields[1].len < 40 ? fields[1].len : 40),
+                               fields[1].text, MAX_CHARGE, MAX_CHARGE);
+        }
         more = next_line(&l);
     } while (more && l.len && !strchr("@#", *l.line));
     return CG_OK;
@@ -188,8 +212,6 @@ cg_status cg_mol2_check(const char *record, int max_atoms, cg_error *err)
 
 /* ---- charges ------------------------------------------------------------------------------ */
 
-enum { MAX_CHARGE = 15 };
-
 /* What a record says of an atom. */
 struct stated_atom {
     int charge;
@@ -214,14 +236,9 @@ static void read_charges(struct record_lines l, struct stated_atom *atoms)
         split(&l, 2, fields);
         atom = number_of(&fields[0]) - 1;
         for (n = number_of(&fields[1]); n > 0 && next_line(&l); n--) {
-            long charge;
-
             split(&l, 2, fields);
-            if (!is(&fields[0], "charge") && !is(&fields[0], "AtomExpr"))
-                continue;
-            charge = strtol(fields[1].text, NULL, 10);
-            if (charge >= -MAX_CHARGE && charge <= MAX_CHARGE)
-                atoms[atom].charge = (int)charge;
+            if (is(&fields[0], "charge") || is(&fields[0], "AtomExpr"))
+                charge_of(&fields[1], &atoms[atom].charge);
         }
     }
 }

@@ -38,6 +38,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <initializer_list>
+#include <limits>
 #include <memory>
 #include <new>
 #include <stdexcept>
@@ -288,7 +289,44 @@ std::unique_ptr<RDKit::RWMol> parse_core(const char *block)
     RDKit::MolOps::removeAllHs(*mol);
     if (!mol->getNumConformers() || !mol->getConformer().is3D())
         throw std::invalid_argument("no 3D coordinates");
+    for (RDKit::Atom *atom : mol->atoms()) {
+        atom->setIsotope(0);
+        atom->setNumRadicalElectrons(0);
+    }
     return mol;
+}
+
+/* An atom of a query that counts its comparisons. After the last one it equals no atom, so that a
+ * search ends: RDKit's takes exponential time where symmetric parts almost fit. */
+class CountedAtom : public RDKit::Atom
+{
+  public:
+    CountedAtom(const RDKit::Atom &atom, unsigned long *left) : RDKit::Atom(atom), left_(left)
+    {
+    }
+
+    RDKit::Atom *copy() const override
+    {
+        return new CountedAtom(*this, left_);
+    }
+
+    bool Match(const RDKit::Atom *other) const override
+    {
+        return *left_ && --*left_ && RDKit::Atom::Match(other);
+    }
+
+  private:
+    unsigned long *left_;
+};
+
+/* Replaces the atoms of a core by such that may be compared *left times in all. */
+void count_comparisons(RDKit::RWMol &core, unsigned long *left)
+{
+    for (unsigned i = 0; i < core.getNumAtoms(); i++) {
+        CountedAtom counted(*core.getAtomWithIdx(i), left);
+
+        core.replaceAtom(i, &counted, false, true);
+    }
 }
 
 RDKit::SmilesWriteParams smiles_params(const char *details_json)
@@ -1252,7 +1290,8 @@ class Uff
     void minimize(double (*xyz)[3], size_t n, const unsigned char *fixed, unsigned max_rounds,
                   double limit, cgrd_uff_result *ret)
     {
-        const unsigned each = 100; /* rounds between tests of the gradient */
+        /* rounds between tests of the gradient */
+        const unsigned each = std::max(1u, std::min(100u, max_rounds / 20));
         std::unique_ptr<ForceFields::ForceField> field;
         int needs_more = 1;
 
@@ -1297,7 +1336,7 @@ class Uff
         mol_->addConformer(conformer.release(), true);
     }
 
-    /* The greatest component, of atoms that move. */
+    /* The greatest component, of atoms that move; infinity if one is not finite. */
     static double gradient_of(const ForceFields::ForceField &field, const unsigned char *fixed,
                               size_t n)
     {
@@ -1306,7 +1345,9 @@ class Uff
 
         field.calcGrad(gradient.data());
         for (size_t i = 0; i < 3 * n; i++)
-            if (!fixed || !fixed[i / 3])
+            if (!std::isfinite(gradient[i]))
+                return std::numeric_limits<double>::infinity();
+            else if (!fixed || !fixed[i / 3])
                 most = std::max(most, std::fabs(gradient[i]));
         return most;
     }
@@ -1728,12 +1769,21 @@ unsigned *cgrd_core_matches(const char *block, const char *smiles, unsigned max_
             std::unique_ptr<RDKit::RWMol> mol = parse_smiles(smiles, true, false);
             RDKit::SubstructMatchParameters params;
             std::vector<unsigned> atoms;
+            const unsigned long most = 5000000; /* comparisons of atoms: about a second */
+            unsigned long left = most;
 
             params.uniquify = false;
             params.aromaticMatchesConjugated = true;
             params.maxMatches = max_matches;
             *ret_n = 0;
-            for (const RDKit::MatchVectType &match : RDKit::SubstructMatch(*mol, *core, params)) {
+            count_comparisons(*core, &left);
+
+            const auto matches = RDKit::SubstructMatch(*mol, *core, params);
+
+            if (!left)
+                throw std::invalid_argument("the search for the core ended after " +
+                                            std::to_string(most) + " comparisons of atoms");
+            for (const RDKit::MatchVectType &match : matches) {
                 size_t first = atoms.size();
 
                 atoms.resize(first + match.size());

@@ -37,6 +37,7 @@ static cg_status read_block(const char *text, char **ret_block, cg_error *err)
     const size_t len = (size_t)(find_end(text) - text);
     float(*xyz)[3] = cg_alloc_array(len / CG_SDF_MIN_ATOM_BYTES + 1, sizeof *xyz);
     cg_sdf_record record = { 0 };
+    const char *rest;
     cg_status st;
 
     if (!xyz)
@@ -45,6 +46,10 @@ static cg_status read_block(const char *text, char **ret_block, cg_error *err)
     free(xyz);
     if (st != CG_OK)
         return st;
+    rest = record.block + record.block_len;
+    rest += strspn(rest, " \t\r\n");
+    if (rest < text + len && *rest != '>')
+        return cg_fail(err, CG_ERR_INPUT, "found text behind 'M  END', wanted one molecule");
     *ret_block = strndup(record.block, record.block_len);
     return *ret_block ? CG_OK : cg_fail_nomem(err, "core");
 }
@@ -72,7 +77,7 @@ cg_status cg_core_file_read(const char *path, cg_core **ret, uint64_t *ret_hash,
     cg_status st;
 
     if (!ends_with(path, ".sdf") && !ends_with(path, ".sd") && !ends_with(path, ".mol"))
-        return cg_fail(err, CG_ERR_USAGE, "--core '%s': wanted a .sdf or .mol", path);
+        return cg_fail(err, CG_ERR_USAGE, "--core '%s': wanted a .sdf or .mol, unpacked", path);
     CG_TRY(cg_file_read(path, MAX_FILE, &bytes, err));
     if (memchr(bytes.data, '\0', bytes.len))
         st = cg_fail(&why, CG_ERR_INPUT, "found a byte 0, wanted text");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/minimization.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -163,9 +164,16 @@ static cg_status minimize(const cg_minimization *z, cg_minimizer_pool *pool, siz
     stages[1].fixed = z->core;
     if (z->tables)
         return cg_minimizer_pool_run(pool, &job, err);
-    for (size_t i = 0; i < n; i++)
-        CG_TRY(cg_uff_minimize(z->uff, stages, job.n_stages, z->n_atoms,
-                               (double(*)[3])(xyz + i * z->n_atoms * 3), &ret[i], err));
+    for (size_t i = 0; i < n; i++) {
+        cg_status st = cg_uff_minimize(z->uff, stages, job.n_stages, z->n_atoms,
+                                       (double(*)[3])(xyz + i * z->n_atoms * 3), &ret[i], err);
+
+        /* the molecule has parameters: the fault is the conformer's */
+        if (st == CG_ERR_UNSUPPORTED)
+            ret[i] = (cg_minimized) { .before = NAN, .after = NAN, .gradient = INFINITY };
+        else if (st != CG_OK)
+            return st;
+    }
     return CG_OK;
 }
 
@@ -228,7 +236,11 @@ cg_status cg_minimization_run(const cg_minimization *z, cg_minimizer_pool *pool,
         c[i].energy = minimized[k].after;
         c[i].released = minimized[k].before - minimized[k].after;
         c[i].gradient = minimized[k].gradient;
-        k++;
+        if (!isfinite(minimized[k++].after)) {
+            c[i].verdict = CG_CONFORMER_INVALID_GEOMETRY;
+            snprintf(c[i].reason, sizeof c[i].reason, "minimisation ends at no finite energy");
+            continue;
+        }
         CG_TRY_GOTO(st, check_stereo(z, (const double(*)[3])from, &c[i], err), out);
     }
 out:

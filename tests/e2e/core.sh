@@ -71,6 +71,23 @@ run 1 "${common[@]}" --ensemble standard --prune 0.3 --output standard.sdf
 verdict 'ensembles keep the core' kept standard.sdf
 verdict 'each stands for its cluster' test "$(sdf_item standard.sdf cluster_size | paste -sd+ | bc)" = 4
 
+run 1 "${common[@]}" --output raw.xyz
+verdict 'xyz has the digits of the file' grep -Eq '^C +14\.5310 +0\.6720 +3\.3500$' raw.xyz
+
+say 'a search without end, isotopes'
+{
+  printf 'pairs\n     test          3D\n\n 24 12  0  0  0  0  0  0  0  0999 V2000\n'
+  awk 'BEGIN { for (i = 0; i < 24; i++) printf "%10.4f%10.4f%10.4f C   0  0  0  0  0  0  0  0  0  0  0  0\n", 1.5 * (i % 2), 5 * int(i / 2), (i % 3) / 10
+               for (i = 1; i < 24; i += 2) printf "%3d%3d  1  0\n", i, i + 1 }'
+  echo 'M  END'
+} >pairs.mol
+echo 'CC(C)(C)C(C)(C)C(C)(C)C(C)(C)C(C)(C)C(C)(C)C(C)(C)C(C)(C)C(C)(C)C(C)(C)C chain' >chain.smi
+check 1 'pairs that almost fit' --input chain.smi --core pairs.mol --gens 1 --quiet --overwrite --output none.sdf
+says 'the search for the core ended' 'the search is bounded'
+sed '/^M  END/i M  ISO  1   1  13' core.mol >isotope.mol
+check 1 'an isotope of the core' "${common[@]/core.mol/isotope.mol}" --check --output isotope.sdf
+same raw.sdf isotope.sdf 'decides no match'
+
 say 'threads, batches, shards, resumed runs'
 run 1 "${common[@]}" --check --threads 1 --template-workers 1 --batch-size 2 --output one.sdf
 same raw.sdf one.sdf 'the same for one thread and other batches'
@@ -91,11 +108,12 @@ sed '$a $$$$' core.mol >core.sdf
 check 1 'an SDF of one record' "${common[@]/core.mol/core.sdf}" --check --output sdf.sdf
 same one.sdf sdf.sdf 'gives the same'
 cat core.sdf core.sdf >two.sdf
+cat core.mol core.mol >two.mol
 head -n 9 core.mol >cut.mol
 sed 's/3.3500/   nan/' core.mol >nan.mol
 awk 'NR > 4 && NR < 14 { $0 = substr($0, 1, 20) "    0.0000" substr($0, 31) } { print }' core.mol | sed 's/3D$/2D/' >flat.mol
 head -c 3000 /dev/zero >zero.mol
-for f in two.sdf cut.mol nan.mol flat.mol zero.mol; do
+for f in two.sdf two.mol cut.mol nan.mol flat.mol zero.mol; do
   check 3 "$f is refused" "${common[@]/core.mol/$f}" --output bad.sdf
   says "core $f: " 'by name'
 done
