@@ -113,7 +113,7 @@ if [ -n "$python" ]; then
   printf 'CCCCCCCCO a\nC[C@H](N)CCCCC\nC[C@@H](N)CCCCC\nCCCCCCCC.Cl\nCCO\nc1ccccc1CCCCC\n' >raw/a.smi
   printf 'name,smiles\nx,Cc1ccccc1CC\ny,[13CH3]CCCCCCC\nz,OCCCCCCCC\n' >raw/b.csv
   printf '# file\tkind\na.smi\tsmi\nb.csv\tcsv-1\n' >sources.tsv
-  printf 'CCCCCc1ccccc1\n' >exclude.smi
+  printf 'CCCCCc1ccccc1.Cl\n\n' >exclude.smi
   step 0 "$python" "$recipe/collect_smiles.py" sources.tsv raw pool exclude.smi --held-out 1
   verdict 'a list without duplicates, small, labelled and excluded molecules' python3 - <<'PY'
 pool = {line.split("\t")[0] for line in open("pool/pool.smi")}
@@ -122,6 +122,9 @@ held, train = ([line.strip() for line in open("pool/%s.smi" % name)] for name in
 flat = lambda smiles: smiles.replace("@", "").replace("[CH]", "C")
 assert len(held) == 1 and set(train) == {s for s in pool if flat(s) != flat(held[0])}, (held, train)
 PY
+  printf 'CCO\nnothing 1\n' >bad.smi
+  step 1 "$python" "$recipe/collect_smiles.py" sources.tsv raw pool exclude.smi bad.smi
+  says "^bad.smi:2: found 'nothing', wanted a SMILES" 'a line to exclude that is no SMILES is named'
 else
   say 'skipped: SMILES, no Python with rdkit'
 fi
@@ -192,11 +195,13 @@ h = [json.load(open(f + '/train.json'))['history'] for f in ('trained', 'further
 assert abs(h[0][-1]['held_out']['golden']['all'] - h[1][0]['held_out']['golden']['all']) < 0.02"
 step 1 "${trainer[@]}" --model tiny --out x --source nothing
 says "found 'nothing', wanted PREFIX=SHARES" 'a source without share is named'
+PYTHON=$python WORKERS=2 step 1 "$recipe/train.sh" x 600 pool.smi golden.txt tiny false
+says '^train.sh: a generator failed, see x/generators.log' 'a generator that fails ends the wait for data'
 
 if [ -n "$gen" ]; then
   say 'fine-tuning'
-  printf '[{"name": "one", "poses": "best", "share": 0.5, "rate": 0.001, "seconds": 1}]' >best.json
-  printf '[{"name": "one", "poses": "relaxed", "share": 0.5, "rate": 0.001, "seconds": 1},
+  printf '[{"name": "early", "poses": "best", "share": 0.5, "rate": 0.001, "seconds": 1},
+    {"name": "one", "poses": "relaxed", "share": 0.5, "rate": 0.001, "seconds": 1},
     {"name": "long", "poses": "raw", "share": 0.5, "rate": 0.001, "seconds": 9999}]' >variants.json
   awk 'BEGIN { RS = "\\$\\$\\$\\$\n"; ORS = "$$$$\n" } NR == 1' texts.sdf >one.sdf
   printf 'CCOC(=O)[C@H](C)N\tline 1\t1\n' >one.smi
@@ -207,11 +212,12 @@ exec "$python" "$recipe/finetune.py" --model trained/model --poses poses.tsv --h
 SH
   sed -i '/^CCO\t/d' poses.tsv
   step 0 bash tune.sh
-  verdict 'variants, their means with the first model, tests, and what the time left out' "$python" - <<'PY'
+  verdict 'variants, their means with the first model, tests, and what was left out' "$python" - <<'PY'
 import json
 s = json.load(open("tuned/summary.json"))
 assert set(s["held_out"]) == {"before", "one", "one_half"} and s["chosen"] in s["held_out"], s
-assert s["left_out"] == ["long"] and not s["failed"] and set(s["tests"]) == {"t_before", "t_after"}, s
+assert set(s["left_out"]) == {"early", "long"} and "no best poses" in s["left_out"]["early"], s
+assert not s["failed"] and set(s["tests"]) == {"t_before", "t_after"}, s
 assert s["chosen"] == min(s["held_out"], key=lambda n: s["held_out"][n]["best_rmsd"])
 assert s["variants"]["one"]["history"][0]["held_out"].keys() == {"poses", "retained"}
 json.load(open("tuned/t_compare.json"))

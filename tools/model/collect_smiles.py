@@ -7,7 +7,8 @@
 SOURCES.tsv: file name in RAW_DIR (.gz is read too), kind. Kinds: "smi" first blank-separated field of each line, "csv0" first
 CSV column, "csv-1" last CSV column, "tsv-1" last tab-separated field. Kept are largest fragments of 8 to 60 heavy atoms, of
 the elements H B C N O F Si P S Cl Br I, with no ring over 12 and at most 20 rotatable bonds, without isotopes and radicals.
-Every molecule whose stereo-free canonical SMILES is in an EXCLUDE list is left out, whatever its stereo.
+Every molecule whose stereo-free canonical SMILES is that of a largest fragment of an EXCLUDE list is left out, whatever its
+stereo.
 
 Writes OUT_DIR/pool.smi (SMILES, heavy atoms, source), held_out.smi (the first N, 1500) and train.smi (the rest, without any
 stereoisomer of a held-out molecule), one canonical isomeric SMILES a line, shuffled.
@@ -42,14 +43,20 @@ def flat(mol):
     return Chem.MolToSmiles(m)
 
 
+def largest_fragment(s):
+    """The largest fragment of a SMILES, or None if RDKit cannot read it."""
+    m = Chem.MolFromSmiles(s)
+    if m is not None and "." in s:
+        m = max(Chem.GetMolFrags(m, asMols=True), key=lambda f: f.GetNumHeavyAtoms())
+    return m
+
+
 def canonical(s):
     """(isomeric SMILES, stereo-free SMILES, heavy atoms) of the largest fragment, or None."""
     try:
-        m = Chem.MolFromSmiles(s)
+        m = largest_fragment(s)
         if m is None:
             return None
-        if "." in s:
-            m = max(Chem.GetMolFrags(m, asMols=True), key=lambda f: f.GetNumHeavyAtoms())
         n = m.GetNumHeavyAtoms()
         if not 8 <= n <= 60 or CalcNumRotatableBonds(m) > 20:
             return None
@@ -75,10 +82,13 @@ def main():
     sources, raw, out = arguments[:3]
     exclude = set()
     for path in arguments[3:]:
-        for line in open(path):
-            m = Chem.MolFromSmiles(line.split()[0])
-            if m is not None:
-                exclude.add(flat(m))
+        for number, line in enumerate(open(path), 1):
+            if not line.strip():
+                continue
+            m = largest_fragment(line.split()[0])
+            if m is None:
+                sys.exit("%s:%d: found '%s', wanted a SMILES" % (path, number, line.split()[0]))
+            exclude.add(flat(m))
     pool = {}
     with mp.Pool() as workers:
         for line in open(sources):

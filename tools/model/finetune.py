@@ -14,7 +14,8 @@
 4. --test NAME=INPUT.smi,REF.sdf.zst,K,ENSEMBLE: FOLDER and the chosen model, compared in pairs.
 
 OUT/model holds the chosen model, OUT/summary.json all figures, OUT/NAME.* the evaluations, OUT/*.log what programs
-printed. What no longer fits into --seconds is left out, and summary.json says so.
+printed. What no longer fits into --seconds is left out, as is a variant on the poses of the best one if there is none yet;
+summary.json gives the reasons.
 """
 import argparse
 import json
@@ -30,8 +31,8 @@ import model as M
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # share: of the poses in all tokens. poses: raw (as observed), relaxed, or best, those of the better variant so far
-VARIANTS = [{"name": "raw", "poses": "raw", "share": 0.5, "rate": 2.5e-4, "seconds": 60},
-            {"name": "relaxed", "poses": "relaxed", "share": 0.5, "rate": 2.5e-4, "seconds": 60},
+VARIANTS = [{"name": "raw", "poses": "raw", "share": 0.9, "rate": 2.5e-4, "seconds": 60},
+            {"name": "relaxed", "poses": "relaxed", "share": 0.9, "rate": 2.5e-4, "seconds": 60},
             {"name": "steep", "poses": "best", "share": 0.6, "rate": 7.5e-4, "seconds": 80}]
 SET_UP = 25  # seconds of a variant before its training, after the first
 JUDGE = 10  # seconds of making and evaluating conformers of one model
@@ -42,7 +43,7 @@ class Run:
         self.a, self.begin = a, time.time()
         self.work = os.path.join(a.out, "work")
         self.cores = len(os.sched_getaffinity(0))
-        self.background, self.summary = [], {"variants": {}, "held_out": {}, "tests": {}, "left_out": [],
+        self.background, self.summary = [], {"variants": {}, "held_out": {}, "tests": {}, "left_out": {},
                                                                   "failed": {}}
         os.makedirs(self.work, exist_ok=True)
 
@@ -78,6 +79,10 @@ class Run:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGTERM)
 
+    def leave_out(self, name, reason):
+        self.summary["left_out"][name] = reason
+        self.say("%s: left out, %s" % (name, reason))
+
     # 1. texts
 
     def generators(self, name, arguments, workers, nice):
@@ -94,6 +99,26 @@ class Run:
         return self.start([sys.executable, os.path.join(HERE, "tokenize_texts.py"), texts, self.path(prefix), self.a.model,
                            *options], "texts", 0, RAYON_NUM_THREADS=str(max(1, self.cores // 4)))
 
+    def documents(self, name):
+        """The number of documents that the tokenizer of work/NAME has written."""
+        path = self.path(name + ".doc")
+        return os.path.getsize(path) // 24 if os.path.exists(path) else 0
+
+    def wait_for(self, growing):
+        """Waits until each source has --documents documents, or some if its generators are done. growing: {source: generators}"""
+        while True:
+            for process in self.background:
+                if process.poll():
+                    raise RuntimeError("found status %d of %s, see texts.log" % (process.returncode, " ".join(process.args)))
+            done = {n for n in growing if all(process.poll() is not None for process in growing[n])}
+            if all(self.documents(n) >= (1 if n in done else max(1, self.a.documents)) for n in growing):
+                return
+            if self.left() < 0:
+                raise RuntimeError("found %s documents after %g s, wanted %d of each source: give more --seconds or fewer "
+                                   "--documents" % (", ".join("%s %d" % (n, self.documents(n)) for n in growing),
+                                                    self.a.seconds, self.a.documents))
+            time.sleep(0.2)
+
     def texts(self):
         workers = max(1, self.cores - 4)
         poses = ["--poses", self.a.poses, "--assign3d", "1"]
@@ -102,7 +127,7 @@ class Run:
                 raise RuntimeError("found status %d of a generator, see texts.log" % process.returncode)
         self.call([self.a.generator, "--poses", self.a.held_out, "--assign3d", "1", "--iters", "0", "--mirror", "0", "--out",
                    self.path("held_out.txt")], "texts")
-        self.generators("relaxed", poses + ["--iters", "200", "--restrain", "0.1"], workers, 12)
+        relaxed = self.generators("relaxed", poses + ["--iters", "200", "--restrain", "0.1"], workers, 12)
         with open(self.a.poses) as file:
             smiles = [line.split("\t")[0] for line in file]
         with open(self.a.smiles) as file:
@@ -110,28 +135,26 @@ class Run:
         random.Random(self.a.seed).shuffle(smiles)
         with open(self.path("smiles.smi"), "w") as file:
             file.writelines(s + "\n" for s in smiles)
-        self.generators("etkdg", ["--smi", self.path("smiles.smi"), "--confs", "1", "--iters", "200", "--tol", "0.0135",
-                                  "--assign3d", "0.8", "--passes", "1000", "--seed", str(self.a.seed)], workers, 15)
+        etkdg = self.generators("etkdg", ["--smi", self.path("smiles.smi"), "--confs", "1", "--iters", "200", "--tol", "0.0135",
+                                          "--assign3d", "0.8", "--passes", "1000", "--seed", str(self.a.seed)], workers, 15)
         whole = [self.tokenize(*names) for names in ((self.path("raw"), "raw"), (self.path("raw_random"), "raw_random"),
                                                      (self.path("held_out.txt"), "poses"), (self.a.retained, "retained"))]
-        for name in ("relaxed", "relaxed_random", "etkdg", "etkdg_random"):
+        growing = {"relaxed": relaxed, "relaxed_random": relaxed, "etkdg": etkdg, "etkdg_random": etkdg}
+        for name in growing:
             self.tokenize(self.path(name), name, "--follow")
         for process in whole:
             if process.wait():
                 raise RuntimeError("found status %d of a tokenizer, see texts.log" % process.returncode)
-        while not all(os.path.exists(self.path(n + ".doc")) and os.path.getsize(self.path(n + ".doc")) >= 24 * self.a.documents
-                      for n in ("relaxed", "relaxed_random", "etkdg", "etkdg_random")):
-            time.sleep(0.2)
-        self.say("texts: " + ", ".join("%s %d" % (n, os.path.getsize(self.path(n + ".doc")) // 24) for n in (
-            "raw", "raw_random", "relaxed", "relaxed_random", "etkdg", "etkdg_random", "poses", "retained")))
+        self.wait_for(growing)
+        self.say("texts: " + ", ".join("%s %d" % (n, self.documents(n)) for n in (
+            "raw", "raw_random", *growing, "poses", "retained")))
 
     # 2. training
 
     def train(self, variant):
         poses, share = variant["poses"], variant["share"]
         if poses == "best":
-            poses = min((n for n in self.summary["variants"] if n in self.summary["held_out"]),
-                        key=lambda n: self.summary["held_out"][n]["best_rmsd"])
+            poses = min(self.summary["variants"], key=lambda n: self.summary["held_out"][n]["best_rmsd"])
             poses = self.summary["variants"][poses]["poses"]
         out = self.path("variants", variant["name"])
         command = [sys.executable, os.path.join(HERE, "train.py"), "--model", self.a.model, "--out", out, "--seconds",
@@ -202,8 +225,10 @@ class Run:
         for i, variant in enumerate(self.a.variants):
             need = variant["seconds"] + (SET_UP if i else 2 * SET_UP) + 2 * JUDGE + reserve
             if self.left() < need:
-                self.summary["left_out"].append(variant["name"])
-                self.say("%s: left out, %.0f s are left and %.0f needed" % (variant["name"], self.left(), need))
+                self.leave_out(variant["name"], "%.0f s are left and %.0f needed" % (self.left(), need))
+                continue
+            if variant["poses"] == "best" and not self.summary["variants"]:
+                self.leave_out(variant["name"], "no variant before it was trained, so that there are no best poses")
                 continue
             try:
                 folder = self.train(variant)
@@ -223,8 +248,7 @@ class Run:
         M.export(M.load(folder), os.path.join(self.a.out, "model"), self.a.model)
         for text in self.a.test:
             if self.left() < 2 * JUDGE:
-                self.summary["left_out"].append(text)
-                self.say("%s: left out, %.0f s are left" % (text, self.left()))
+                self.leave_out(text, "%.0f s are left" % self.left())
                 continue
             self.test(text, folder)
 

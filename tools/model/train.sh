@@ -20,19 +20,34 @@ python=${PYTHON:-python3}
 export PYTHONUNBUFFERED=1 OMP_NUM_THREADS=2
 mkdir -p "$out/canonical" "$out/random"
 trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
+generators=() tokenizers=()
 for ((i = 0; i < workers; i++)); do
   nice -n 15 "$generator" --smi "$smiles" --out "$out/canonical/$i.txt" --random "$out/random/$i.txt" --orders 3 --autos 1 \
     --confs 1 --iters 200 --tol 0.0135 --assign3d 0.8 --passes 1000000 --worker "$i" --workers "$workers" \
     --seed "${SEED:-21}" 2>>"$out/generators.log" &
+  generators+=($!)
 done
 "$python" "$here/tokenize_texts.py" "$held_out" "$out/held_out" "$model"
 for source in canonical random; do
   RAYON_NUM_THREADS=4 "$python" "$here/tokenize_texts.py" "$out/$source" "$out/$source" "$model" --follow \
     >>"$out/tokens.log" 2>&1 &
+  tokenizers+=($!)
 done
 until [ -s "$out/canonical.doc" ] && [ -s "$out/random.doc" ] &&
   (($(stat -c %s "$out/canonical.doc") >= 24 * ${DOCUMENTS:-4000})); do
-  kill -0 $(jobs -p) || { echo "train.sh: a generator or tokenizer ended, see $out/*.log" >&2; exit 1; }
+  for p in "${tokenizers[@]}"; do
+    kill -0 "$p" 2>/dev/null || { echo "train.sh: a tokenizer ended, see $out/tokens.log" >&2; exit 1; }
+  done
+  generating=0
+  for p in "${generators[@]}"; do
+    if kill -0 "$p" 2>/dev/null; then
+      generating=1
+    elif ! wait "$p"; then # status 0: there are fewer molecules than generators
+      echo "train.sh: a generator failed, see $out/generators.log" >&2
+      exit 1
+    fi
+  done
+  ((generating)) || { echo "train.sh: all generators ended before there were enough documents, see $out/generators.log" >&2; exit 1; }
   sleep 0.5
 done
 launch=("$python")
