@@ -37,12 +37,25 @@ static constexpr int kv_blocks_for(int width)
     return width <= 96 ? 2 : 1;
 }
 
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ > 800 && __CUDA_ARCH__ < 890
+static constexpr int MOST_BLOCKS = 16; /* that a multiprocessor holds */
+#else
+static constexpr int MOST_BLOCKS = 24;
+#endif
+
 static constexpr int warps_for(int width, int octets)
 {
     return 4 * (width <= 64    ? 6 - octets
                 : width <= 128 ? 5 - octets
                 : width == 192 ? 4 - octets
                                : 3 - octets);
+}
+
+static constexpr int blocks_for(int width, int octets, int warps)
+{
+    const int n = warps_for(width, octets) / warps;
+
+    return n < MOST_BLOCKS ? n : MOST_BLOCKS;
 }
 
 enum {
@@ -725,7 +738,7 @@ DEVICE_INLINE void store_out_octet(const flash_cuda_call *c, const row_tile *til
 /* ---- kernel --------------------------------------------------------------------------------- */
 
 template <int WIDTH, int OCTETS, int WARPS, typename Element>
-__global__ void __launch_bounds__(WARPS * 32, warps_for(WIDTH, OCTETS) / WARPS)
+__global__ void __launch_bounds__(WARPS * 32, blocks_for(WIDTH, OCTETS, WARPS))
     flash_decode8_kernel(const __grid_constant__ flash_cuda_call c)
 {
     using S = decode8_shape<WIDTH, OCTETS>;
