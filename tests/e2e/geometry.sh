@@ -66,15 +66,15 @@ for constraint in none template; do # these constraints do not know where an ato
 done
 
 say 'count changes nothing and counts failures'
-run 0 "${common[@]}" --gens 2 --geometry off --output off.sdf
-run 0 "${common[@]}" --gens 2 --geometry count --output count.sdf --report count.json
-verdict 'each record lists the atoms that failed' test "$(sdf_item count.sdf invalid_atoms | wc -l)" = 8
+run 0 "${common[@]}" --gens 6 --geometry off --output off.sdf
+run 0 "${common[@]}" --gens 6 --geometry count --output count.sdf --report count.json
+verdict 'each record lists the atoms that failed' test "$(sdf_item count.sdf invalid_atoms | wc -l)" = 24
 verdict 'some atoms did' test "$(sdf_item count.sdf invalid_atoms | grep -vcx none)" -gt 0
 same off.sdf <(sed '/^>  <invalid_atoms>$/,/^$/d' count.sdf) 'otherwise the file is the one of off'
 verdict 'no token is rolled back' test "$(json_number count.json tokens_discarded)" = 0
 
 say 'check is an alias of count'
-run 0 "${common[@]}" --gens 2 --geometry check --output alias.sdf --report alias.json
+run 0 "${common[@]}" --gens 6 --geometry check --output alias.sdf --report alias.json
 same count.sdf alias.sdf 'the same bytes'
 verdict 'the report names the mode count' grep -q '"mode": "count"' alias.json
 
@@ -138,10 +138,10 @@ verdict 'a missing path is named, with field, atom and constraint' grep -Eq \
 
 say 'resuming, and refusals'
 for mode in off repair; do
-  run 3 --input in.smi --seed 3 --gens 2 --output count.sdf --resume --geometry $mode &&
+  run 3 --input in.smi --seed 3 --gens 6 --output count.sdf --resume --geometry $mode &&
     says "geometry 'count', this one has '$mode'" "--resume with --geometry $mode"
 done
-check 0 'the same mode resumes' --input in.smi --seed 3 --gens 2 --output count.sdf --resume \
+check 0 'the same mode resumes' --input in.smi --seed 3 --gens 6 --output count.sdf --resume \
   --geometry count
 refused() {
   run 2 "${common[@]}" --output no.sdf "$@" && says '^confgen: --geometry .*:' "$* is refused" &&
