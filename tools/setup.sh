@@ -15,7 +15,7 @@
 # --with-python  also installs what the tests of the Python package (tools/python) need
 # --with-packages also installs mmdebstrap, for the test of tools/package.sh in a fresh root, which then fails
 #                without it, and sets the prefix /usr, which packages need
-# --with-long    also installs what the test suite `long` needs
+# --with-long    also installs the packages of the test suite `long`
 #
 # Debian 12 or later, Ubuntu 24.04 or later; as root, or with sudo. A second run installs only what is
 # missing and builds only what changed. BUILD names the build folder (build).

@@ -125,8 +125,8 @@ static __device__ void key_range(const struct candidates *c, u64 *part, uint32_t
 }
 
 /*
- * Sums the bins from the highest of 256 down. The one that reaches `need` goes to bins[256], what
- * it must contribute to bins[257]. One warp. Bin 0 takes what the others do not reach.
+ * Sums the 256 bins from the highest down until the sum reaches `need`. Stores the last bin of the
+ * sum in bins[256] and its part of `need` in bins[257]; bin 0 if the sum stays below. One warp.
  */
 static __device__ void find_bin(u64 need, u64 *bins)
 {
@@ -162,7 +162,7 @@ static __device__ void find_bin(u64 need, u64 *bins)
  * A radix select over the distance from the least key that counts, eight bits at a time from the
  * highest bit in which keys differ: the first histogram, which has all candidates, has them in many
  * bins. A histogram of those that share the bits found so far gives the next eight. All threads;
- * *ret_rest is what the candidates of this key must contribute.
+ * *ret_rest is the part of `need` that candidates of this key cover.
  */
 static __device__ uint32_t select_key(const struct candidates *c, int by_mass, u64 need,
                                       struct sampler_shared *shared, u64 *ret_rest)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <xxhash.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -73,7 +74,6 @@ cg_status cg_core_file_read(const char *path, cg_core **ret, uint64_t *ret_hash,
 {
     cg_bytes bytes = { 0 };
     cg_error why = CG_ERROR_INIT;
-    cg_core *core = NULL;
     cg_status st;
 
     if (!ends_with(path, ".sdf") && !ends_with(path, ".sd") && !ends_with(path, ".mol"))
@@ -82,15 +82,12 @@ cg_status cg_core_file_read(const char *path, cg_core **ret, uint64_t *ret_hash,
     if (memchr(bytes.data, '\0', bytes.len))
         st = cg_fail(&why, CG_ERR_INPUT, "found a byte 0, wanted text");
     else
-        st = read_only_record((const char *)bytes.data, &core, &why);
+        st = read_only_record((const char *)bytes.data, ret, &why);
+    if (st == CG_OK)
+        *ret_hash = XXH3_64bits(bytes.data, bytes.len);
     cg_bytes_release(&bytes);
     if (st != CG_OK)
         return cg_fail(err, st == CG_ERR_INPUT ? CG_ERR_FORMAT : st, "--core %s: %s", path,
                        why.msg);
-    st = cg_file_hash(path, ret_hash, err);
-    if (st == CG_OK)
-        *ret = core;
-    else
-        cg_core_destroy(core);
-    return st;
+    return CG_OK;
 }

@@ -4,10 +4,9 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "io/record.h"
 
 enum { TITLE_TO_COUNTS = 4 }; /* lines at the start of a molblock, of which the first is any text */
-
-static const char mol2_start[] = "@<TRIPOS>MOLECULE";
 
 void cg_input_blocks_finish(cg_input_blocks *b)
 {
@@ -48,7 +47,7 @@ cg_input_format cg_input_blocks_detect(const char *text, size_t len)
         return CG_INPUT_SDF;
     while (at && *at == '#' && (at = memchr(at, '\n', len - (size_t)(at - text))) != NULL)
         at = at + 1 < text + len ? at + 1 : NULL;
-    if (at && starts_with(at, len - (size_t)(at - text), mol2_start))
+    if (at && starts_with(at, len - (size_t)(at - text), CG_MOL2_START))
         return CG_INPUT_MOL2;
     return CG_INPUT_AUTO;
 }
@@ -158,7 +157,7 @@ static cg_status read_mol2(cg_input_blocks *b, cg_lines *lines, cg_input_fields 
     while (!b->begin && more) {
         cg_lines_mark(lines);
         CG_TRY(cg_lines_next(lines, &line, &more, err));
-        if (more && starts_with(line.text, strlen(line.text), mol2_start))
+        if (more && starts_with(line.text, strlen(line.text), CG_MOL2_START))
             b->begin = line.number;
     }
     *ret_more = b->begin != 0;
@@ -166,14 +165,14 @@ static cg_status read_mol2(cg_input_blocks *b, cg_lines *lines, cg_input_fields 
         return CG_OK;
     cg_input_fields_reset(f, b->begin);
     b->begin = 0;
-    cg_buf_puts(&b->block, mol2_start);
+    cg_buf_puts(&b->block, CG_MOL2_START);
     cg_buf_putc(&b->block, '\n');
     for (;;) {
         cg_lines_mark(lines);
         CG_TRY(cg_lines_next(lines, &line, &more, err));
         if (!more)
             break;
-        if (starts_with(line.text, strlen(line.text), mol2_start)) {
+        if (starts_with(line.text, strlen(line.text), CG_MOL2_START)) {
             b->begin = line.number;
             break;
         }

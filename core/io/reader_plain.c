@@ -10,8 +10,6 @@
 
 enum { CHUNK = 1 << 16 };
 
-static const char mol2_start[] = "@<TRIPOS>MOLECULE";
-
 /* Incremental splitter of text into records. */
 struct splitter {
     cg_reader *r;
@@ -71,12 +69,12 @@ static int line_starts_with(const struct splitter *s, const char *text)
 /* A record of a mol2 ends before the line that begins the next one: this line, if it is one. */
 static cg_status end_mol2_line(struct splitter *s, cg_error *err)
 {
-    if (!s->line || !line_starts_with(s, mol2_start))
+    if (!s->line || !line_starts_with(s, CG_MOL2_START))
         return CG_OK;
     CG_TRY(end_record(s, s->line_at, err));
     start_record(s, s->line_at);
     s->has_text = 1;
-    cg_buf_puts(&s->head, mol2_start);
+    cg_buf_puts(&s->head, CG_MOL2_START);
     cg_buf_putc(&s->head, '\n');
     return CG_OK;
 }

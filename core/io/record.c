@@ -277,18 +277,6 @@ out:
 
 /* ---- other formats ------------------------------------------------------------------------ */
 
-static void put_coordinate(cg_buf *out, int decimals, double v)
-{
-    char text[400]; /* the longest double has 309 digits before the point */
-    int n = snprintf(text, sizeof text, "%.*f", decimals, v);
-
-    /* No negative zero. */
-    if (text[0] == '-' && strspn(text, "-0.") == (size_t)n)
-        cg_buf_put(out, text + 1, (size_t)n - 1);
-    else
-        cg_buf_put(out, text, (size_t)n);
-}
-
 /* Writes ` key="value"` of extended XYZ: backslashes and quotes are escaped. */
 static void put_xyz_string(cg_buf *out, const char *key, const char *value)
 {
@@ -315,7 +303,7 @@ static cg_status write_xyz(const cg_record_conformer *c, cg_buf *out, cg_error *
         cg_buf_puts(out, c->elements[i]);
         for (int k = 0; k < 3; k++) {
             cg_buf_putc(out, ' ');
-            put_coordinate(out, c->decimals, c->xyz[i][k]);
+            cg_record_put_coordinate(out, 0, c->decimals, c->xyz[i][k]);
         }
         cg_buf_putc(out, '\n');
     }
@@ -363,7 +351,7 @@ static cg_status write_json(const cg_record_conformer *c, cg_buf *out, cg_error 
         cg_buf_puts(out, i ? ", [" : "[");
         for (int k = 0; k < 3; k++) {
             cg_buf_puts(out, k ? ", " : "");
-            put_coordinate(out, c->decimals, c->xyz[i][k]);
+            cg_record_put_coordinate(out, 0, c->decimals, c->xyz[i][k]);
         }
         cg_buf_putc(out, ']');
     }
@@ -493,7 +481,6 @@ static int has_counts_line(const char *p, const char *end)
 }
 
 static const char pdb_name[] = "COMPND    ";
-static const char mol2_start[] = "@<TRIPOS>MOLECULE";
 static const char no_mol2_name[] = "*****";
 
 cg_record_format cg_record_detect(const char *text, size_t len)
@@ -507,7 +494,7 @@ cg_record_format cg_record_detect(const char *text, size_t len)
         return CG_RECORD_JSON;
     if (starts_with(text, end, pdb_name))
         return CG_RECORD_PDB;
-    if (starts_with(text, end, mol2_start))
+    if (starts_with(text, end, CG_MOL2_START))
         return CG_RECORD_MOL2;
     if (first < end && starts_with(first + 1, end, "Properties="))
         return CG_RECORD_XYZ;
@@ -622,7 +609,7 @@ int64_t cg_record_count(cg_record_format format, const char *text, size_t len)
             n++;
             unfinished = 0;
         } else if (format == CG_RECORD_MOL2) {
-            n += starts_with(p, stop, mol2_start);
+            n += starts_with(p, stop, CG_MOL2_START);
         } else if (q < stop && (format == CG_RECORD_SDF || format == CG_RECORD_PDB)) {
             unfinished = 1;
         } else if (q < stop) {

@@ -25,6 +25,9 @@
 
 #include "base/buf.h"
 
+/** The first line of a .mol2 record. */
+#define CG_MOL2_START "@<TRIPOS>MOLECULE"
+
 typedef enum cg_record_format {
     CG_RECORD_SDF = 0,
     CG_RECORD_XYZ,

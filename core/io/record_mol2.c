@@ -29,15 +29,6 @@ static void put_atom_name(cg_buf *out, const char *element, int numbers[128])
     cg_buf_printf(out, "%-6s", name);
 }
 
-/* No negative zero. */
-static void put_coordinate(cg_buf *out, double v)
-{
-    char text[400]; /* the longest double has 309 digits before the point */
-
-    snprintf(text, sizeof text, "%.*f", DECIMALS, v);
-    cg_buf_printf(out, " %10.*f", DECIMALS, strtod(text, NULL) + 0.0);
-}
-
 static void put_atoms(const cg_record_conformer *c, cg_buf *out)
 {
     int numbers[128] = { 0 };
@@ -46,8 +37,10 @@ static void put_atoms(const cg_record_conformer *c, cg_buf *out)
     for (size_t i = 0; i < c->n_atoms; i++) {
         cg_buf_printf(out, "%7zu ", i + 1);
         put_atom_name(out, c->elements[i], numbers);
-        for (int k = 0; k < 3; k++)
-            put_coordinate(out, c->xyz[i][k]);
+        for (int k = 0; k < 3; k++) {
+            cg_buf_putc(out, ' ');
+            cg_record_put_coordinate(out, 10, DECIMALS, c->xyz[i][k]);
+        }
         cg_buf_printf(out, " %-5s 1 UNL %5.1f\n", c->atom_types[i], (double)c->charges[i]);
     }
 }
@@ -82,7 +75,7 @@ cg_status cg_record_put_mol2(const cg_record_conformer *c, cg_buf *out, cg_error
     if (!c->atom_types || !c->charges || (c->n_bonds && (!c->bond_atoms || !c->bond_types)))
         return cg_fail(err, CG_ERR_INTERNAL, "record of '%s': no types of atoms and bonds",
                        c->name);
-    cg_buf_printf(out, "@<TRIPOS>MOLECULE\n%s\n%zu %zu 1 0 0\nSMALL\n%s\n\n",
+    cg_buf_printf(out, CG_MOL2_START "\n%s\n%zu %zu 1 0 0\nSMALL\n%s\n\n",
                   *c->name ? c->name : "*****", c->n_atoms, c->n_bonds,
                   has_charges(c) ? "USER_CHARGES" : "NO_CHARGES");
     put_atoms(c, out);

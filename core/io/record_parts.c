@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/error.h"
 
@@ -12,6 +13,15 @@ void cg_record_put_line(cg_buf *out, const char *s)
 {
     for (; *s; s++)
         cg_buf_putc(out, iscntrl((unsigned char)*s) ? ' ' : *s);
+}
+
+void cg_record_put_coordinate(cg_buf *out, int width, int decimals, double x)
+{
+    char text[400]; /* the longest double has 309 digits before the point */
+    int n = snprintf(text, sizeof text, "%.*f", decimals, x);
+    int is_zero = strspn(text, "-0.") == (size_t)n;
+
+    cg_buf_printf(out, "%*s", width, text + (is_zero && *text == '-'));
 }
 
 void cg_record_put_items(const cg_record_conformer *c,

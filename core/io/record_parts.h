@@ -8,6 +8,9 @@
 /** Appends text with control characters replaced by blanks. */
 void cg_record_put_line(cg_buf *out, const char *text);
 
+/** Appends a coordinate of at least `width` characters, never a negative zero. */
+void cg_record_put_coordinate(cg_buf *out, int width, int decimals, double x);
+
 /** Calls put() for the items that a record has in every format, all but its name. */
 void cg_record_put_items(const cg_record_conformer *conformer,
                          void (*put)(cg_buf *out, const char *key, const char *value), cg_buf *out);
