@@ -6,7 +6,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/append_file.h"
 #include "base/error.h"
@@ -24,14 +23,6 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-/* Length of `name` without the extension, if it has it. */
-static size_t strip_extension(const char *name, size_t len, const char *extension)
-{
-    size_t n = strlen(extension);
-
-    return len > n && !strncasecmp(name + len - n, extension, n) ? len - n : len;
-}
-
 /* Length of the input's name without its extensions. */
 static size_t stem_of(const char *name)
 {
@@ -41,7 +32,7 @@ static size_t stem_of(const char *name)
     size_t len = strlen(name);
 
     for (size_t i = 0; i < sizeof extensions / sizeof extensions[0]; i++)
-        len = strip_extension(name, len, extensions[i]);
+        len = cg_path_strip_extension(name, len, extensions[i]);
     return len;
 }
 
@@ -73,7 +64,8 @@ cg_status cg_run_output_path(const cg_run_options *run, char *ret_path, size_t c
 /* Finds the record format by the path's extension; sdf without one. */
 static cg_status find_record_format(const char *path, cg_record_format *ret_format, cg_error *err)
 {
-    size_t len = strip_extension(path, strip_extension(path, strlen(path), ".zst"), ".gz");
+    size_t len =
+        cg_path_strip_extension(path, cg_path_strip_extension(path, strlen(path), ".zst"), ".gz");
     const char *dot = path + len;
     char extension[16];
     int n;

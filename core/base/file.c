@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
@@ -174,6 +175,13 @@ int cg_file_exists(const char *path)
     struct stat sb;
 
     return stat(path, &sb) == 0;
+}
+
+size_t cg_path_strip_extension(const char *name, size_t len, const char *extension)
+{
+    const size_t n = strlen(extension);
+
+    return len > n && !strncasecmp(name + len - n, extension, n) ? len - n : len;
 }
 
 char *cg_path_join(const char *dir, const char *name)

@@ -52,6 +52,12 @@ cg_status cg_file_hash(const char *path, uint64_t *ret_hash, cg_error *err);
 int cg_file_exists(const char *path);
 
 /**
+ * The length of the first `len` bytes of a file's name without `extension`, such as ".gz", in
+ * letters of any case; `len` if they do not end so, or are nothing else.
+ */
+size_t cg_path_strip_extension(const char *name, size_t len, const char *extension);
+
+/**
  * Joins `dir` and `name` with one slash (none after an empty dir) into a new string; free(). NULL
  * if out of memory.
  */

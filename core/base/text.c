@@ -72,6 +72,13 @@ char *cg_text_visible_copy(const char *text)
     return copy;
 }
 
+int cg_text_ends_with(const char *text, const char *ending)
+{
+    const size_t len = strlen(text), ending_len = strlen(ending);
+
+    return len >= ending_len && !strcmp(text + len - ending_len, ending);
+}
+
 int cg_text_is_formula(const char *text)
 {
     char *end;

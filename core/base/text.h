@@ -24,4 +24,7 @@ char *cg_text_visible_copy(const char *text);
  */
 int cg_text_is_formula(const char *text);
 
+/** Whether `text` ends in `ending`, in the same letters. */
+int cg_text_ends_with(const char *text, const char *ending);
+
 #endif

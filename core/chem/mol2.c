@@ -210,6 +210,22 @@ cg_status cg_mol2_check(const char *record, int max_atoms, cg_error *err)
     return s.has_charges ? check_charges(s.charges, n_atoms, err) : CG_OK;
 }
 
+int cg_mol2_has_hydrogens(const char *record)
+{
+    struct sections s = { 0 };
+    struct mol2_field fields[6];
+
+    find_sections(record, &s);
+    while (next_line(&s.atoms) && *s.atoms.line != '@') {
+        const struct mol2_field *type = &fields[5];
+
+        if (split(&s.atoms, 6, fields) == 6 && *type->text == 'H' &&
+            (type->len == 1 || type->text[1] == '.'))
+            return 1;
+    }
+    return 0;
+}
+
 /* ---- charges ------------------------------------------------------------------------------ */
 
 /* What a record says of an atom. */

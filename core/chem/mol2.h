@@ -23,6 +23,9 @@ int cg_mol2_is_record(const char *text);
  */
 cg_status cg_mol2_check(const char *record, int max_atoms, cg_error *err);
 
+/** Whether a record that cg_mol2_check() accepts has a hydrogen. */
+int cg_mol2_has_hydrogens(const char *record);
+
 /**
  * The record with its charges as RDKit reads them; a record without any is of uncharged atoms.
  * RDKit itself reads AtomExpr of UNITY_ATOM_ATTR, not the attribute `charge` that Open Babel

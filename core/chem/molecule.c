@@ -314,6 +314,19 @@ out:
     return st;
 }
 
+static const char hydrogens_wanted[] =
+    "a .mol2 has all hydrogens, which 'obabel IN.mol2 -h -O OUT.mol2' adds";
+
+/* Refuses a block that RDKit cannot read. */
+static cg_status refuse_block(const char *block, int is_mol2, cg_error *err)
+{
+    if (is_mol2 && !cg_mol2_has_hydrogens(block))
+        return cg_rdkit_fail(err, CG_ERR_INPUT,
+                             "RDKit cannot read the molecule; found no hydrogens: %s",
+                             hydrogens_wanted);
+    return cg_rdkit_fail(err, CG_ERR_INPUT, "RDKit cannot read the molecule");
+}
+
 cg_status cg_smiles_of_block(const char *block, char **ret_smiles, cg_error *err)
 {
     enum { MAX_ATOMS = 4 * CG_MOLECULE_MAX_ATOMS }; /* with hydrogens; time grows with the cube */
@@ -336,9 +349,14 @@ cg_status cg_smiles_of_block(const char *block, char **ret_smiles, cg_error *err
     CG_TRY(read_block(block, is_mol2, &pkl, &size, err));
     text = pkl ? get_smiles(pkl, size, "{}") : NULL;
     if (!text)
-        st = cg_rdkit_fail(err, CG_ERR_INPUT, "RDKit cannot read the molecule");
+        st = refuse_block(block, is_mol2, err);
     else if (!*text)
         st = cg_fail(err, CG_ERR_INPUT, "the molecule has no atoms");
+    else if (is_mol2 && cgrd_find_radical(text) >= 0)
+        st = cg_fail(err, CG_ERR_INPUT,
+                     "found atoms without the hydrogens that they need: %s; radicals are not "
+                     "supported",
+                     hydrogens_wanted);
     else if (!(*ret_smiles = strdup(text)))
         st = cg_fail_nomem(err, "molecule");
     free_ptr(text);

@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <xxhash.h>
 
 #include "base/error.h"
@@ -13,11 +12,11 @@
 
 enum { MAX_FILE = 1 << 20 }; /* bytes: a block and data items */
 
-static int ends_with(const char *path, const char *ending)
+static int has_extension(const char *path, const char *extension)
 {
-    const size_t n = strlen(path), m = strlen(ending);
+    const size_t len = strlen(path);
 
-    return n > m && !strcasecmp(path + n - m, ending);
+    return cg_path_strip_extension(path, len, extension) < len;
 }
 
 /* The line "$$$$", or the end of the text. */
@@ -76,7 +75,7 @@ cg_status cg_core_file_read(const char *path, cg_core **ret, uint64_t *ret_hash,
     cg_error why = CG_ERROR_INIT;
     cg_status st;
 
-    if (!ends_with(path, ".sdf") && !ends_with(path, ".sd") && !ends_with(path, ".mol"))
+    if (!has_extension(path, ".sdf") && !has_extension(path, ".sd") && !has_extension(path, ".mol"))
         return cg_fail(err, CG_ERR_USAGE, "--core '%s': wanted a .sdf or .mol, unpacked", path);
     CG_TRY(cg_file_read(path, MAX_FILE, &bytes, err));
     if (memchr(bytes.data, '\0', bytes.len))

@@ -4,9 +4,9 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "io/input_blocks.h"
 #include "io/input_csv.h"
 #include "io/input_fields.h"
@@ -36,13 +36,6 @@ struct cg_input {
 
 /* ---- detection -------------------------------------------------------------------------- */
 
-static int ends_with(const char *s, size_t n, const char *suffix)
-{
-    size_t m = strlen(suffix);
-
-    return n >= m && !strncasecmp(s + n - m, suffix, m);
-}
-
 /* Format by the file name; CG_INPUT_AUTO without an extension. */
 static cg_status format_by_name(const char *path, cg_input_format *ret_format, cg_error *err)
 {
@@ -56,19 +49,17 @@ static cg_status format_by_name(const char *path, cg_input_format *ret_format, c
         { ".mol", CG_INPUT_SDF }, { ".mol2", CG_INPUT_MOL2 },
     };
     const char *base = strrchr(path, '/');
-    size_t n;
+    size_t n, unpacked;
 
     base = base ? base + 1 : path;
     n = strlen(base);
-    if (ends_with(base, n, ".gz"))
-        n -= 3;
-    else if (ends_with(base, n, ".zst"))
-        n -= 4;
+    unpacked = cg_path_strip_extension(base, n, ".gz");
+    n = unpacked < n ? unpacked : cg_path_strip_extension(base, n, ".zst");
     *ret_format = CG_INPUT_AUTO;
     if (!memchr(base, '.', n))
         return CG_OK;
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
-        if (ends_with(base, n, formats[i].extension)) {
+        if (cg_path_strip_extension(base, n, formats[i].extension) < n) {
             *ret_format = formats[i].format;
             return CG_OK;
         }

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/pool.h"
 #include "base/size.h"
+#include "base/text.h"
 #include "model/adapter.h"
 #include "model/architectures.h"
 #include "model/config_files.h"
@@ -292,13 +293,6 @@ static cg_tensor_spec *find_spec(const struct loader *l, const char *name)
     return find_exact(l, full);
 }
 
-static int ends_with(const char *name, const char *end)
-{
-    size_t n = strlen(name), n_end = strlen(end);
-
-    return n > n_end && !strcmp(name + n - n_end, end);
-}
-
 /* Whether a tensor is the head of a model that ties it: it repeats the embedding. */
 static int is_tied_head(const char *name, const cg_model_config *c)
 {
@@ -310,14 +304,16 @@ static int is_mask(const char *name, const cg_model_config *c)
 {
     if (c->norm != CG_NORM_LAYER)
         return 0;
-    return ends_with(name, ".attn.bias") || ends_with(name, ".attn.masked_bias") ||
-           ends_with(name, ".attention.bias") || ends_with(name, ".attention.masked_bias");
+    return cg_text_ends_with(name, ".attn.bias") || cg_text_ends_with(name, ".attn.masked_bias") ||
+           cg_text_ends_with(name, ".attention.bias") ||
+           cg_text_ends_with(name, ".attention.masked_bias");
 }
 
 /* Buffers of old checkpoints are unused. */
 static int is_ignored(const char *name, const cg_model_config *c)
 {
-    return is_tied_head(name, c) || is_mask(name, c) || ends_with(name, "rotary_emb.inv_freq");
+    return is_tied_head(name, c) || is_mask(name, c) ||
+           cg_text_ends_with(name, "rotary_emb.inv_freq");
 }
 
 static cg_status bind(struct loader *l, size_t file, const cg_st_tensor *t, cg_tensor_spec *s,

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/size.h"
+#include "base/text.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "safetensors data are used in place");
 _Static_assert((int)CG_ST_F32 == (int)CG_F32 && (int)CG_ST_BF16 == (int)CG_BF16 &&
@@ -220,20 +221,13 @@ const char *cg_st_shape_text(int32_t n_dims, const int64_t *shape, char ret_text
 
 /* ---- files ------------------------------------------------------------------------------ */
 
-static int ends_with(const char *s, const char *suffix)
-{
-    size_t n = strlen(s), m = strlen(suffix);
-
-    return n >= m && !strcmp(s + n - m, suffix);
-}
-
 /* Reads a file of at most max_bytes; NAME.zst has at most max_bytes after decompression. */
 static cg_status read_or_unpack(const char *path, size_t max_bytes, cg_bytes *ret, cg_error *err)
 {
     cg_bytes packed = { 0 };
     cg_status st;
 
-    if (!ends_with(path, ".zst"))
+    if (!cg_text_ends_with(path, ".zst"))
         return cg_file_read(path, max_bytes, ret, err);
     CG_TRY(cg_file_read(path, max_bytes, &packed, err));
     st = cg_zstd_unpack(path, packed.data, packed.len, max_bytes, ret, err);

@@ -8,15 +8,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/text.h"
 
 enum { MAX_CONFIG_BYTES = 1 << 20 };
-
-static int ends_with(const char *s, const char *suffix)
-{
-    size_t n = strlen(s), m = strlen(suffix);
-
-    return n >= m && !strcmp(s + n - m, suffix);
-}
 
 /* 1 if dir/name exists, 0 if not, -1 if out of memory. */
 static int exists(const char *dir, const char *name)
@@ -85,7 +79,7 @@ int cg_is_quantised_name(const char *name)
     };
 
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
-        if (ends_with(name, ends[i]))
+        if (cg_text_ends_with(name, ends[i]))
             return 1;
     return strstr(name, ".quant_state.") != NULL;
 }
@@ -93,7 +87,7 @@ int cg_is_quantised_name(const char *name)
 int cg_is_quantised_tensor(const cg_st_tensor *t)
 {
     return cg_is_quantised_name(t->name) ||
-           (ends_with(t->name, ".weight") && t->dtype == CG_ST_OTHER &&
+           (cg_text_ends_with(t->name, ".weight") && t->dtype == CG_ST_OTHER &&
             strcmp(t->dtype_name, "F64") != 0);
 }
 
@@ -152,7 +146,7 @@ static void find_suffix(const char *dir, const char *suffix, char *ret, size_t c
 
     ret[0] = '\0';
     while (d && (entry = readdir(d)))
-        if (ends_with(entry->d_name, suffix) && !is_other_state(entry->d_name) &&
+        if (cg_text_ends_with(entry->d_name, suffix) && !is_other_state(entry->d_name) &&
             strlen(entry->d_name) < cap && (!ret[0] || strcmp(entry->d_name, ret) < 0))
             strcpy(ret, entry->d_name);
     if (d)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "commands.h"
 #include "paint.h"
@@ -784,19 +785,15 @@ static void print_dropped(const cg_report *r)
         fputc('\n', stderr);
 }
 
-static int ends_with(const char *text, const char *end)
-{
-    const size_t n = strlen(text), n_end = strlen(end);
-
-    return n >= n_end && !strcasecmp(text + n - n_end, end);
-}
-
 /* Records of a mol2 have hydrogens without --add-hs. */
 static int is_mol2(const struct generate *s, const char *path)
 {
+    size_t len = strlen(path);
+
     if (s->run.format)
         return !strcmp(s->run.format, "mol2");
-    return ends_with(path, ".mol2") || ends_with(path, ".mol2.gz") || ends_with(path, ".mol2.zst");
+    len = cg_path_strip_extension(path, cg_path_strip_extension(path, len, ".zst"), ".gz");
+    return cg_path_strip_extension(path, len, ".mol2") < len;
 }
 
 /* What a new user may miss: on a terminal only. */
@@ -812,7 +809,7 @@ static void print_hints(const struct generate *s, const cg_report *r, const char
         fputs("the records hold heavy atoms only: --add-hs writes hydrogens, --ensemble standard "
               "minimises, too\n",
               stderr);
-    if (ends_with(path, ".zst"))
+    if (cg_path_strip_extension(path, strlen(path), ".zst") < strlen(path))
         print_lines(stderr, "%s is compressed: zstd -d unpacks it; --output NAME.sdf is not\n",
                     path);
 }

@@ -106,6 +106,17 @@ START_TEST(hash_is_of_the_content)
 }
 END_TEST
 
+START_TEST(extensions_have_any_case)
+{
+    ck_assert_uint_eq(cg_path_strip_extension("a.smi.gz", 8, ".gz"), 5);
+    ck_assert_uint_eq(cg_path_strip_extension("a.smi.GZ", 8, ".gz"), 5);
+    ck_assert_uint_eq(cg_path_strip_extension("a.smi.gz", 5, ".smi"), 1);
+    ck_assert_uint_eq(cg_path_strip_extension("a.smi.gz", 8, ".smi"), 8);
+    ck_assert_uint_eq(cg_path_strip_extension(".gz", 3, ".gz"), 3);
+    ck_assert_uint_eq(cg_path_strip_extension("", 0, ".gz"), 0);
+}
+END_TEST
+
 START_TEST(path_join_uses_one_slash)
 {
     char *a = cg_path_join("dir", "x"), *b = cg_path_join("dir/", "x"), *c = cg_path_join("", "x");
@@ -212,6 +223,7 @@ int main(void)
     tcase_add_test(files, refuses_other_than_regular_files);
     tcase_add_test(files, refuses_without_permission);
     tcase_add_test(files, hash_is_of_the_content);
+    tcase_add_test(files, extensions_have_any_case);
     tcase_add_test(files, path_join_uses_one_slash);
     tcase_add_loop_test(zstd, unpacks_frames, 0, 4);
     tcase_add_loop_test(zstd, refuses_damaged_frames, 0, 2);

@@ -75,6 +75,17 @@ START_TEST(formulas)
 }
 END_TEST
 
+START_TEST(endings)
+{
+    ck_assert(cg_text_ends_with("h.0.attn.bias", ".attn.bias"));
+    ck_assert(cg_text_ends_with(".bias", ".bias"));
+    ck_assert(cg_text_ends_with("x", ""));
+    ck_assert(!cg_text_ends_with("h.0.attn.BIAS", ".attn.bias"));
+    ck_assert(!cg_text_ends_with("bias", ".bias"));
+    ck_assert(!cg_text_ends_with("", "x"));
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = tcase_create("text");
@@ -82,5 +93,6 @@ int main(void)
     tcase_add_loop_test(tc, visible, 0, sizeof texts / sizeof *texts);
     tcase_add_test(tc, short_buffers);
     tcase_add_test(tc, formulas);
+    tcase_add_test(tc, endings);
     return run_suite("base_text", &tc, 1);
 }

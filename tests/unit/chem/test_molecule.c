@@ -268,6 +268,28 @@ static const struct {
       "line 10 of the record" },
 };
 
+/* Hydrogens are missing: of an alcohol, of a ring, and but for that of the hydroxyl. */
+static const char *const bare_mol2[] = {
+    "@<TRIPOS>MOLECULE\nx\n3 2\nSMALL\nNO_CHARGES\n@<TRIPOS>ATOM\n1 C 0 0 0 C.3\n2 C 1 0 0 C.3\n"
+    "3 O 2 1 0 O.3\n@<TRIPOS>BOND\n1 1 2 1\n2 2 3 1\n",
+    "@<TRIPOS>MOLECULE\nx\n6 6\nSMALL\nNO_CHARGES\n@<TRIPOS>ATOM\n1 C 0 0 0 C.ar\n2 C 1 0 0 C.ar\n"
+    "3 C 2 1 0 C.ar\n4 C 2 2 0 C.ar\n5 C 1 3 0 C.ar\n6 C 0 2 0 C.ar\n@<TRIPOS>BOND\n1 1 2 ar\n"
+    "2 2 3 ar\n3 3 4 ar\n4 4 5 ar\n5 5 6 ar\n6 6 1 ar\n",
+    "@<TRIPOS>MOLECULE\nx\n3 2\nSMALL\nNO_CHARGES\n@<TRIPOS>ATOM\n1 C 0 0 0 C.3\n2 O 1 0 0 O.3\n"
+    "3 H 2 1 0 H\n@<TRIPOS>BOND\n1 1 2 1\n2 2 3 1\n",
+};
+
+START_TEST(mol2_without_hydrogens_is_refused)
+{
+    cg_error err = CG_ERROR_INIT;
+    char *smiles = NULL;
+
+    ck_assert_int_eq(cg_smiles_of_block(bare_mol2[_i], &smiles, &err), CG_ERR_INPUT);
+    ck_assert_msg(strstr(err.msg, "a .mol2 has all hydrogens") != NULL, "%s", err.msg);
+    ck_assert_ptr_null(smiles);
+}
+END_TEST
+
 START_TEST(bad_mol2_is_refused_before_rdkit_reads_it)
 {
     cg_error err = CG_ERROR_INIT;
@@ -356,9 +378,12 @@ int main(void)
     tcase_add_test(tc, bad_molblocks_are_refused);
     tcase_add_loop_test(tc, bad_mol2_is_refused_before_rdkit_reads_it, 0,
                         sizeof bad_mol2 / sizeof *bad_mol2);
-    if (CG_RDKIT_ADAPTER)
+    if (CG_RDKIT_ADAPTER) {
         tcase_add_loop_test(tc, mol2_is_read_with_its_charges, 0,
                             sizeof good_mol2 / sizeof *good_mol2);
+        tcase_add_loop_test(tc, mol2_without_hydrogens_is_refused, 0,
+                            sizeof bare_mol2 / sizeof *bare_mol2);
+    }
     tcase_add_test(tc, destructors_accept_null);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
