@@ -6,6 +6,14 @@
 #include <confgen/tensor.h>
 #include <stdint.h>
 
+/* Sum over the warp, in all lanes. */
+static __device__ __forceinline__ float warp_sum(float x)
+{
+    for (int step = 16; step > 0; step /= 2)
+        x += __shfl_xor_sync(0xffffffffu, x, step);
+    return x;
+}
+
 /* Sum over the block, in all threads; whole warps, at most 1024 threads. Once per kernel. */
 static __device__ __forceinline__ float block_sum(float x)
 {
@@ -13,8 +21,7 @@ static __device__ __forceinline__ float block_sum(float x)
     int warp = threadIdx.x / 32, n_warps = (blockDim.x + 31) / 32;
     float sum = 0;
 
-    for (int step = 16; step > 0; step /= 2)
-        x += __shfl_xor_sync(0xffffffffu, x, step);
+    x = warp_sum(x);
     if (threadIdx.x % 32 == 0)
         part[warp] = x;
     __syncthreads();
@@ -31,8 +38,10 @@ static __device__ __forceinline__ int64_t kv_offset(const cg_kv_view *kv, int32_
     int32_t in_block = pos;
 
     if (kv->page_table) {
-        number = kv->page_table[(int64_t)slot * kv->table_stride + pos / kv->block_tokens];
-        in_block = pos % kv->block_tokens;
+        const uint32_t page = (uint32_t)pos / (uint32_t)kv->block_tokens; /* neither is negative */
+
+        number = kv->page_table[(int64_t)slot * kv->table_stride + page];
+        in_block = pos - (int32_t)page * kv->block_tokens;
     }
     return number * kv->block_stride + head * kv->head_stride + in_block * kv->token_stride;
 }

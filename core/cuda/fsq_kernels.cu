@@ -3,6 +3,8 @@
 
 #include <cuda_bf16.h>
 
+#include "device.cuh"
+
 enum {
     WARPS = 8, /* rows of a block where a warp processes a row */
     THREADS = 256,
@@ -30,13 +32,6 @@ static __device__ __forceinline__ void store(float *p, float x)
 static __device__ __forceinline__ void store(__nv_bfloat16 *p, float x)
 {
     *p = __float2bfloat16_rn(x);
-}
-
-static __device__ __forceinline__ float warp_sum(float x)
-{
-    for (int step = 16; step > 0; step /= 2)
-        x += __shfl_xor_sync(0xffffffffu, x, step);
-    return x;
 }
 
 /* ---- input, output ------------------------------------------------------------------------ */

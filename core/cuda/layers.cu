@@ -6,8 +6,19 @@
 
 #include "device.cuh"
 #include "model/config.h"
+#include "ptx/ptx.cuh"
 
-enum { THREADS = 256 };
+enum {
+    THREADS = 256,
+    NORM_THREADS = 128,  /* of a block whose warps have a row each */
+    ROPE_THREADS = 128,  /* the same */
+    ROPE_BLOCKS = 10,    /* on a multiprocessor at once */
+    HEADS_IN_FLIGHT = 4, /* heads of a row that a group of lanes of rope_store loads together */
+};
+
+/* Four neighbouring elements as they are loaded, by one instruction. */
+template <typename T>
+using four_elements = typename std::conditional<sizeof(T) == 2, uint2, float4>::type;
 
 static __device__ __forceinline__ void load8_f32(const float *p, float v[8])
 {
@@ -126,20 +137,49 @@ static int row_threads(int32_t hidden)
     return n < 1024 ? n : 1024;
 }
 
+/* The kernels of a norm, for rows of at most 256, 512, 1024 and 2048 elements and for wider ones.
+ */
+#define KERNELS_OF_NORM(name, type)                                                                \
+    {                                                                                              \
+        name##_of_warps_##type##_kernel<1>, name##_of_warps_##type##_kernel<2>,                    \
+            name##_of_warps_##type##_kernel<4>, name##_of_warps_##type##_kernel<8>,                \
+            name##_##type##_kernel                                                                 \
+    }
+
+typedef struct norm_grid {
+    int kernel; /* index in KERNELS_OF_NORM() */
+    int blocks, threads;
+} norm_grid;
+
+static norm_grid grid_of_norm(int32_t rows, int32_t hidden)
+{
+    const int warps = NORM_THREADS / 32;
+
+    for (int i = 0; i < 4; i++)
+        if (hidden <= 256 << i)
+            return { i, (rows + warps - 1) / warps, NORM_THREADS };
+    return { 4, rows, row_threads(hidden) };
+}
+
 extern "C" cg_status cg_cuda_embed_norm(const int32_t *token, const void *embed,
                                         const float *weight, float eps, int32_t rows,
                                         int32_t hidden, cg_dtype act, float *x, void *h,
                                         cudaStream_t stream, cg_error *err)
 {
+    static decltype(&embed_norm_f32_kernel) const f32[] = KERNELS_OF_NORM(embed_norm, f32);
+    static decltype(&embed_norm_f16_kernel) const f16[] = KERNELS_OF_NORM(embed_norm, f16);
+    static decltype(&embed_norm_bf16_kernel) const bf16[] = KERNELS_OF_NORM(embed_norm, bf16);
+    const norm_grid g = grid_of_norm(rows, hidden);
+
     if (act == CG_F32)
-        embed_norm_f32_kernel<<<rows, row_threads(hidden), 0, stream>>>(
-            token, (const float *)embed, weight, eps, hidden, x, (float *)h);
+        f32[g.kernel]<<<g.blocks, g.threads, 0, stream>>>(token, (const float *)embed, weight, eps,
+                                                          rows, hidden, x, (float *)h);
     else if (act == CG_F16)
-        embed_norm_f16_kernel<<<rows, row_threads(hidden), 0, stream>>>(
-            token, (const __half *)embed, weight, eps, hidden, x, (__half *)h);
+        f16[g.kernel]<<<g.blocks, g.threads, 0, stream>>>(token, (const __half *)embed, weight, eps,
+                                                          rows, hidden, x, (__half *)h);
     else
-        embed_norm_bf16_kernel<<<rows, row_threads(hidden), 0, stream>>>(
-            token, (const __nv_bfloat16 *)embed, weight, eps, hidden, x, (__nv_bfloat16 *)h);
+        bf16[g.kernel]<<<g.blocks, g.threads, 0, stream>>>(
+            token, (const __nv_bfloat16 *)embed, weight, eps, rows, hidden, x, (__nv_bfloat16 *)h);
     return CG_CUDA(cudaGetLastError(), err);
 }
 
@@ -148,15 +188,20 @@ extern "C" cg_status cg_cuda_rms_norm(const float *x, const float *weight, float
                                       int32_t hidden, cg_dtype act, void *h, cudaStream_t stream,
                                       cg_error *err)
 {
+    static decltype(&rms_norm_f32_kernel) const f32[] = KERNELS_OF_NORM(rms_norm, f32);
+    static decltype(&rms_norm_f16_kernel) const f16[] = KERNELS_OF_NORM(rms_norm, f16);
+    static decltype(&rms_norm_bf16_kernel) const bf16[] = KERNELS_OF_NORM(rms_norm, bf16);
+    const norm_grid g = grid_of_norm(rows, hidden);
+
     if (act == CG_F32)
-        rms_norm_f32_kernel<<<rows, row_threads(hidden), 0, stream>>>(x, weight, eps, row, n,
-                                                                      hidden, (float *)h);
+        f32[g.kernel]<<<g.blocks, g.threads, 0, stream>>>(x, weight, eps, row, n, rows, hidden,
+                                                          (float *)h);
     else if (act == CG_F16)
-        rms_norm_f16_kernel<<<rows, row_threads(hidden), 0, stream>>>(x, weight, eps, row, n,
-                                                                      hidden, (__half *)h);
+        f16[g.kernel]<<<g.blocks, g.threads, 0, stream>>>(x, weight, eps, row, n, rows, hidden,
+                                                          (__half *)h);
     else
-        rms_norm_bf16_kernel<<<rows, row_threads(hidden), 0, stream>>>(x, weight, eps, row, n,
-                                                                       hidden, (__nv_bfloat16 *)h);
+        bf16[g.kernel]<<<g.blocks, g.threads, 0, stream>>>(x, weight, eps, row, n, rows, hidden,
+                                                           (__nv_bfloat16 *)h);
     return CG_CUDA(cudaGetLastError(), err);
 }
 
@@ -244,19 +289,27 @@ extern "C" cg_status cg_cuda_activate(const void *in, const float *bias, int32_t
 
 extern "C" cg_status cg_cuda_rope_store(const cg_cuda_qkv *args, cudaStream_t stream, cg_error *err)
 {
-    int64_t groups = (int64_t)args->rows * (args->n_heads + 2 * args->n_kv_heads);
-    int32_t lanes = 1;
-    unsigned blocks;
+    const int32_t warps = ROPE_THREADS / 32, n_all = args->n_heads + 2 * args->n_kv_heads;
+    const bool has_more = args->bias || args->q_norm || args->k_norm;
+    int32_t log2_lanes = 0, heads;
+    dim3 blocks;
 
-    while (lanes * 8 < args->head_dim)
-        lanes *= 2;
-    blocks = (unsigned)((groups * lanes + THREADS - 1) / THREADS);
+    while (8 << log2_lanes < args->head_dim)
+        log2_lanes++;
+    heads = HEADS_IN_FLIGHT * (32 >> log2_lanes);
+    blocks = dim3((args->rows + warps - 1) / warps, (n_all + heads - 1) / heads);
     if (args->act == CG_F32)
-        rope_store_f32_kernel<<<blocks, THREADS, 0, stream>>>(*args, lanes);
+        (has_more ? rope_store_f32_kernel<true>
+                  : rope_store_f32_kernel<false>)<<<blocks, ROPE_THREADS, 0, stream>>>(*args,
+                                                                                       log2_lanes);
     else if (args->act == CG_F16)
-        rope_store_f16_kernel<<<blocks, THREADS, 0, stream>>>(*args, lanes);
+        (has_more ? rope_store_f16_kernel<true>
+                  : rope_store_f16_kernel<false>)<<<blocks, ROPE_THREADS, 0, stream>>>(*args,
+                                                                                       log2_lanes);
     else
-        rope_store_bf16_kernel<<<blocks, THREADS, 0, stream>>>(*args, lanes);
+        (has_more ? rope_store_bf16_kernel<true>
+                  : rope_store_bf16_kernel<false>)<<<blocks, ROPE_THREADS, 0, stream>>>(*args,
+                                                                                        log2_lanes);
     return CG_CUDA(cudaGetLastError(), err);
 }
 

@@ -71,7 +71,7 @@ typedef struct cg_cuda_qkv {
     const float *bias;            /* [(n_heads + 2 n_kv_heads) * head_dim] or NULL */
     const float *q_norm, *k_norm; /* [head_dim] or NULL */
     const float *cosines, *sines; /* [positions, head_dim / 2]; NULL: q and k are not rotated */
-    const int32_t *slot, *pos;    /* [rows]; slot < 0: padding, left unchanged */
+    const int32_t *slot, *pos;    /* [rows]; slot < 0: padding, left unchanged, pos 0 */
     int32_t rows, n_heads, n_kv_heads, head_dim;
     float eps;
     cg_dtype act;

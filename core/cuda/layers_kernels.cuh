@@ -3,6 +3,11 @@
  * Kernels for one activation type. layers.cu includes this file once per type, with the macros ACT
  * (the type), LOAD8/STORE8 (eight neighbouring elements, 16-byte aligned for bf16, to and from
  * float[8]), LOAD4/STORE4 and FN(name).
+ *
+ * RMS norms exist twice: for rows of at most 256 * CHUNKS elements a warp computes a row, for wider
+ * ones a block. The sum of squares has one order in both up to 8192 elements, so its bits depend on
+ * the row alone: the tree of warp_sum() over the lanes of 256 elements, eight of a lane in their
+ * order, then the sums of those 256 in their order.
  */
 
 /*
@@ -29,12 +34,47 @@ static __device__ __forceinline__ void FN(norm_row)(float v[8], const float *x, 
     }
 }
 
+/*
+ * The same; one warp per row, which v holds: element 256 c + 8 lane + j of x is v[c][j] of a lane,
+ * 0 beyond `hidden`. All weights are loaded before the sum.
+ */
+template <int CHUNKS>
+static __device__ __forceinline__ void FN(norm_row_of_warp)(float v[CHUNKS][8], const float *weight,
+                                                            float eps, int32_t hidden, int32_t lane,
+                                                            ACT *h)
+{
+    float w[CHUNKS][8], sum = 0;
+
+#pragma unroll
+    for (int c = 0; c < CHUNKS; c++)
+        if (256 * c + 8 * lane < hidden)
+            load8_f32(weight + 256 * c + 8 * lane, w[c]);
+#pragma unroll
+    for (int c = 0; c < CHUNKS; c++) {
+        float squares = 0;
+
+        for (int j = 0; j < 8; j++)
+            squares += v[c][j] * v[c][j];
+        sum += warp_sum(squares);
+    }
+    sum = rsqrtf(sum / (float)hidden + eps);
+#pragma unroll
+    for (int c = 0; c < CHUNKS; c++)
+        if (256 * c + 8 * lane < hidden) {
+            for (int j = 0; j < 8; j++)
+                w[c][j] *= v[c][j] * sum;
+            STORE8(h + 256 * c + 8 * lane, w[c]);
+        }
+}
+
+/* One block per row. */
 static __global__ void FN(embed_norm)(const int32_t *token, const ACT *embed, const float *weight,
-                                      float eps, int32_t hidden, float *x, ACT *h)
+                                      float eps, int32_t rows, int32_t hidden, float *x, ACT *h)
 {
     int64_t t = blockIdx.x, id = token[t];
     float sum = 0, v[8], kept[8];
 
+    allow_next_kernel();
     for (int32_t i = threadIdx.x * 8; i < hidden; i += blockDim.x * 8) {
         if (id >= 0)
             LOAD8(embed + id * hidden + i, v);
@@ -51,12 +91,42 @@ static __global__ void FN(embed_norm)(const int32_t *token, const ACT *embed, co
     FN(norm_row)(kept, x + t * hidden, weight, sum, eps, hidden, h + t * hidden);
 }
 
+/* One warp per row, rows of at most 256 * CHUNKS elements. */
+template <int CHUNKS>
+static __global__ void __launch_bounds__(NORM_THREADS)
+    FN(embed_norm_of_warps)(const int32_t *token, const ACT *embed, const float *weight, float eps,
+                            int32_t rows, int32_t hidden, float *x, ACT *h)
+{
+    const int32_t lane = threadIdx.x % 32, t = blockIdx.x * (NORM_THREADS / 32) + threadIdx.x / 32;
+    float v[CHUNKS][8] = {};
+
+    allow_next_kernel();
+    if (t >= rows)
+        return;
+    x += (int64_t)t * hidden;
+    if (token[t] >= 0) {
+        embed += (int64_t)token[t] * hidden;
+#pragma unroll
+        for (int c = 0; c < CHUNKS; c++)
+            if (256 * c + 8 * lane < hidden)
+                LOAD8(embed + 256 * c + 8 * lane, v[c]);
+    }
+#pragma unroll
+    for (int c = 0; c < CHUNKS; c++)
+        if (256 * c + 8 * lane < hidden)
+            store8_f32(x + 256 * c + 8 * lane, v[c]);
+    FN(norm_row_of_warp)<CHUNKS>(v, weight, eps, hidden, lane, h + (int64_t)t * hidden);
+}
+
+/* One block per row. */
 static __global__ void FN(rms_norm)(const float *x, const float *weight, float eps,
-                                    const int32_t *row, const int32_t *n, int32_t hidden, ACT *h)
+                                    const int32_t *row, const int32_t *n, int32_t rows,
+                                    int32_t hidden, ACT *h)
 {
     int64_t t = blockIdx.x, from = t;
     float sum = 0, v[8], kept[8];
 
+    allow_next_kernel();
     if (row) {
         if (t >= *n) {
             for (int j = 0; j < 8; j++)
@@ -76,6 +146,32 @@ static __global__ void FN(rms_norm)(const float *x, const float *weight, float e
         }
     }
     FN(norm_row)(kept, x + from * hidden, weight, sum, eps, hidden, h + t * hidden);
+}
+
+/* One warp per row, rows of at most 256 * CHUNKS elements. */
+template <int CHUNKS>
+static __global__ void __launch_bounds__(NORM_THREADS)
+    FN(rms_norm_of_warps)(const float *x, const float *weight, float eps, const int32_t *row,
+                          const int32_t *n, int32_t rows, int32_t hidden, ACT *h)
+{
+    const int32_t lane = threadIdx.x % 32, t = blockIdx.x * (NORM_THREADS / 32) + threadIdx.x / 32;
+    float v[CHUNKS][8] = {};
+
+    allow_next_kernel();
+    if (t >= rows)
+        return;
+    h += (int64_t)t * hidden;
+    if (row && t >= *n) {
+        for (int32_t i = 8 * lane; i < hidden; i += 256)
+            STORE8(h + i, v[0]);
+        return;
+    }
+    x += (int64_t)(row ? row[t] : t) * hidden;
+#pragma unroll
+    for (int c = 0; c < CHUNKS; c++)
+        if (256 * c + 8 * lane < hidden)
+            load8_f32(x + 256 * c + 8 * lane, v[c]);
+    FN(norm_row_of_warp)<CHUNKS>(v, weight, eps, hidden, lane, h);
 }
 
 /* One block per row. */
@@ -133,72 +229,125 @@ static __global__ void FN(layer_norm)(const float *x, const float *weight, const
 }
 
 /*
- * `lanes` neighbouring lanes, a power of two, process a head of a row. Lane l holds elements 4l to
- * 4l+3 and head_dim/2 + 4l to head_dim/2 + 4l+3: four pairs to rotate. Lanes from head_dim/8 on are
- * idle.
+ * Adds the bias to a lane's elements of a head, first to first + 3 in x and those behind the half
+ * in y, and normalises heads of q and k. All lanes of a warp call it.
+ *
+ * @param active  the lane has elements; else x and y are 0
  */
-static __global__ void FN(rope_store)(cg_cuda_qkv a, int32_t lanes)
+static __device__ __forceinline__ void FN(add_bias_and_norm)(const cg_cuda_qkv &a, int32_t head,
+                                                             bool active, int32_t first,
+                                                             int32_t log2_lanes, float x[4],
+                                                             float y[4])
 {
-    int32_t n_all = a.n_heads + 2 * a.n_kv_heads, half = a.head_dim / 2;
-    int32_t l = (int32_t)threadIdx.x & (lanes - 1);
-    int32_t group = (int32_t)(blockIdx.x * (blockDim.x / lanes) + threadIdx.x / lanes);
-    int32_t t = group / n_all, head = group - t * n_all;
-    int is_q = head < a.n_heads, is_k = !is_q && head < a.n_heads + a.n_kv_heads;
-    int active = t < a.rows && 4 * l < half;
-    const float *norm = is_q ? a.q_norm : is_k ? a.k_norm : NULL;
-    ACT *row = (ACT *)a.qkv + (int64_t)group * a.head_dim + 4 * l, *out = row;
-    float u[4] = { 0, 0, 0, 0 }, v[4] = { 0, 0, 0, 0 }, sum = 0;
-    float c[4] = { 1, 1, 1, 1 }, s[4] = { 0, 0, 0, 0 };
-    int32_t slot = -1, pos = 0;
+    const int32_t half = a.head_dim / 2;
+    const float *norm = head < a.n_heads                  ? a.q_norm
+                        : head < a.n_heads + a.n_kv_heads ? a.k_norm
+                                                          : NULL;
+    float w[4], z[4], sum = 0;
 
-    /* independent loads come first: the chain of dependent loads determines the run time */
-    if (active) {
-        slot = a.slot[t];
-        pos = a.pos[t];
-        LOAD4(row, u);
-        LOAD4(row + half, v);
-        if (a.cosines) {
-            load4_f32(a.cosines + (int64_t)pos * half + 4 * l, c);
-            load4_f32(a.sines + (int64_t)pos * half + 4 * l, s);
+    if (a.bias && active) {
+        load4_f32(a.bias + head * a.head_dim + first, w);
+        load4_f32(a.bias + head * a.head_dim + half + first, z);
+        for (int j = 0; j < 4; j++) {
+            x[j] += w[j];
+            y[j] += z[j];
         }
-        if (a.bias)
-            for (int j = 0; j < 4; j++) {
-                u[j] += a.bias[head * a.head_dim + 4 * l + j];
-                v[j] += a.bias[head * a.head_dim + half + 4 * l + j];
-            }
     }
-    active = active && slot >= 0;
-    if (active && !is_q && a.store) {
-        int32_t kv_head = head - a.n_heads - (is_k ? 0 : a.n_kv_heads);
-        char *base = (char *)(is_k ? a.view.k : a.view.v);
-
-        out = (ACT *)(base + kv_offset(&a.view, slot, kv_head, pos)) + 4 * l;
-    }
-    if (a.q_norm || a.k_norm) { /* uniform: all lanes take part in the shuffle */
-        for (int j = 0; j < 4; j++)
-            sum += u[j] * u[j] + v[j] * v[j];
-        for (int32_t step = lanes / 2; step > 0; step /= 2)
-            sum += __shfl_xor_sync(0xffffffffu, sum, step);
-    }
-    if (!active)
+    if (!a.q_norm && !a.k_norm)
         return;
-    if (norm) {
-        float scale = rsqrtf(sum / (float)a.head_dim + a.eps);
+    for (int j = 0; j < 4; j++)
+        sum += x[j] * x[j] + y[j] * y[j];
+    for (int32_t step = 1 << log2_lanes >> 1; step > 0; step /= 2)
+        sum += __shfl_xor_sync(0xffffffffu, sum, step);
+    if (norm && active) {
+        const float scale = rsqrtf(sum / (float)a.head_dim + a.eps);
 
+        load4_f32(norm + first, w);
+        load4_f32(norm + half + first, z);
         for (int j = 0; j < 4; j++) {
-            u[j] *= scale * norm[4 * l + j];
-            v[j] *= scale * norm[half + 4 * l + j];
+            x[j] *= scale * w[j];
+            y[j] *= scale * z[j];
         }
     }
-    if (is_q || is_k)
-        for (int j = 0; j < 4; j++) {
-            float x = u[j], y = v[j];
+}
 
-            u[j] = x * c[j] - y * s[j];
-            v[j] = y * c[j] + x * s[j];
+/*
+ * A warp processes up to HEADS_IN_FLIGHT * 32 / lanes heads of a row; blockIdx.y names which.
+ * `lanes` = 1 << log2_lanes neighbouring lanes process a head. Lane l holds elements 4l to 4l+3 and
+ * head_dim/2 + 4l to head_dim/2 + 4l+3: four pairs to rotate. Lanes from head_dim/8 on are idle.
+ *
+ * @param HAS_MORE  there is a bias or a norm
+ */
+template <bool HAS_MORE>
+static __global__ void __launch_bounds__(ROPE_THREADS,
+                                         HAS_MORE || sizeof(ACT) > 2 ? 1 : ROPE_BLOCKS)
+    FN(rope_store)(const __grid_constant__ cg_cuda_qkv a, int32_t log2_lanes)
+{
+    const int32_t groups = 32 >> log2_lanes, lane = threadIdx.x % 32;
+    const int32_t t = blockIdx.x * (ROPE_THREADS / 32) + threadIdx.x / 32;
+    const int32_t head0 = blockIdx.y * (HEADS_IN_FLIGHT * groups) + (lane >> log2_lanes);
+    const int32_t n_qk = a.n_heads + a.n_kv_heads, n_all = n_qk + a.n_kv_heads;
+    const int32_t half = a.head_dim / 2, first = 4 * (lane & ((1 << log2_lanes) - 1));
+    const int32_t end = first < half ? n_all : 0; /* of this lane's heads */
+    ACT *const q = (ACT *)a.qkv + (int64_t)t * (n_all * a.head_dim) + first;
+    ACT *k = q + a.n_heads * a.head_dim, *v = q + n_qk * a.head_dim;
+    int64_t kv_stride = a.head_dim * sizeof(ACT);
+    four_elements<ACT> low[HEADS_IN_FLIGHT] = {}, high[HEADS_IN_FLIGHT] = {};
+    float c[4] = { 1, 1, 1, 1 }, s[4] = { 0, 0, 0, 0 };
+    int32_t slot, pos;
+
+    allow_next_kernel();
+    if (t >= a.rows)
+        return;
+    /* Independent loads come first: the chain of dependent loads determines the run time. No branch
+     * depends on `slot` before the stores, else all that follows would wait for it. */
+    slot = a.slot[t];
+    pos = a.pos[t];
+#pragma unroll
+    for (int i = 0; i < HEADS_IN_FLIGHT; i++)
+        if (head0 + i * groups < end) {
+            const ACT *head = q + (head0 + i * groups) * a.head_dim;
+
+            low[i] = *(const four_elements<ACT> *)head;
+            high[i] = *(const four_elements<ACT> *)(head + half);
         }
-    STORE4(out, u);
-    STORE4(out + half, v);
+    if (a.cosines && end) {
+        load4_f32(a.cosines + (int64_t)pos * half + first, c);
+        load4_f32(a.sines + (int64_t)pos * half + first, s);
+    }
+    if (a.store) {
+        const int64_t offset = kv_offset(&a.view, max(slot, 0), 0, pos);
+
+        k = (ACT *)((char *)a.view.k + offset) + first;
+        v = (ACT *)((char *)a.view.v + offset) + first;
+        kv_stride = a.view.head_stride;
+    }
+#pragma unroll
+    for (int i = 0; i < HEADS_IN_FLIGHT; i++) {
+        const int32_t head = head0 + i * groups;
+        const bool is_q = head < a.n_heads, is_k = !is_q && head < n_qk;
+        float x[4], y[4];
+
+        LOAD4((const ACT *)&low[i], x);
+        LOAD4((const ACT *)&high[i], y);
+        if (HAS_MORE)
+            FN(add_bias_and_norm)(a, head, head < end, first, log2_lanes, x, y);
+        if (is_q || is_k)
+            for (int j = 0; j < 4; j++) {
+                const float x0 = x[j], y0 = y[j];
+
+                x[j] = x0 * c[j] - y0 * s[j];
+                y[j] = y0 * c[j] + x0 * s[j];
+            }
+        if (head < end && slot >= 0) {
+            const uint32_t n = is_q ? head : is_k ? head - a.n_heads : head - n_qk;
+            const uint64_t stride = is_q ? a.head_dim * sizeof(ACT) : kv_stride;
+            ACT *out = (ACT *)((char *)(is_q ? q : is_k ? k : v) + n * stride);
+
+            STORE4(out, x);
+            STORE4(out + half, y);
+        }
+    }
 }
 
 /* Eight elements per thread. */
