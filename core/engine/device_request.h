@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/** @file device_request.h  Parses --device, --dtype, --kv-dtype; resolves a request to GPU indices.
- */
+/** @file device_request.h  Parses --device and --dtype; resolves a request to GPU indices. */
 #ifndef CG_ENGINE_DEVICE_REQUEST_H
 #define CG_ENGINE_DEVICE_REQUEST_H
 
 #include <confgen/confgen.h>
 
-enum { CG_DTYPE_AUTO = -1 }; /* no request: the dtype of the device; of a cache: that of the run */
+#include "model/kv_dtype.h"
 
 typedef struct cg_device_request {
     enum { CG_REQUEST_AUTO = 0, CG_REQUEST_CPU, CG_REQUEST_CUDA } kind;
@@ -35,11 +34,5 @@ cg_status cg_device_resolve(const cg_device_request *request, const char *text, 
 
 /** Parses "f32", "bf16", "f16", "auto"; NULL is "auto". CG_ERR_USAGE naming the text. */
 cg_status cg_dtype_parse(const char *text, cg_dtype *ret_dtype, cg_error *err);
-
-/** Parses the type of a KV cache: also "fp8" (CG_F8_E4M3) and "int8". As cg_dtype_parse().
- */
-cg_status cg_kv_dtype_parse(const char *text, cg_dtype *ret_dtype, cg_error *err);
-/** The word of --kv-dtype for a type, e.g. "fp8". Static storage. */
-const char *cg_kv_dtype_name(cg_dtype dtype);
 
 #endif

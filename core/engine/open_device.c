@@ -162,10 +162,22 @@ static cg_status check_window_alias(const cg_engine *e, cg_error *err)
                    alias->name, alias->plugin);
 }
 
+/* The type of the KV cache on a GPU; CG_DTYPE_AUTO: that of the run. The model's files decide where
+ * all is left to confgen. A run that names plugins or types compares like with like. */
+static cg_dtype gpu_kv_dtype(const cg_engine *e, const cg_engine_options *o,
+                             const cg_device_request *request)
+{
+    if (request->kv_dtype != CG_DTYPE_AUTO || request->dtype != CG_DTYPE_AUTO ||
+        !cg_is_auto(o->attention) || !cg_is_auto(o->kv_cache))
+        return request->kv_dtype;
+    return e->model.weights->format.gpu_kv_dtype;
+}
+
 static cg_status open_on_gpus(cg_engine *e, const cg_engine_options *o,
                               const cg_device_request *request, cg_error *err)
 {
     const char *text = request->kind == CG_REQUEST_AUTO ? "auto" : o->device;
+    cg_device_request on_gpu = *request;
     int32_t gpus[CG_MAX_GPUS], n_gpus = 0, n = 0;
     size_t at;
     cg_status st = cg_gpu_count(&n_gpus, err);
@@ -174,7 +186,8 @@ static cg_status open_on_gpus(cg_engine *e, const cg_engine_options *o,
         return request->kind == CG_REQUEST_CUDA ? cg_fail_prefix(err, st, "device '%.200s'", text)
                                                 : st;
     CG_TRY(cg_device_resolve(request, text, n_gpus, gpus, &n, err));
-    fill_prototype(e, o, request, CG_DEVICE_CUDA,
+    on_gpu.kv_dtype = gpu_kv_dtype(e, o, request);
+    fill_prototype(e, o, &on_gpu, CG_DEVICE_CUDA,
                    request->dtype == CG_DTYPE_AUTO ? CG_BF16 : request->dtype,
                    o->deterministic != 0);
     CG_TRY(alloc_workers(e, n, err));

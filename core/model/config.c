@@ -430,12 +430,21 @@ static cg_status read_stop(const cg_json *o, cg_format_config *f, cg_error *err)
     return CG_OK;
 }
 
+static cg_status read_gpu_kv_dtype(const cg_json *o, cg_dtype *ret, cg_error *err)
+{
+    const json_t *v = cg_json_member(o, "gpu_kv_dtype");
+
+    if (v && (!json_is_string(v) || cg_kv_dtype_parse(json_string_value(v), ret, err) != CG_OK))
+        return cg_json_fail_wanted(o, "gpu_kv_dtype", "auto, f32, bf16, f16, fp8 or int8", err);
+    return CG_OK;
+}
+
 static cg_status read_format(const cg_json *o, cg_format_config *f, cg_error *err)
 {
-    static const char *const known[] = { "format",  "decimals", "max_integer_digits",
-                                         "prompt",  "bos",      "completion",
-                                         "end",     "stop",     "frame",
-                                         "sampling" };
+    static const char *const known[] = { "format",   "decimals",    "max_integer_digits",
+                                         "prompt",   "bos",         "completion",
+                                         "end",      "stop",        "frame",
+                                         "sampling", "gpu_kv_dtype" };
     const char *key;
     json_t *value;
 
@@ -450,7 +459,8 @@ static cg_status read_format(const cg_json *o, cg_format_config *f, cg_error *er
             return cg_fail(
                 err, CG_ERR_FORMAT,
                 "%s: unknown key \"%.40s\", wanted format, decimals, "
-                "max_integer_digits, prompt, bos, completion, end, stop, frame or sampling",
+                "max_integer_digits, prompt, bos, completion, end, stop, frame, sampling or "
+                "gpu_kv_dtype",
                 o->file, key);
     }
     CG_TRY(cg_conformer_format_read(o, &f->conformer, err));
@@ -466,6 +476,7 @@ static cg_status read_format(const cg_json *o, cg_format_config *f, cg_error *er
         return cg_json_fail_wanted(o, "completion", "a tag that no mark of the format holds", err);
     CG_TRY(read_bos(o, f, err));
     CG_TRY(read_stop(o, f, err));
+    CG_TRY(read_gpu_kv_dtype(o, &f->gpu_kv_dtype, err));
     return cg_confgen_sampling_read(o, &f->sampling, err);
 }
 
@@ -478,6 +489,7 @@ cg_status cg_format_config_parse(const char *name, const void *bytes, size_t len
         .completion_open = "[CONFORMER]",
         .completion_close = "[/CONFORMER]",
         .end = "<|endoftext|>",
+        .gpu_kv_dtype = CG_DTYPE_AUTO,
     };
     json_t *root = NULL;
     cg_status st = cg_conformer_format_named("molgen-v3", &f.conformer, err);

@@ -18,6 +18,7 @@
 
 #include "format/conformer_format.h"
 #include "model/generation_config.h"
+#include "model/kv_dtype.h"
 
 enum {
     CG_MAX_HIDDEN = 65536,
@@ -135,7 +136,10 @@ typedef struct cg_format_config {
     char bos[CG_MAX_TAG]; /* a token; "" for null: none */
     int32_t n_stop;       /* 0: the model's end tokens */
     char stop[CG_MAX_STOP][CG_MAX_TAG]; /* [n_stop] tokens that end a sequence */
-    cg_confgen_sampling sampling; /* not part of the format: values that go before the model's */
+    /* not part of the format */
+    cg_confgen_sampling sampling; /* values that go before the model's */
+    cg_dtype gpu_kv_dtype; /* of the KV cache on a GPU where nothing is requested; CG_DTYPE_AUTO:
+                            * that of the run */
 } cg_format_config;
 
 /**

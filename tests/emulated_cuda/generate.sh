@@ -37,11 +37,26 @@ for attention in eager efficient; do
   pair $attention static f32 int8
 done
 
+say 'the type of the KV cache that the model asks for on a GPU'
+cp -r model model_fp8
+printf '{"gpu_kv_dtype": "fp8"}\n' >model_fp8/confgen.json
+# kv_type WANTED OPTION...: the type in the report of a run
+kv_type() {
+  local wanted=$1
+  shift
+  run 0 "${gpu[@]/#model/model_fp8}" --limit 1 --gens 1 --batch-size 1 "$@" --output kv.sdf --report kv.json || true
+  verdict "$wanted with '$*'" grep -q "\"kv_dtype\": \"$wanted\"" kv.json
+}
+kv_type fp8
+kv_type bf16 --kv-dtype bf16
+kv_type bf16 --attention efficient
+kv_type f16 --dtype f16
+
 say '--deterministic: output bytes depend neither on the batch nor on the order of threads'
 shape=("${gpu[@]}" --limit 2 --gens 2 --deterministic --seed 5)
 run 0 "${shape[@]}" --output want.sdf || true
-EMULATED_GPU_SEED=2 run 0 "${shape[@]}" --batch-size 1 --kv-cache static --output got.sdf || true
-same want.sdf got.sdf 'one slot, another cache'
+EMULATED_GPU_SEED=2 run 0 "${shape[@]}" --batch-size 1 --kv-cache static --kv-dtype fp8 --output got.sdf || true
+same want.sdf got.sdf 'one slot, another cache of the type that is selected'
 EMULATED_GPU_SEED=3 run 0 "${shape[@]}" --batch-size 3 --step-tokens 40 --output got.sdf || true
 same want.sdf got.sdf 'three slots, steps of few tokens'
 

@@ -308,7 +308,8 @@ static const struct command_option options[] = {
       "of weights and activations: on a GPU bf16 (auto), f16, or f32 to compare with the CPU; the "
       "CPU computes in f32" },
     { "kv-dtype", O_KV_DTYPE, "auto|f32|bf16|f16|fp8|int8",
-      "of the KV cache (auto: as --dtype); fp8 and int8 keep a scale per token and head" },
+      "of the KV cache (auto: as --dtype, or on a GPU what the model's confgen.json names); fp8 "
+      "and int8 keep a scale per token and head" },
     { "deterministic", O_DETERMINISTIC, NULL,
       "on a GPU: the same conformers for any batch size and number of GPUs" },
     { "attention", O_ATTENTION, "auto|NAME", "attention plugin; confgen plugins list names them" },

@@ -87,7 +87,8 @@ typedef struct cg_engine_options {
     const char *geometry;
     const char *preset; /* a preset of sampling; NULL: none */
     /** Of the KV cache: "f32", "bf16", "f16", "fp8" (e4m3) or "int8", the last two with a scale per
-     * token and head. NULL, "auto": that of the activations. */
+     * token and head. NULL, "auto": that of the activations; on a GPU, if dtype, attention and
+     * kv_cache are "auto" too, the one that the model's confgen.json names. */
     const char *kv_dtype;
     int32_t prompt_step_tokens; /* token budget of a step over prompts alone; or
                                    CG_PROMPT_STEPS_AUTO, CG_PROMPT_STEPS_OFF */

@@ -392,11 +392,12 @@ START_TEST(format_settings)
         ck_assert_str_eq(f.completion_open, "[CONFORMER]");
         ck_assert_str_eq(f.completion_close, "[/CONFORMER]");
         ck_assert_str_eq(f.end, "<|endoftext|>");
+        ck_assert_int_eq(f.gpu_kv_dtype, CG_DTYPE_AUTO);
     }
     ck_assert_int_eq(parse_format("{\"format\": \"enriched-smiles-v2\", \"decimals\": 3, "
                                   "\"max_integer_digits\": 3, \"prompt\": [\"<a>\", \"</a>\"], "
                                   "\"completion\": [\"<b>\", \"</b>\"], \"end\": \"\", "
-                                  "\"frame\": \"first-atoms\"}",
+                                  "\"frame\": \"first-atoms\", \"gpu_kv_dtype\": \"fp8\"}",
                                   &f, &err),
                      CG_OK);
     ck_assert_int_eq(f.conformer.number.decimals, 3);
@@ -409,6 +410,7 @@ START_TEST(format_settings)
     ck_assert_str_eq(f.end, "");
     ck_assert_int_eq(f.has_end, 1);
     ck_assert_int_eq(f.has_bos, 0);
+    ck_assert_int_eq(f.gpu_kv_dtype, CG_F8_E4M3);
 }
 END_TEST
 
@@ -464,6 +466,9 @@ START_TEST(bad_format_settings)
         { "{\"stop\": []}", CG_ERR_FORMAT, "stop: found a list of 0" },
         { "{\"stop\": [\"a\", 3]}", CG_ERR_FORMAT, "stop: found a list of 2" },
         { "{\"stop\": \"\"}", CG_ERR_FORMAT, "stop: found \"\"" },
+        { "{\"gpu_kv_dtype\": \"fp16\"}", CG_ERR_FORMAT,
+          "gpu_kv_dtype: found \"fp16\", wanted auto, f32, bf16, f16, fp8 or int8" },
+        { "{\"gpu_kv_dtype\": 8}", CG_ERR_FORMAT, "gpu_kv_dtype: found 8" },
         { "{\"decimal\": 3}", CG_ERR_FORMAT, "unknown key \"decimal\"" },
         { "{\"format\": {\"marks\": [\"<\", \",\", \"</c>\"]}, \"completion\": [\"<c>\", "
           "\"</c>\"]}",

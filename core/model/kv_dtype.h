@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/** @file kv_dtype.h  Names of the types of a KV cache, in options and in confgen.json. */
+#ifndef CG_MODEL_KV_DTYPE_H
+#define CG_MODEL_KV_DTYPE_H
+
+#include <confgen/tensor.h>
+
+enum { CG_DTYPE_AUTO = -1 }; /* no request: the dtype of the device; of a cache: that of the run */
+
+/** Parses "f32", "bf16", "f16", "fp8" (CG_F8_E4M3), "int8", "auto"; NULL is "auto". CG_ERR_USAGE.
+ */
+cg_status cg_kv_dtype_parse(const char *text, cg_dtype *ret_dtype, cg_error *err);
+
+/** The word of --kv-dtype for a type, e.g. "fp8". Static storage. */
+const char *cg_kv_dtype_name(cg_dtype dtype);
+
+#endif
