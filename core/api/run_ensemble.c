@@ -13,8 +13,8 @@ static const struct ensemble_preset {
     double prune;
 } presets[] = {
     { "raw", 0, CG_MINIMIZE_NONE, CG_SORT_GENERATION, 0 },
-    { "standard", 1, CG_MINIMIZE_MMFF94, CG_SORT_ENERGY, 0.5 },
-    { "thorough", 1, CG_MINIMIZE_MMFF94S, CG_SORT_ENERGY, 0.25 },
+    { "standard", 1, CG_MINIMIZE_MMFF94_NOESTAT, CG_SORT_ENERGY, 0.5 },
+    { "thorough", 1, CG_MINIMIZE_MMFF94S_NOESTAT, CG_SORT_ENERGY, 0.25 },
 };
 
 cg_status cg_run_ensemble_preset(const char *name, cg_run_options *run, cg_error *err)

@@ -262,7 +262,8 @@ cg_status cg_run_open_output(const cg_engine *engine, const cg_run_options *o, c
                              cg_output **ret_output, cg_output_state *ret_state, cg_error *err)
 {
     static const char *const headers[] = { "auto", "yes", "no" };
-    static const char *const minima[] = { "none", "hydrogens", "mmff94", "mmff94s" };
+    static const char *const minima[] = { "none",    "hydrogens",      "mmff94",
+                                          "mmff94s", "mmff94_noestat", "mmff94s_noestat" };
     const cg_engine_info *info = &engine->info;
     const cg_sampling *s = &engine->sampling;
     char hash[32], model[32], tokenizer[32], seed[32], gens[32], sampling[128], molecules[64],

@@ -98,7 +98,7 @@ struct data_items {
  * - with checks, "checks": the names of the failed ones, else "unchecked" if one that applies could
  *   not be done, else "pass";
  * - with --minimize, "minimized": "yes", or "no" for a molecule without parameters;
- * - with an energy, "energy"; "force_field" if that is UFF; and if it was minimised
+ * - with an energy, "energy"; "force_field" if that is not MMFF94; and if it was minimised
  * "energy_released" (both kcal/mol) and "gradient" (greatest component, kcal/mol/Å);
  * - with --prune, "cluster_size": the number of conformers that it stands for, itself included;
  * - with retries, "retry": the retry round it was sampled in, 0 for the first.
@@ -127,8 +127,9 @@ static void make_data_items(const cg_run_writer *w, const cg_pipeline_molecule *
     if (c->has_energy) {
         snprintf(t->energy, sizeof t->energy, "%.4f", c->energy);
         t->items[t->n++] = (cg_tag) { "energy", t->energy };
-        if (cg_minimization_uff_reason(m->built.minimization))
-            t->items[t->n++] = (cg_tag) { "force_field", "UFF" };
+        if (strcmp(cg_minimization_force_field(m->built.minimization), "MMFF94") != 0)
+            t->items[t->n++] =
+                (cg_tag) { "force_field", cg_minimization_force_field(m->built.minimization) };
     }
     if (c->is_minimized) {
         snprintf(t->released, sizeof t->released, "%.4f", c->released);

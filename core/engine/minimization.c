@@ -26,12 +26,24 @@ struct cg_minimization {
     cg_stereo stereo; /* of the text */
 };
 
+/* The force field of a mode. */
+static const struct {
+    cg_mmff_variant variant;
+    const char *name;
+} force_fields[] = {
+    [CG_MINIMIZE_NONE] = { CG_MMFF94, "MMFF94" },
+    [CG_MINIMIZE_HYDROGENS] = { CG_MMFF94, "MMFF94" },
+    [CG_MINIMIZE_MMFF94] = { CG_MMFF94, "MMFF94" },
+    [CG_MINIMIZE_MMFF94S] = { CG_MMFF94S, "MMFF94s" },
+    [CG_MINIMIZE_MMFF94_NOESTAT] = { CG_MMFF94_NOESTAT, "MMFF94_noestat" },
+    [CG_MINIMIZE_MMFF94S_NOESTAT] = { CG_MMFF94S_NOESTAT, "MMFF94s_noestat" },
+};
+
 /* Makes the tables; where MMFF94 has no parameters, UFF is used. */
 static cg_status choose_force_field(cg_minimization *z, const char *smiles, cg_error *err)
 {
     cg_error why = CG_ERROR_INIT, uff = CG_ERROR_INIT;
-    cg_status st = cg_mmff_tables_create(
-        smiles, z->mode == CG_MINIMIZE_MMFF94S ? CG_MMFF94S : CG_MMFF94, &z->tables, &why);
+    cg_status st = cg_mmff_tables_create(smiles, force_fields[z->mode].variant, &z->tables, &why);
 
     if (st != CG_ERR_UNSUPPORTED)
         return st == CG_OK ? CG_OK : cg_fail(err, st, "%s", why.msg);
@@ -46,6 +58,11 @@ static cg_status choose_force_field(cg_minimization *z, const char *smiles, cg_e
 const char *cg_minimization_uff_reason(const cg_minimization *z)
 {
     return z->uff_reason;
+}
+
+const char *cg_minimization_force_field(const cg_minimization *z)
+{
+    return z->tables ? force_fields[z->mode].name : "UFF";
 }
 
 cg_status cg_minimization_create(int32_t mode, const cg_molecule *text, const cg_molecule *all,
@@ -70,7 +87,7 @@ cg_status cg_minimization_create(int32_t mode, const cg_molecule *text, const cg
     for (size_t i = 0; z->core && i < cg_core_n_atoms(core->core); i++)
         z->core[core->atoms[i]] = 1;
     CG_TRY_GOTO(st, choose_force_field(z, cg_molecule_smiles(all, NULL), err), out);
-    if (mode == CG_MINIMIZE_MMFF94 || mode == CG_MINIMIZE_MMFF94S)
+    if (mode >= CG_MINIMIZE_MMFF94)
         CG_TRY_GOTO(st, cg_stereo_find(text, &z->stereo, err), out);
     *ret = z;
     z = NULL;

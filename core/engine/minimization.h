@@ -23,6 +23,8 @@ cg_status cg_minimization_create(int32_t mode, const cg_molecule *text, const cg
                                  const cg_kept_core *core, cg_minimization **ret, cg_error *err);
 /** Why energies are UFF's and not MMFF94's; NULL if they are MMFF94's. Owned by `minimization`. */
 const char *cg_minimization_uff_reason(const cg_minimization *minimization);
+/** The force field of energies and minima, e.g. "MMFF94s_noestat" or "UFF". Static storage. */
+const char *cg_minimization_force_field(const cg_minimization *minimization);
 void cg_minimization_destroy(cg_minimization *minimization); /* accepts NULL */
 
 /**

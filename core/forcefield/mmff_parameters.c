@@ -125,8 +125,9 @@ cg_status cg_mmff_tables_create(const char *smiles, cg_mmff_variant variant,
 
     if (!t)
         return cg_fail_nomem(err, "force field");
-    terms = cgrd_mmff_terms(smiles, variant == CG_MMFF94S ? "MMFF94s" : "MMFF94", &n, &n_atoms,
-                            reason, sizeof reason);
+    terms = cgrd_mmff_terms(
+        smiles, variant == CG_MMFF94S || variant == CG_MMFF94S_NOESTAT ? "MMFF94s" : "MMFF94", &n,
+        &n_atoms, reason, sizeof reason);
     if (!terms) {
         st = cg_rdkit_fail(err, CG_ERR_UNSUPPORTED, "no MMFF94 energy: %s", reason);
         goto out;
@@ -142,6 +143,9 @@ cg_status cg_mmff_tables_create(const char *smiles, cg_mmff_variant variant,
         goto out;
     }
     CG_TRY_GOTO(st, fill(terms, n, t, err), out);
+    if (variant == CG_MMFF94_NOESTAT || variant == CG_MMFF94S_NOESTAT)
+        for (int32_t i = 0; i < t->n_pairs; i++)
+            t->pairs[i].charge = 0;
     *ret_tables = t;
     t = NULL;
 out:

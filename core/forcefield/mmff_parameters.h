@@ -10,6 +10,10 @@
 typedef enum cg_mmff_variant {
     CG_MMFF94 = 0,
     CG_MMFF94S = 1, /* planar delocalised nitrogen */
+    /* Without electrostatic terms: low energies of the isolated molecule are those of conformers
+     * that charges and hydrogen bonds fold, which a solvent or a protein prevents. */
+    CG_MMFF94_NOESTAT = 2,
+    CG_MMFF94S_NOESTAT = 3,
 } cg_mmff_variant;
 
 /**

@@ -180,7 +180,7 @@ completes() {
 completes do 'doctor docs'
 completes --geo --geometry
 completes --geometry '' 'off count repair'
-completes --gens 2 --minimize mmff 'mmff94 mmff94s'
+completes --gens 2 --minimize mmff 'mmff94 mmff94s mmff94_noestat mmff94s_noestat'
 completes --input '' ''
 completes plugins m matrix
 completes plugins matrix --sha --shape

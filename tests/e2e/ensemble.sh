@@ -20,21 +20,21 @@ without() { sed "/^>  <$1>\$/,/^\$/d" "$2"; }
 number() { json_number "$1" "$2"; }
 
 say 'everything is off'
-run 0 "${common[@]}" --add-hs --minimize mmff94 --output all.sdf
-run 0 "${common[@]}" --add-hs --minimize mmff94 --ensemble raw --prune 0 --energy-window 0 --max-conformers 0 \
+run 0 "${common[@]}" --add-hs --minimize mmff94_noestat --output all.sdf
+run 0 "${common[@]}" --add-hs --minimize mmff94_noestat --ensemble raw --prune 0 --energy-window 0 --max-conformers 0 \
   --output raw.sdf
 same all.sdf raw.sdf '--ensemble raw and options of 0 change nothing'
 entries all.sdf >all.txt
 
 say '--sort energy'
-run 0 "${common[@]}" --add-hs --minimize mmff94 --sort energy --output sorted.sdf
+run 0 "${common[@]}" --add-hs --minimize mmff94_noestat --sort energy --output sorted.sdf
 same <(sort -s -k1,1 all.txt) <(entries sorted.sdf | sort -s -k1,1 -k2,2n) 'the same records'
 same <(awk '{ print NR, $1 }' all.txt) <(entries sorted.sdf | awk '{ print NR, $1 }') 'molecules keep their order'
 verdict 'by energy' awk '$1 == name && $3 + 1e-3 < energy { exit 1 } { name = $1; energy = $3 }' <(entries sorted.sdf)
 verdict 'a molecule without MMFF94 parameters has energies too' test "$(grep seleno all.txt | grep -vc -- ' -$')" = $gens
 
 say '--max-conformers'
-run 0 "${common[@]}" --add-hs --minimize mmff94 --max-conformers 2 --output two.sdf --report two.json
+run 0 "${common[@]}" --add-hs --minimize mmff94_noestat --max-conformers 2 --output two.sdf --report two.json
 verdict 'two of each' test "$(entries two.sdf | cut -d' ' -f1 | sort | uniq -c | awk '$1 != 2' | wc -l)" = 0
 entries sorted.sdf | awk '++n[$1] <= 2' | sort >want
 same want <(entries two.sdf | sort) 'those of the lowest energy, or the first'
@@ -42,14 +42,14 @@ verdict 'by generation' awk '$1 == name && $2 < last { exit 1 } { name = $1; las
 verdict 'the others are counted' test "$(number two.json above_max_conformers)" = $((5 * (gens - 2)))
 
 say '--energy-window'
-run 0 "${common[@]}" --add-hs --minimize mmff94 --sort energy --energy-window 0.5 --output window.sdf --report window.json
+run 0 "${common[@]}" --add-hs --minimize mmff94_noestat --sort energy --energy-window 0.5 --output window.sdf --report window.json
 entries sorted.sdf | awk '$1 != name { name = $1; low = $3 } $3 == "-" || $3 - low <= 0.5' >want
 same want <(entries window.sdf) 'the records up to the window'
 verdict 'the others are counted' \
   test "$(number window.json above_energy_window)" = $((5 * gens - $(wc -l <want)))
 
 say '--prune'
-run 0 "${common[@]}" --add-hs --minimize mmff94 --sort energy --prune 0.5 --output pruned.sdf --report pruned.json
+run 0 "${common[@]}" --add-hs --minimize mmff94_noestat --sort energy --prune 0.5 --output pruned.sdf --report pruned.json
 verdict 'each molecule has its lowest energy' diff -q <(entries sorted.sdf | awk '!n[$1]++') \
   <(entries pruned.sdf | awk '!n[$1]++')
 same <(entries pruned.sdf) <(grep -Fxf <(entries pruned.sdf) <(entries sorted.sdf)) 'records of the run without it'
@@ -64,7 +64,7 @@ verdict 'without energies the first stays' \
   test "$(entries first.sdf | awk '!n[$1]++ && $2 != 0' | wc -l)" = 0
 
 say 'presets'
-options=(--add-hs --minimize mmff94 --prune 0.5 --sort energy)
+options=(--add-hs --minimize mmff94_noestat --prune 0.5 --sort energy)
 run 0 "${common[@]}" --ensemble standard --output standard.sdf
 same pruned.sdf standard.sdf 'standard is what the manual says'
 run 0 "${common[@]}" --limit 2 --prune 0.1 --ensemble standard --max-conformers 3 --output own.sdf

@@ -51,6 +51,10 @@ run 0 "${common[@]}" --add-hs --minimize mmff94 --check --threads 1 --template-w
 same all.sdf one.sdf 'the same for one thread and other batches'
 run 0 "${common[@]}" --add-hs --minimize mmff94s --output s.sdf
 verdict 'mmff94s is another energy' test "$(sdf_item s.sdf energy)" != "$(sdf_item all.sdf energy)"
+verdict 'which the record names' test "$(sdf_item s.sdf force_field | sort -u | xargs)" = 'MMFF94s UFF'
+run 0 "${common[@]}" --add-hs --minimize mmff94_noestat --output n.sdf
+verdict 'without electrostatic terms: another energy' test "$(sdf_item n.sdf energy)" != "$(sdf_item all.sdf energy)"
+verdict 'which the record names, too' test "$(sdf_item n.sdf force_field | sort -u | xargs)" = 'MMFF94_noestat UFF'
 
 say 'other formats'
 run 0 "${common[@]}" --minimize mmff94 --output all.json

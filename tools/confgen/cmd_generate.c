@@ -249,15 +249,16 @@ static const struct command_option options[] = {
     { "add-hs", O_ADD_HS, NULL,
       "write hydrogens too (sdf, pdb; a mol2 always has them); without it records hold heavy atoms "
       "only" },
-    { "minimize", O_MINIMIZE, "none|hydrogens|mmff94|mmff94s",
-      "move hydrogens, or all atoms, to a minimum of the MMFF94 energy (none), or of UFF's where "
-      "MMFF94 has no parameters; it is written to the record. Hydrogens are written with "
+    { "minimize", O_MINIMIZE, "none|hydrogens|mmff94|mmff94s|mmff94_noestat|mmff94s_noestat",
+      "move hydrogens, or all atoms, to a minimum of the MMFF94 energy (none), with or without its "
+      "electrostatic terms, or of UFF's where MMFF94 has no parameters; it is written to the "
+      "record. Hydrogens are written with "
       "--add-hs" },
     { "energies", O_ENERGIES, NULL,
       "write the MMFF94 energy to the record, or that of UFF where MMFF94 has no parameters" },
     { "ensemble", O_ENSEMBLE, "raw|standard|thorough",
-      "standard: --add-hs --minimize mmff94 --prune 0.5 --sort energy; thorough: mmff94s and "
-      "--prune 0.25; the options below and above override it (raw)" },
+      "standard: --add-hs --minimize mmff94_noestat --prune 0.5 --sort energy; thorough: "
+      "mmff94s_noestat and --prune 0.25; the options below and above override it (raw)" },
     { "prune", O_PRUNE, "RMSD",
       "write one of conformers nearer than that, in angstroms over heavy atoms and symmetries: the "
       "lowest in energy, else the first" },
@@ -454,7 +455,8 @@ static void set_option(struct generate *s, int option, const char *arg)
 {
     static const char *const headers[] = { "auto", "yes", "no" };
     static const char *const progresses[] = { "auto", "never", "json" };
-    static const char *const minima[] = { "none", "hydrogens", "mmff94", "mmff94s" };
+    static const char *const minima[] = { "none",    "hydrogens",      "mmff94",
+                                          "mmff94s", "mmff94_noestat", "mmff94s_noestat" };
     static const char *const orders[] = { "generation", "energy" };
     static const char *const tunings[] = { "auto", "never", "always" };
     cg_sampling preset = { CG_SIZED(cg_sampling) };
@@ -480,7 +482,7 @@ static void set_option(struct generate *s, int option, const char *arg)
         s->given.add_hs = 1;
         break;
     case O_MINIMIZE:
-        s->given.minimize = parse_keyword("--minimize", arg, minima, 4);
+        s->given.minimize = parse_keyword("--minimize", arg, minima, 6);
         break;
     case O_ENERGIES:
         s->run.energies = 1;

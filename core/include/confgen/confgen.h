@@ -352,9 +352,11 @@ enum {
 /** cg_run_options.minimize: which atoms move to a minimum of which energy. */
 enum {
     CG_MINIMIZE_NONE = 0,
-    CG_MINIMIZE_HYDROGENS = 1, /* hydrogens, of MMFF94's */
-    CG_MINIMIZE_MMFF94 = 2,    /* hydrogens, then all atoms, of MMFF94's */
-    CG_MINIMIZE_MMFF94S = 3,   /* the same of MMFF94s' */
+    CG_MINIMIZE_HYDROGENS = 1,      /* hydrogens, of MMFF94's */
+    CG_MINIMIZE_MMFF94 = 2,         /* hydrogens, then all atoms, of MMFF94's */
+    CG_MINIMIZE_MMFF94S = 3,        /* the same of MMFF94s' */
+    CG_MINIMIZE_MMFF94_NOESTAT = 4, /* as MMFF94, without electrostatic terms */
+    CG_MINIMIZE_MMFF94S_NOESTAT = 5,
 };
 
 /** cg_run_options.sort: the order of a molecule's records. */

@@ -486,7 +486,7 @@ START_TEST(presets_set_the_options_of_an_ensemble)
     options.max_conformers = 3;
     ck_assert_int_eq(cg_run_ensemble_preset("thorough", &options, &err), CG_OK);
     ck_assert_int_eq(options.add_hs, 1);
-    ck_assert_int_eq(options.minimize, CG_MINIMIZE_MMFF94S);
+    ck_assert_int_eq(options.minimize, CG_MINIMIZE_MMFF94S_NOESTAT);
     ck_assert_int_eq(options.energies, 0);
     ck_assert_int_eq(options.sort, CG_SORT_ENERGY);
     ck_assert_double_eq(options.prune, 0.25);
@@ -494,7 +494,7 @@ START_TEST(presets_set_the_options_of_an_ensemble)
     ck_assert_int_eq(options.max_conformers, 0);
     ck_assert_int_eq(options.gens, 2);
     ck_assert_int_eq(cg_run_ensemble_preset("standard", &options, &err), CG_OK);
-    ck_assert_int_eq(options.minimize, CG_MINIMIZE_MMFF94);
+    ck_assert_int_eq(options.minimize, CG_MINIMIZE_MMFF94_NOESTAT);
     ck_assert_double_eq(options.prune, 0.5);
     ck_assert_int_eq(cg_run_ensemble_preset("raw", &options, &err), CG_OK);
     ck_assert_int_eq(options.add_hs, 0);

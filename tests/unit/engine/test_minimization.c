@@ -78,14 +78,17 @@ END_TEST
 /* MMFF94 has no germanium: UFF. */
 START_TEST(modes_move_what_they_say)
 {
-    double energy[4];
+    static const char *const names[] = { "MMFF94",  "MMFF94",         "MMFF94",
+                                         "MMFF94s", "MMFF94_noestat", "MMFF94s_noestat" };
+    double energy[6];
 
-    for (int32_t mode = CG_MINIMIZE_NONE; mode <= CG_MINIMIZE_MMFF94S; mode++) {
+    for (int32_t mode = CG_MINIMIZE_NONE; mode <= CG_MINIMIZE_MMFF94S_NOESTAT; mode++) {
         cg_minimization *z = make(_i ? "F[GeH](Cl)Br" : "FC(Cl)Br", mode);
         cg_parsed_conformer c = conformer(CG_CONFORMER_OK);
         double from[ATOMS][3];
 
         ck_assert_int_eq(cg_minimization_uff_reason(z) != NULL, _i);
+        ck_assert_str_eq(cg_minimization_force_field(z), _i ? "UFF" : names[mode]);
         if (_i)
             ck_assert_ptr_nonnull(strstr(cg_minimization_uff_reason(z), "no type for Ge"));
         memcpy(c.xyz[0], flat[1], sizeof flat[0]);
@@ -106,6 +109,8 @@ START_TEST(modes_move_what_they_say)
     ck_assert_double_lt(energy[CG_MINIMIZE_HYDROGENS], energy[CG_MINIMIZE_NONE]);
     ck_assert_double_lt(energy[CG_MINIMIZE_MMFF94], energy[CG_MINIMIZE_HYDROGENS]);
     ck_assert_double_eq_tol(energy[CG_MINIMIZE_MMFF94], energy[CG_MINIMIZE_MMFF94S], 1e-3);
+    ck_assert_double_eq_tol(energy[CG_MINIMIZE_MMFF94_NOESTAT], energy[CG_MINIMIZE_MMFF94S_NOESTAT],
+                            1e-3);
 }
 END_TEST
 

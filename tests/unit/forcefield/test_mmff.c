@@ -35,6 +35,25 @@ START_TEST(energies_are_rdkits)
 }
 END_TEST
 
+START_TEST(electrostatic_terms_are_left_out)
+{
+    golden_load();
+    for (size_t k = 0; k < n_golden; k++)
+        for (int v = 0; v < 2; v++) {
+            const golden_molecule *m = &golden[k];
+            cg_mmff_tables *t = golden_tables(m, v ? CG_MMFF94S_NOESTAT : CG_MMFF94_NOESTAT);
+            double parts[CG_MMFF_PARTS];
+
+            cg_mmff_energy(t, (const double(*)[3])m->xyz, parts, NULL);
+            for (int i = 0; i < CG_MMFF_CHARGES; i++)
+                ck_assert_double_eq_tol(parts[i], m->parts[v][i], 1e-6 + 1e-7 * fabs(parts[i]));
+            ck_assert_double_eq(parts[CG_MMFF_CHARGES], 0);
+            cg_mmff_tables_destroy(t);
+        }
+    golden_free();
+}
+END_TEST
+
 /* Central differences with a step of 1e-4 Å are exact to about 1e-5 kcal/mol/Å here. */
 START_TEST(gradients_are_differences)
 {
@@ -95,6 +114,7 @@ int main(void)
 
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, energies_are_rdkits);
+    tcase_add_test(tc, electrostatic_terms_are_left_out);
     tcase_add_test(tc, gradients_are_differences);
     tcase_add_loop_test(tc, says_what_has_no_parameters, 0,
                         (int)(sizeof refused / sizeof refused[0]));

@@ -52,7 +52,8 @@ def generate(molecules: Union[str, "Mol", Iterable[Union[str, "Mol"]]], n: int =
                     different, else mol_000000, ...
     add_hs          with hydrogens; None: yes, or as the ensemble has it
     ensemble        "raw", "standard" or "thorough"; what else is given replaces its values
-    minimize        "none", "hydrogens", "mmff94" or "mmff94s"
+    minimize        "none", "hydrogens", "mmff94", "mmff94s", or without electrostatic terms
+                    "mmff94_noestat", "mmff94s_noestat"
     energies        MMFF94 energies, or UFF's, without minimisation
     prune           Å: of conformers nearer than that one is kept
     energy_window   kcal/mol above the molecule's lowest

@@ -24,7 +24,7 @@ Report = dict[str, Union[int, float, list[int]]]
 
 _LOG = logging.getLogger("confgen")
 _LEVELS = [logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG]  # by CG_LOG_*
-_MINIMIZE = ["none", "hydrogens", "mmff94", "mmff94s"]                   # by CG_MINIMIZE_*
+_MINIMIZE = ["none", "hydrogens", "mmff94", "mmff94s", "mmff94_noestat", "mmff94s_noestat"]  # by CG_MINIMIZE_*
 _SORT = ["generation", "energy"]                                         # by CG_SORT_*
 _INPUT = "molecules"                                                     # in messages, before the line
 
