@@ -98,12 +98,10 @@ cg_status cg_run_find_formats(const cg_run_options *o, const char *path,
     CG_TRY(o->format ? cg_record_format_parse(o->format, &f.record, err)
                      : find_record_format(path, &f.record, err));
     f.add_hs = o->add_hs || f.record == CG_RECORD_MOL2;
-    if (o->add_hs && f.record != CG_RECORD_SDF && f.record != CG_RECORD_PDB &&
-        f.record != CG_RECORD_MOL2)
-        return cg_fail(
-            err, CG_ERR_USAGE,
-            "--add-hs: only the formats sdf, mol2 and pdb have hydrogens; presets of --ensemble "
-            "other than raw add them");
+    if (o->add_hs && f.record == CG_RECORD_SMILES3D)
+        return cg_fail(err, CG_ERR_USAGE,
+                       "--add-hs: the smiles3d format has the atoms as they are generated; presets "
+                       "of --ensemble other than raw add hydrogens");
     if (o->minimize && f.record == CG_RECORD_SMILES3D)
         return cg_fail(err, CG_ERR_USAGE,
                        "--minimize: the smiles3d format has the coordinates as they are generated");

@@ -44,6 +44,7 @@ void cg_run_records_prepare(const cg_run_writer *w, cg_pipeline_molecule *m)
         cg_fail_nomem(&m->failure, "records");
         return;
     }
+    r->n_atoms = graph->n_atoms;
     r->n_lost_stereo = cg_molecule_n_lost_stereo(m->built.template.molecule);
     if (format == CG_RECORD_SDF || format == CG_RECORD_PDB) {
         cg_molblock_create(mol, &r->block, &m->failure);
@@ -147,14 +148,16 @@ static void make_data_items(const cg_run_writer *w, const cg_pipeline_molecule *
     }
 }
 
-enum { CORE_DECIMALS = 4 }; /* of a molblock, from which a core is */
+enum { BLOCK_DECIMALS = 4 }; /* of a molblock */
 
-/* Decimals of coordinates: those of the model, and as many as a core has. */
+/* Decimals of coordinates: those of the model's text; where others count, those of a core, of added
+ * hydrogens or of a minimum, at least as many as a molblock has. */
 static int32_t decimals_of(const cg_run_writer *w, const cg_pipeline_molecule *m)
 {
     const int32_t decimals = w->engine->info.decimals;
+    const int is_computed = m->built.core.core || w->formats.add_hs || w->minimize;
 
-    return m->built.core.core && decimals < CORE_DECIMALS ? CORE_DECIMALS : decimals;
+    return is_computed && decimals < BLOCK_DECIMALS ? BLOCK_DECIMALS : decimals;
 }
 
 static cg_status write_record(const cg_run_writer *w, const cg_pipeline_molecule *m,
@@ -169,7 +172,7 @@ static cg_status write_record(const cg_run_writer *w, const cg_pipeline_molecule
         .smiles = cg_molecule_smiles(m->built.template.molecule, NULL),
         .generation = generation,
         .seed = w->engine->info.seed,
-        .n_atoms = r->sybyl.n_atoms ? r->sybyl.n_atoms : m->built.template.split.n_atoms,
+        .n_atoms = r->n_atoms,
         .elements = r->elements,
         .xyz = (const double(*)[3])c->xyz,
         .decimals = decimals_of(w, m),

@@ -14,7 +14,8 @@ enum { CG_VERDICTS = CG_CONFORMER_INVALID_GEOMETRY + 1 };
 /** The records of one molecule; cg_pipeline_molecule.user. */
 typedef struct cg_run_records {
     cg_molblock *block;          /* sdf, pdb */
-    const char **elements;       /* xyz, json, mol2: [atoms] */
+    const char **elements;       /* xyz, json, mol2: [n_atoms] */
+    size_t n_atoms;              /* of a record, hydrogens included where it has them */
     cg_sybyl sybyl;              /* mol2 */
     size_t n_lost_stereo;        /* of the molecule: cg_molecule_n_lost_stereo() */
     int32_t next;                /* position of the generation to write next */

@@ -100,8 +100,8 @@ check 2 'a window without energies' "${common[@]}" --energy-window 5 --output x.
 says 'energy-window: conformers have no energy without --energies or --minimize' 'with the reason'
 check 2 'an order without energies' "${common[@]}" --ensemble standard --minimize none --output x.sdf
 says 'sort energy: conformers have no energy without --energies or --minimize' 'with the reason'
-check 2 'hydrogens of the preset in another format' "${common[@]}" --ensemble standard --output x.xyz
-says 'only the formats sdf, mol2 and pdb have hydrogens; presets of --ensemble' 'with the reason'
+check 2 'hydrogens of the preset in another format' "${common[@]}" --ensemble standard --output x.smiles3d
+says 'the smiles3d format has the atoms as they are generated; presets of --ensemble' 'with the reason'
 check 2 'a negative radius' "${common[@]}" --prune -1 --output x.sdf
 check 2 'an unknown preset' "${common[@]}" --ensemble fast --output x.sdf
 says "ensemble 'fast': wanted raw, standard or thorough" 'with the words'

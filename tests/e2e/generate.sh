@@ -74,7 +74,15 @@ verdict 'smiles3d without its numbers is the molecule in brackets' \
   grep -q '^\[C\]<[0-9.,-]*>\[C\]<[0-9.,-]*>\[O\]<[0-9.,-]*>	ethanol	0	0$' plain.smiles3d
 check 0 '--add-hs writes hydrogens (default model)' --input mols.smi --limit 1 --add-hs --output hs.sdf
 verdict 'ethanol then has nine atoms' grep -q '^  9  8 ' hs.sdf
-check 2 '--add-hs with xyz is refused' "${tiny[@]}" --add-hs --output hs.xyz
+for format in xyz json; do
+  check 0 "--add-hs with $format" --input mols.smi --limit 1 --add-hs --output hs.$format
+done
+verdict 'the same atoms as in the SDF: xyz' \
+  cmp <(sed -n '5,13p' hs.sdf | awk '{ print $4, $1, $2, $3 }') <(tail -n 9 hs.xyz)
+verdict 'json: elements' grep -q '"elements": \["C", "C", "O"\(, "H"\)\{6\}\]' hs.json
+verdict 'json: coordinates' cmp <(tail -n 9 hs.xyz | cut -d ' ' -f 2-) \
+  <(grep -Eo '\[-?[0-9.]+, -?[0-9.]+, -?[0-9.]+\]' hs.json | tr -d '[],')
+check 2 '--add-hs with smiles3d is refused' "${tiny[@]}" --add-hs --output hs.smiles3d
 
 say 'inputs: compressed, .csv, standard input, line ends, byte order mark, header, comments, blanks'
 run 0 "${random[@]}" --input mols.smi --output want.sdf || true

@@ -247,8 +247,8 @@ static const struct command_option options[] = {
       "kind of the records (default: by the output's name, else sdf)" },
     { "gens", O_GENS, "N|Nk", "conformers per molecule; Nk: N for each of its k references (1)" },
     { "add-hs", O_ADD_HS, NULL,
-      "write hydrogens too (sdf, pdb; a mol2 always has them); without it records hold heavy atoms "
-      "only" },
+      "write hydrogens too, in all formats but smiles3d; without it records other than mol2 hold "
+      "heavy atoms only" },
     { "minimize", O_MINIMIZE, "none|hydrogens|mmff94|mmff94s|mmff94_noestat|mmff94s_noestat",
       "move hydrogens, or all atoms, to a minimum of the MMFF94 energy (none), with or without its "
       "electrostatic terms, or of UFF's where MMFF94 has no parameters; it is written to the "

@@ -376,7 +376,7 @@ typedef struct cg_run_options {
     int32_t header;             /* CG_HEADER_* */
     int32_t resume;             /* complete the output of an interrupted run */
     int32_t overwrite;          /* replace an existing output */
-    int32_t add_hs;             /* sdf, pdb: with hydrogens; a mol2 always has them */
+    int32_t add_hs;             /* with hydrogens; a mol2 always has them, smiles3d never */
     int32_t shard;              /* 0-based part of `shards`: a range of consecutive lines */
     int32_t shards;             /* 0 or 1: all */
     int32_t reserved;

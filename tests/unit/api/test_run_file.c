@@ -412,10 +412,11 @@ START_TEST(bad_options_are_refused)
     options.shards = 0;
     options.format = "mol";
     refused(CG_ERR_USAGE, "--format 'mol': unknown");
-    options.format = "xyz";
+    options.format = "smiles3d";
     options.add_hs = 1;
-    refused(CG_ERR_USAGE, "--add-hs: only the formats sdf, mol2 and pdb");
+    refused(CG_ERR_USAGE, "--add-hs: the smiles3d format has the atoms as they are generated");
     options.add_hs = 0;
+    options.format = "xyz";
     options.output = input;
     refused(CG_ERR_USAGE, "is the input file '");
     options.output = output;
