@@ -301,10 +301,10 @@ static void put_rows(cg_buf *out, const cg_eval_comparison *c)
         if (row.stratum >= 0) {
             cg_bioactive_stratum s = cg_bioactive_stratum_at(row.stratum);
 
-            cg_buf_printf(out, "\"property\": \"%s\", \"low\": %u, ",
+            cg_buf_printf(out, "\"property\": \"%s\", \"from\": %u, ",
                           s.by_heavy ? "heavy_atoms" : "rotatable_bonds", s.low);
             if (s.high != UINT32_MAX)
-                cg_buf_printf(out, "\"high\": %u, ", s.high);
+                cg_buf_printf(out, "\"to\": %u, ", s.high);
         }
         put_estimate(out, f);
         if (row.measure == CG_COMPARE_CLUSTERS)

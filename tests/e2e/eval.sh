@@ -34,6 +34,19 @@ END
 verdict 'its policy permits its script and no other' \
   test "$(grep -o "script-src '[^\"]*" ours.html)" = "script-src '$(cat hash)'"
 verdict 'the JSON names its format' grep -q '"format": "confgen-eval-1"' ours.json
+eval_to 0 protocol --gen "$sets/gen.sdf" --bioactive --relaxation --check || true
+run 0 eval --compare protocol.json protocol.json --json compared.json
+python3 - ours.json protocol.json compared.json >out <<'END' || true
+import json, sys
+def once(members):
+    names = [name for name, _ in members]
+    assert len(names) == len(set(names)), names
+    return dict(members)
+for file in sys.argv[1:]:
+    figures = json.load(open(file), object_pairs_hook=once).get("bioactive")
+print([f for f in figures if f.get("property") == "rotatable_bonds"][0]["from"])
+END
+verdict 'no object has a member twice, and bins have their bounds' test "$(cat out)" = 0
 eval_to 0 foreign --gen "$sets/foreign.sdf" --delta 0.25 || true
 verdict 'foreign records have the same COV' diff \
   <(grep -o '"cov_[rp]": [0-9.]*' ours.json) <(grep -o '"cov_[rp]": [0-9.]*' foreign.json)
