@@ -81,6 +81,12 @@ for library in libcublasLt.so.13 libcudnn.so.9; do
   fi
 done
 path=$path${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+# Python may link a library that the archive has in another version or as a stub: it runs with those of the machine, and
+# confgen by a launcher.
+mkdir -p "$build/launch"
+printf '#!/bin/sh\nLD_LIBRARY_PATH=%q exec %q "$@"\n' "$path" "$build/confgen" >"$build/launch/confgen"
+chmod +x "$build/launch/confgen"
+python=(env "LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}" "CONFGEN=$build/launch/confgen" python3)
 export CONFGEN_PLUGIN_PATH=$build/plugins CONFGEN_DATA=$root/data CONFGEN_SOURCE_ROOT=$root
 export CONFGEN_CUDA_MODULE=$build/core/cuda/confgen_cuda.so
 export CONFGEN=$build/confgen WRITE_MODEL=$build/tests/tools/write_model
@@ -126,8 +132,8 @@ for module in "${modules[@]}"; do
   program "conformance_$name" 300 "$build/tests/conformance/confgen-conformance-${name%%_*}" "$module" \
     --device cuda "$seed" "$n"
 done
-program mutants 300 env JOBS=4 python3 "$root/tests/mutants/run.py" \
-  --plugin "$build/tests/mutants/attention_cuda_mutant.so" --device cuda "$build/confgen" \
+program mutants 300 env JOBS=4 "${python[@]}" "$root/tests/mutants/run.py" \
+  --plugin "$build/tests/mutants/attention_cuda_mutant.so" --device cuda "$build/launch/confgen" \
   "$root/core/include" "$root/tests/mutants/attention_cuda.txt"
 program application 300 "$build/tests/abi/abi_application"
 program executor 300 "$build/tests/unit/test_decode_executor"
@@ -139,7 +145,7 @@ program golden_model 300 "$build/tests/golden/test_golden_model"
 program golden_architectures 300 "$build/tests/golden/test_golden_architectures"
 program e2e_generate 300 bash "$root/tests/gpu/generate.sh"
 program e2e_architectures 300 bash "$root/tests/gpu/architectures.sh"
-program docs_commands 300 python3 "$root/tests/docs/commands.py" --group gpu "$build"
+program docs_commands 300 "${python[@]}" "$root/tests/docs/commands.py" --group gpu "$build"
 
 sanitizer=''
 if [ -n "$sanitize" ]; then

@@ -269,7 +269,7 @@ class Page:
         self.folder = Path(tempfile.mkdtemp(prefix="confgen-docs-"))
         programs = self.folder / "bin"
         programs.mkdir()
-        (programs / "confgen").symlink_to(build / "confgen")
+        (programs / "confgen").symlink_to(os.environ.get("CONFGEN", build / "confgen"))
         python = python_with_rdkit()
         if python:
             (programs / "python3").symlink_to(python)

@@ -5,13 +5,14 @@
     tools/study/ligand_table.py --out DIR --python PYTHON [-- CONFGEN_ARGUMENT...]
 
 For each number of conformers K, the rows are: the default model's conformers (`confgen --ensemble raw`), the same with
-`--ensemble standard`, ETKDGv3, and ETKDGv3 + MMFF94 (make_etkdg.py with PYTHON, which has RDKit). All figures are of
-`confgen eval --bioactive --relaxation --check`, all intervals of `confgen eval --compare`.
+`--ensemble standard`, with `--ensemble standard --minimize mmff94`, ETKDGv3, and ETKDGv3 + MMFF94 (make_etkdg.py with PYTHON,
+which has RDKit). All figures are of `confgen eval --bioactive --relaxation --check`, all intervals of `confgen eval --compare`.
+Of the largest K also by number of conformers, in the order of the files, and by rotatable bonds.
 
 A run makes what is missing in DIR, and evaluates what is newer than its evaluation:
 
-    DIR/kK/ROW.sdf.zst        conformers; ROW is raw, standard, etkdg or etkdg_mmff. Also ROW.sdf
-    DIR/kK/ROW.json           confgen's --report, of the rows raw and standard
+    DIR/kK/ROW.sdf.zst        conformers; ROW is raw, standard, mmff94, etkdg or etkdg_mmff. Also ROW.sdf
+    DIR/kK/ROW.json           confgen's --report, of its rows
     DIR/kK/ROW.eval.json      confgen eval; ROW.eval.txt is what it printed
     DIR/kK/A-B.json           confgen eval --compare A B
     DIR/table.md              the table
@@ -30,9 +31,12 @@ import sys
 
 ROOT = os.path.relpath(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 SAMPLE = os.path.normpath(os.path.join(ROOT, "data", "pdb_ligands_sample"))
-ROWS = {"raw": "default model, raw", "standard": "default model, standard", "etkdg": "ETKDGv3",
-        "etkdg_mmff": "ETKDGv3 + MMFF94"}
-PAIRS = [("etkdg_mmff", "standard"), ("etkdg", "raw"), ("raw", "standard")]
+ROWS = {"raw": "default model, raw", "standard": "default model, standard", "mmff94": "default model, standard, mmff94",
+        "etkdg": "ETKDGv3", "etkdg_mmff": "ETKDGv3 + MMFF94"}
+OPTIONS = {"raw": ["--ensemble", "raw"], "standard": ["--ensemble", "standard"],
+           "mmff94": ["--ensemble", "standard", "--minimize", "mmff94"]}
+PAIRS = [("etkdg_mmff", "raw"), ("etkdg_mmff", "standard"), ("etkdg_mmff", "mmff94"), ("raw", "standard"), ("raw", "mmff94")]
+COUNTS = [1, 10, 25, 50, 100, 250, 1000]
 THRESHOLDS = ["0.5", "0.75", "1", "1.5", "2"]
 
 
@@ -80,11 +84,11 @@ def unfinished(folder, row):
 
 def generate(args, folder, k):
     """Makes the missing conformers of K = k."""
-    for row in ("raw", "standard"):
+    for row, options in OPTIONS.items():
         if row in args.rows and not conformers(folder, row):
             output = os.path.join(folder, row + ".sdf.zst")
-            command = [args.confgen, "--input", args.input, "--gens", str(k), "--ensemble", row, "--seed",
-                       str(args.seed), "--output", output, "--report", os.path.join(folder, row + ".json")]
+            command = [args.confgen, "--input", args.input, "--gens", str(k)] + options + [
+                "--seed", str(args.seed), "--output", output, "--report", os.path.join(folder, row + ".json")]
             run(command + (["--resume"] if unfinished(folder, row) else []) + args.arguments, (0, 1),
                 os.path.join(folder, row + ".txt"))
     missing = [row for row in ("etkdg", "etkdg_mmff") if row in args.rows and not conformers(folder, row)]
@@ -218,6 +222,42 @@ def put_checks(lines, k, rows):
     lines.append("")
 
 
+def cell(group):
+    """Best RMSD and hit rate below 0.75 Å of a group of an evaluation."""
+    return "%s, %s" % (number(group["best"]["mean"], 3), number(group["hit"]["0.75"], 1, 100))
+
+
+def bounds(stratum):
+    """A bin of an evaluation, or of a comparison, in words."""
+    low, high = (("from", "to") if "from" in stratum else ("low", "high"))
+    return "%d+" % stratum[low] if stratum.get(high) is None else "%d-%d" % (stratum[low], stratum[high])
+
+
+def put_parts(lines, k, evaluations, comparisons):
+    """Figures by number of conformers and by rotatable bonds, and the differences between rows."""
+    counts = [n for n in COUNTS if n <= k]
+    title = "Best RMSD, Å (mean), and hit rate < 0.75 Å, %%, of %s, K = %d:"
+    lines += [title % ("the first conformers of the file", k), "", "| | " + " | ".join(map(str, counts)) + " |",
+              "| --- |" + " ---: |" * len(counts)]
+    for row, evaluation in evaluations.items():
+        curve = {c["conformers"]: c for c in evaluation["summary"]["bioactive"]["curve"]}
+        lines.append("| %s | %s |" % (ROWS[row], " | ".join(cell(curve[n]) for n in counts)))
+    strata = [s for s in next(iter(evaluations.values()))["summary"]["bioactive"]["strata"]
+              if s["property"] == "rotatable_bonds" and s["molecules"]]
+    lines += ["", title % ("molecules by rotatable bonds", k), "",
+              "| | " + " | ".join("%s (%d)" % (bounds(s), s["molecules"]) for s in strata) + " |",
+              "| --- |" + " ---: |" * len(strata)]
+    for row, evaluation in evaluations.items():
+        parts = {bounds(s): s for s in evaluation["summary"]["bioactive"]["strata"] if s["property"] == "rotatable_bonds"}
+        lines.append("| %s | %s |" % (ROWS[row], " | ".join(cell(parts[bounds(s)]) for s in strata)))
+    for pair, comparison in comparisons.items():
+        parts = {bounds(r): r for r in comparison["bioactive"]
+                 if r["measure"] == "best_rmsd" and r.get("property") == "rotatable_bonds"}
+        lines.append("| %s - %s, Å | %s |" % (ROWS[pair[1]], ROWS[pair[0]],
+                                            " | ".join(interval(parts[bounds(s)], 3) for s in strata)))
+    lines.append("")
+
+
 def processor():
     try:
         with open("/proc/cpuinfo") as lines:
@@ -272,20 +312,22 @@ def main():
         if not args.no_generate:
             generate(args, folder, k)
         found = {row: evaluate(args, folder, row) for row in ROWS if row in args.rows}
-        evaluations[k] = {row: figures(e) for row, e in found.items() if e}
+        evaluations[k] = {row: e for row, e in found.items() if e}
         comparisons[k] = {(a, b): compare(args, folder, a, b) for a, b in PAIRS if found.get(a) and found.get(b)}
         summary[str(k)] = {
-            "rows": {row: f | {"run": generation(folder, row)} for row, f in evaluations[k].items()},
+            "rows": {row: figures(e) | {"run": generation(folder, row)} for row, e in evaluations[k].items()},
             "comparisons": {"%s-%s" % pair: {name: {key: figure[key] for key in
                                                     ("molecules", "a", "b", "difference", "low", "high", "verdict")}
                                              for name, figure, _, _ in differences(c)}
                             for pair, c in comparisons[k].items()}}
     present = [k for k in args.counts if evaluations[k]]
     for k in present:
-        put_table(lines, k, evaluations[k])
+        put_table(lines, k, {row: figures(e) for row, e in evaluations[k].items()})
     put_differences(lines, comparisons)
+    if present:
+        put_parts(lines, max(present), evaluations[max(present)], comparisons[max(present)])
     for k in present:
-        put_checks(lines, k, evaluations[k])
+        put_checks(lines, k, {row: figures(e) for row, e in evaluations[k].items()})
     version = subprocess.run([args.confgen, "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout
     with open(os.path.join(args.out, "summary.json"), "w") as file:
         json.dump({"confgen": version.strip().splitlines()[0], "ref": os.path.basename(args.ref), "seed": args.seed,
