@@ -35,7 +35,8 @@ static cg_status check_ensemble(const cg_run_options *o, cg_error *err)
 cg_status cg_run_check_options(const cg_run_options *o, cg_error *err)
 {
     if (!o->input)
-        return cg_fail(err, CG_ERR_USAGE, "no input: give --input FILE, or - for standard input");
+        return cg_fail(err, CG_ERR_USAGE,
+                       "no input: give --input FILE, or --input - for standard input");
     if (o->minimize < CG_MINIMIZE_NONE || o->minimize > CG_MINIMIZE_MMFF94S_NOESTAT)
         return cg_fail(err, CG_ERR_USAGE, "cg_run_options.minimize is %d: wanted a CG_MINIMIZE_*",
                        o->minimize);

@@ -69,6 +69,13 @@ static int is_letter(char c)
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
+static int is_inchi(const struct scanner *s)
+{
+    static const char start[] = "InChI=";
+
+    return s->len >= sizeof start - 1 && !memcmp(s->text, start, sizeof start - 1);
+}
+
 static int is_digit(char c)
 {
     return c >= '0' && c <= '9';
@@ -335,9 +342,10 @@ static cg_status read_atom(struct scanner *s)
     n = bare_atom(s->text + s->at, s->len - s->at, &atom.element);
     if (n == 0)
         return unexpected(s, s->at,
-                          is_letter(peek(s, 0))
-                              ? "an atom, bond, branch or ring closure: names and InChI "
-                                "are not looked up"
+                          is_inchi(s)
+                              ? "a SMILES: 'obabel -iinchi IN -osmi -O OUT' makes them of InChI"
+                          : is_letter(peek(s, 0))
+                              ? "an atom, bond, branch or ring closure: names are not looked up"
                               : "an atom, bond, branch or ring closure");
     atom.aromatic = peek(s, 0) >= 'a';
     s->at += n;

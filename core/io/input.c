@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -36,7 +37,15 @@ struct cg_input {
 
 /* ---- detection -------------------------------------------------------------------------- */
 
-/* Format by the file name; CG_INPUT_AUTO without an extension. */
+static int is_directory(const char *path)
+{
+    struct stat sb;
+
+    return !stat(path, &sb) && S_ISDIR(sb.st_mode);
+}
+
+/* Format by the file name; CG_INPUT_AUTO without an extension, and for a directory, which
+ * cg_source_open() refuses. */
 static cg_status format_by_name(const char *path, cg_input_format *ret_format, cg_error *err)
 {
     static const struct {
@@ -56,7 +65,7 @@ static cg_status format_by_name(const char *path, cg_input_format *ret_format, c
     unpacked = cg_path_strip_extension(base, n, ".gz");
     n = unpacked < n ? unpacked : cg_path_strip_extension(base, n, ".zst");
     *ret_format = CG_INPUT_AUTO;
-    if (!memchr(base, '.', n))
+    if (!memchr(base, '.', n) || is_directory(path))
         return CG_OK;
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
         if (cg_path_strip_extension(base, n, formats[i].extension) < n) {
@@ -66,7 +75,8 @@ static cg_status format_by_name(const char *path, cg_input_format *ret_format, c
     return cg_fail(
         err, CG_ERR_USAGE,
         "'%s': cannot determine the input format from the name, wanted .smi, .csv, .tsv, "
-        ".sdf, .mol or .mol2 (or one of them with .gz or .zst); a spreadsheet is saved as .csv",
+        ".sdf, .mol or .mol2 (or one of them with .gz or .zst); Open Babel makes an .sdf of other "
+        "kinds, a spreadsheet is saved as .csv",
         path);
 }
 

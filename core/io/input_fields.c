@@ -48,9 +48,9 @@ int cg_input_fields_reject_line(cg_input_fields *f, const cg_line *line)
         unsigned char c = (unsigned char)line->text[i];
 
         if ((c < 0x20 && c != '\t') || c == 0x7f) {
-            cg_input_fields_fail(f, CG_ERR_INPUT,
-                                 "control character (byte 0x%02x) in column %zu, wanted text", c,
-                                 i + 1);
+            cg_input_fields_fail(
+                f, CG_ERR_INPUT, "control character (byte 0x%02x) in column %zu, wanted text%s", c,
+                i + 1, c == '\r' ? "; tr '\\r' '\\n' converts lines that end with it" : "");
             return 1;
         }
     }

@@ -32,7 +32,9 @@ static cg_status list_frames(cg_reader *r, cg_error *err)
     r->format = cg_container_format_detect(magic, n);
     CG_TRY(backend(r)->list(r, err));
     if (!r->n_frames && r->note.code != CG_OK)
-        return cg_fail(err, CG_ERR_FORMAT, "%s; no molecule can be read", r->note.msg);
+        return cg_fail(err, CG_ERR_FORMAT,
+                       "%s, wanted conformers as confgen writes them; no molecule can be read",
+                       r->note.msg);
     return CG_OK;
 }
 

@@ -124,7 +124,7 @@ static cg_status check_length(const cg_template_builder *b, const cg_molecule_te
     if (n_tokens > b->max_len)
         return cg_fail(err, CG_ERR_LIMIT,
                        "a molecule of %zu atoms needs %lld tokens (%d of prompt), a sequence has "
-                       "%d: --max-length, else the model's context, at most %d",
+                       "%d: --max-length N permits N, at most %d, also above the model's context",
                        t->split.n_atoms, (long long)n_tokens, t->n_prompt, b->max_len,
                        CG_MAX_CONTEXT);
     if (is_bounded && b->max_new_tokens && t->program->max_tokens > b->max_new_tokens)

@@ -174,13 +174,15 @@ done
 expect 2 '^confgen: --moleculs: unknown option; the nearest is --molecule; see confgen draw --help$' draw --moleculs x
 expect 0 "^$work/short.sdf: 1 conformer of 1 molecule" CCO -o "$work/short.sdf"
 # a name or an InChI; columns by commas; a folder that is not there; a spreadsheet; a table without header
-for name in aspirin InChI=1S/CH4/h1H4; do
-  expect 2 "^confgen: '$name': neither .*: names and InChI are not looked up" $name
-done
+expect 2 "^confgen: 'aspirin': neither .*: names are not looked up" aspirin
+expect 2 "^confgen: 'InChI=1S/CH4/h1H4': neither .*wanted a SMILES: 'obabel -iinchi" InChI=1S/CH4/h1H4
+expect 2 "^confgen: '-': wanted --input - for standard input" -
+expect 3 "^confgen: output '$work': is a folder, wanted a file in it" CCO -o "$work"
+expect 3 "^confgen: '$work/\.' is a directory, wanted a file" --input "$work/."
 echo 'CCO,ethanol' >"$work/comma.smi"
 expect 1 "offset 3: found ',', wanted SMILES: .* are read from a .csv" --input "$work/comma.smi" --output "$work/c.sdf"
 expect 3 "^confgen: '$work/none/x.sdf': cannot open for writing: there is no folder '$work/none'\$" CCO -o "$work/none/x.sdf"
-expect 2 "^confgen: 'list.xlsx': .*; a spreadsheet is saved as .csv\$" --input list.xlsx
+expect 2 "^confgen: 'list.xlsx': .*; Open Babel makes an .sdf of other kinds, a spreadsheet is saved as .csv\$" --input list.xlsx
 echo 'ethanol,CCO' >"$work/bare.csv"
 expect 3 "has no column of SMILES, .*; the first line names them" --input "$work/bare.csv" --output "$work/c2.sdf"
 for temperature in 0 -1 nan 1001; do
@@ -304,7 +306,7 @@ expect 2 'there are 2, counted from 0' inspect "$work/out.sdf.zst" --frame 2
 expect 3 'missing' inspect "$work/missing.sdf.zst"
 head -c 700 "$work/out.sdf.zst" >"$work/cut.sdf.zst"
 expect 0 'ethanol' inspect "$work/cut.sdf.zst"
-expect 3 'the record at offset 0 is not complete; no molecule can be read' inspect "$root/README.md"
+expect 3 'the record at offset 0 is not complete, wanted conformers as confgen writes them; no molecule can be read' inspect "$root/README.md"
 if grep -q '^frame' "$work/out"; then
   echo 'FAILED: a file that is no output is listed'
   failures=$((failures + 1))

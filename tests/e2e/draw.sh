@@ -70,6 +70,8 @@ same first.svg default.svg 'by the new drawing'
 cp "$sets/gen.sdf" same.sdf
 check 2 'the input as output' draw same.sdf -o same.sdf --overwrite
 same same.sdf "$sets/gen.sdf" 'it is unchanged'
+check 2 'another kind of picture' draw "$sets/gen.sdf" -o picture.png
+says "output 'picture.png': a drawing is SVG, wanted a name in .svg" 'it is said'
 check 3 'a folder that does not exist' draw "$sets/gen.sdf" -o none/x.svg
 check 3 'a link' draw "$sets/gen.sdf" -o "$(ln -s first.svg link.svg; echo link.svg)" --overwrite
 check 2 'no file' draw

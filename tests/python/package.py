@@ -136,6 +136,11 @@ class Package(unittest.TestCase):
         for text in ("CCO ethanol", "", "# CCO", "CC\nCO"):
             with self.subTest(text=text), self.assertRaisesRegex(ValueError, "wanted a SMILES"):
                 self.engine.generate(text)
+        for given, text in ((None, "molecule 0: found None, as RDKit returns"),
+                            (["CCO", None], "molecule 1: found None"), ([1], "molecule 0: found int")):
+            with self.subTest(given=given), self.assertRaisesRegex(TypeError, text):
+                self.engine.generate(given)
+        self.assertEqual(self.engine.generate([]), [])
         with self.assertRaisesRegex(confgen.UsageError, "device 'tpu': wanted auto, cpu, cuda"):
             confgen.generate("CCO", device="tpu")
         with self.assertRaisesRegex(OSError, "/nowhere/config.json: cannot open"):

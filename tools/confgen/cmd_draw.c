@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* confgen draw FILE: a grid of a molecule's conformers in SVG. */
+#include <string.h>
+
+#include "base/file.h"
 #include "base/whole_file.h"
 #include "eval/drawing.h"
 
@@ -20,7 +23,7 @@ static const struct command_option options[] = {
     { "align", O_ALIGN, "first|none",
       "superpose all conformers on the first one by their heavy atoms, or turn each to its own "
       "principal axes (first)" },
-    { "output", 'o', "FILE", "- is standard output, the default" },
+    { "output", 'o', "FILE", "a name in .svg, or - for standard output (-)" },
     { "overwrite", O_OVERWRITE, NULL, "replace an existing file" },
 };
 
@@ -45,6 +48,14 @@ struct draw_options {
     int columns, overwrite;
     cg_drawing_align align;
 };
+
+/* Whether a file's name ends in another kind than .svg. */
+static int has_other_extension(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+
+    return strchr(name, '.') && cg_path_strip_extension(name, strlen(name), ".svg") == strlen(name);
+}
 
 static void parse(int argc, char **argv, struct draw_options *o)
 {
@@ -74,6 +85,10 @@ static void parse(int argc, char **argv, struct draw_options *o)
         }
     }
     o->input = single_operand(argc, argv, "FILE");
+    if (has_other_extension(o->output))
+        usage_error("--output '%s': a drawing is SVG, wanted a name in .svg; browsers show it, "
+                    "Inkscape converts it",
+                    o->output);
     check_files(&(struct named_file) { NULL, "FILE", o->input }, 1,
                 &(struct named_file) { "--output", "the --output file", o->output }, 1,
                 o->overwrite);

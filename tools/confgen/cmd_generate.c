@@ -392,9 +392,13 @@ const struct command_page page_generate = {
     .foreign = foreign,
     .n_foreign = sizeof foreign / sizeof foreign[0],
     .letter = 'o',
-    .notes = "Exit status: 0 all conformers written, 1 some molecules failed, 2 the command line "
-             "is wrong (also a file whose name ends in a kind that is not read or written), 3 a "
-             "file, its content, model, plugin, device or disk fails, 130 interrupted, resumable.",
+    .notes =
+        "Exit status: 0 all conformers written, 1 some molecules failed, 2 the command line "
+        "is wrong (also a file whose name ends in a kind that is not read or written), 3 a "
+        "file, its content, model, plugin, device or disk fails, 130 interrupted, resumable.\n\n"
+        "README.md, installed in share/doc/confgen, describes lists and their columns, "
+        "the formats of records, ensembles and limits; man confgen has the options of all "
+        "commands.",
 };
 
 /* "N" or "Nk" */
@@ -670,8 +674,9 @@ static void set_input(struct generate *s, int n_operands, char **operands)
     if (s->molecules.len && s->run.input)
         usage_error("--input %s and a SMILES: wanted one of them", s->run.input);
     if (!s->molecules.len && !s->run.input)
-        usage_error("no input: give a SMILES, such as confgen CCO, or --input FILE, or - for "
-                    "standard input");
+        usage_error(
+            "no input: give a SMILES, such as confgen CCO, or --input FILE, or --input - for "
+            "standard input");
     if (!s->molecules.len)
         return;
     s->run.molecules = cg_buf_text(&s->molecules);

@@ -46,6 +46,8 @@ static _Noreturn void refuse_operand(const char *text, const char *reason)
 {
     const char *command = nearest_command(text);
 
+    if (!strcmp(text, "-"))
+        usage_error("'-': wanted --input - for standard input");
     if (has_file_ending(text) || (*text && !access(text, F_OK)))
         usage_error("'%s': wanted --input %s", text, text);
     if (command)

@@ -90,10 +90,11 @@ def main():
     RDLogger.DisableLog("rdApp.*")
     excluded = set()
     for path in a.exclude:
-        for text in open(path):
-            mol = Chem.MolFromSmiles(text.split()[0])
-            if mol is None:
-                sys.exit("%s: found '%s', wanted a SMILES" % (path, text.split()[0]))
+        for number, text in enumerate(open(path), 1):
+            smiles = (text.split() or [""])[0]
+            mol = Chem.MolFromSmiles(smiles)
+            if mol is None or not smiles:
+                sys.exit("%s:%d: found '%s', wanted a SMILES" % (path, number, smiles))
             excluded.add(flat(mol))
     poses, later, broken = [], {}, 0
     for key, date, code, atoms, bonds in components(a.count):

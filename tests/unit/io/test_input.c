@@ -126,7 +126,9 @@ static const struct {
     { SMI(), "\tname\t3\nC\x01\nC\rO\nCC\xc3\xa9 x\nC\tcaf\xc3\xa9\n",
       "1!t:1: no SMILES: its column is empty\n"
       "2!t:2: control character (byte 0x01) in column 2, wanted text\n"
-      "3!t:3: control character (byte 0x0d) in column 2, wanted text\n"
+      "3!t:3: control character (byte 0x0d) in column 2, wanted text; tr '\\r' '\\n' converts "
+      "lines "
+      "that end with it\n"
       "4!t:4: byte 0xc3 at position 3 of the SMILES, wanted printable ASCII\n"
       "5|C|caf\xc3\xa9|-1\n" },
     /* .csv */

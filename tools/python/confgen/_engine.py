@@ -161,6 +161,8 @@ class Engine:
         require("rdkit.Chem", "rdkit", "generate()")
         _word("on_failure", on_failure, ["raise", "none"])
         smiles, own_names = _smiles_of(molecules)
+        if not smiles:
+            return []
         titles = _default_names(own_names) if names is None else _check_names(names, len(smiles))
         text = "".join(f"{s}\t{t}\n" for s, t in zip(smiles, titles)).encode()
         add = add_hs if add_hs is not None or settings.get("ensemble") else True
@@ -288,7 +290,7 @@ def _members(struct: Any) -> dict[str, Any]:
 def _smiles_of(molecules: Any) -> tuple[list[str], list[str]]:
     """SMILES of what a caller gives, texts or RDKit molecules, one or several; and their names."""
     chem = require("rdkit.Chem", "rdkit", "generate()")
-    if isinstance(molecules, (str, chem.Mol)):
+    if molecules is None or isinstance(molecules, (str, chem.Mol)):
         molecules = [molecules]
     smiles, names = [], []
     for i, molecule in enumerate(molecules):
@@ -296,6 +298,9 @@ def _smiles_of(molecules: Any) -> tuple[list[str], list[str]]:
         if isinstance(molecule, chem.Mol):
             name = molecule.GetProp("_Name") if molecule.HasProp("_Name") else ""
             molecule = chem.MolToSmiles(chem.RemoveHs(molecule))
+        if molecule is None:
+            raise TypeError(f"molecule {i}: found None, as RDKit returns for a text that it cannot "
+                            "read, wanted a SMILES or an RDKit molecule")
         if not isinstance(molecule, str):
             raise TypeError(f"molecule {i}: found {type(molecule).__name__}, wanted a SMILES or "
                             "an RDKit molecule")
