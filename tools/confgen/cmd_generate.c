@@ -383,7 +383,7 @@ const struct command_page page_generate = {
         "  confgen bench decode|attention|tokenizer|templates|rmsd|minimize\n"
         "  confgen doctor                        describe this machine, plugins and default model\n"
         "  confgen docs man|completion           man page, completion of bash and zsh\n"
-        "  confgen help [COMMAND]                this text, or that of a command\n",
+        "  confgen help [COMMAND|OPTION]         this text, or that of a command or option\n",
     .text = "Records hold the heavy atoms, without hydrogens. --add-hs writes hydrogens too; "
             "--ensemble standard writes them, moves all atoms to a minimum of the MMFF94 energy "
             "and leaves out duplicates.",

@@ -28,7 +28,7 @@ static void open_standard_descriptors(void)
             _exit(EXIT_ENVIRONMENT);
 }
 
-/* confgen help [COMMAND [SUBCOMMAND]] */
+/* confgen help [COMMAND [SUBCOMMAND]], confgen help OPTION */
 static _Noreturn void help(int argc, char **argv)
 {
     static char option[] = "--help";
@@ -36,10 +36,12 @@ static _Noreturn void help(int argc, char **argv)
     const int command = argc > 2 ? find_command(argv[2]) : COMMAND_GENERATE;
     const char *nearest = command < 0 ? nearest_command(argv[2]) : NULL;
 
+    if (command < 0 && print_option_help(&page_generate, argv[2] + strspn(argv[2], "-"), stdout))
+        end_program(EXIT_OK);
     if (nearest)
         usage_error("'%s': no such command; the nearest is %s", argv[2], nearest);
     if (command < 0)
-        usage_error("'%s': no such command", argv[2]);
+        usage_error("'%s': no such command or option", argv[2]);
     end_program(mains[command](argc > 3 ? 3 : 2, arguments));
 }
 

@@ -79,6 +79,16 @@ static void print_option(const struct command_page *p, const struct command_opti
     print_paragraph(o->text, COLUMN, COLUMN, out);
 }
 
+int print_option_help(const struct command_page *p, const char *name, FILE *out)
+{
+    for (size_t i = 0; i < p->n_options; i++)
+        if (p->options[i].name && !strcmp(p->options[i].name, name)) {
+            print_option(p, &p->options[i], out);
+            return 1;
+        }
+    return 0;
+}
+
 const struct command_option help_option = { "help", OPTION_HELP, NULL, "this text" };
 
 void print_help(const struct command_page *p, FILE *out)
