@@ -1085,6 +1085,12 @@ class TorsionFingerprint
     std::vector<cgrd_torsion> found_;
 };
 
+/* "Se (atom 2)": atoms count from 1, as in a molblock. */
+std::string name_of_atom(const RDKit::Atom &atom)
+{
+    return atom.getSymbol() + " (atom " + std::to_string(atom.getIdx() + 1) + ")";
+}
+
 /* The terms of the MMFF94 energy of a molecule; see cgrd_mmff_terms(). */
 class MmffTerms
 {
@@ -1120,7 +1126,7 @@ class MmffTerms
 
     std::string name(unsigned atom) const
     {
-        return mol_.getAtomWithIdx(atom)->getSymbol() + " (atom " + std::to_string(atom) + ")";
+        return name_of_atom(*mol_.getAtomWithIdx(atom));
     }
 
     bool is_linear(unsigned atom)
@@ -1281,8 +1287,7 @@ class Uff
         for (unsigned i = 0; i < mol_->getNumAtoms(); i++)
             if (!types.first[i])
                 throw std::invalid_argument("UFF has no type for " +
-                                            mol_->getAtomWithIdx(i)->getSymbol() + " (atom " +
-                                            std::to_string(i) + ")");
+                                            name_of_atom(*mol_->getAtomWithIdx(i)));
         types_ = types.first;
     }
 

@@ -147,12 +147,12 @@ static cg_status check_stereo(const cg_minimization *z, const double (*before)[3
         c->verdict = CG_CONFORMER_INVALID_GEOMETRY;
         if (i < z->stereo.n_centres)
             snprintf(c->reason, sizeof c->reason, "minimisation inverts the stereocentre, atom %u",
-                     z->stereo.centres[i].atom);
+                     z->stereo.centres[i].atom + 1);
         else
             snprintf(c->reason, sizeof c->reason,
                      "minimisation inverts the double bond of atoms %u and %u",
-                     z->stereo.bonds[i - z->stereo.n_centres].ends[0],
-                     z->stereo.bonds[i - z->stereo.n_centres].ends[1]);
+                     z->stereo.bonds[i - z->stereo.n_centres].ends[0] + 1,
+                     z->stereo.bonds[i - z->stereo.n_centres].ends[1] + 1);
         break;
     }
 out:

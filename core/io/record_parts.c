@@ -47,6 +47,6 @@ cg_status cg_record_check_coordinates(const cg_record_conformer *c, cg_error *er
             if (!isfinite(c->xyz[i][k]))
                 return cg_fail(err, CG_ERR_INTERNAL,
                                "record of '%s': coordinate %d of atom %zu is not finite", c->name,
-                               k, i);
+                               k, i + 1);
     return CG_OK;
 }

@@ -22,7 +22,7 @@ verdict 'those of a molecule without parameters by UFF' test "$(sdf_item energie
 verdict 'which is counted' test "$(json_number energies.json uff_molecules)" = 1
 verdict 'and none is refused' test "$(json_number energies.json refused_molecules)" = 0
 run 0 "${common[@]/--quiet/--progress=never}" --limit 3 --energies --output seleno.sdf
-says 'seleno: no MMFF94 energy: MMFF94 has no type for Se \(atom 1\): UFF is used' 'and named'
+says 'seleno: no MMFF94 energy: MMFF94 has no type for Se \(atom 2\): UFF is used' 'and named'
 
 say '--minimize hydrogens'
 run 0 "${common[@]}" --add-hs --minimize hydrogens --output hydrogens.sdf

@@ -66,7 +66,7 @@ START_TEST(a_lost_configuration_is_rejected)
         if (c[0].verdict != CG_CONFORMER_OK) {
             n_rejected++;
             ck_assert_int_eq(c[0].verdict, CG_CONFORMER_INVALID_GEOMETRY);
-            ck_assert_str_eq(c[0].reason, "minimisation inverts the stereocentre, atom 1");
+            ck_assert_str_eq(c[0].reason, "minimisation inverts the stereocentre, atom 2");
         }
         cg_parsed_conformer_finish(&c[0]);
         cg_minimization_destroy(z);

@@ -90,9 +90,9 @@ END_TEST
 static const struct {
     const char *smiles, *reason; /* part of the message */
 } refused[] = {
-    { "[H]C([H])([H])[Se]C([H])([H])[H]", "MMFF94 has no type for Se (atom 4)" },
-    { "[H]B([H])[H]", "MMFF94 has no type for B (atom 1)" },
-    { "CC", "hydrogens of C (atom 0) are no atoms" },
+    { "[H]C([H])([H])[Se]C([H])([H])[H]", "MMFF94 has no type for Se (atom 5)" },
+    { "[H]B([H])[H]", "MMFF94 has no type for B (atom 2)" },
+    { "CC", "hydrogens of C (atom 1) are no atoms" },
     { "C(", "not a SMILES" },
 };
 

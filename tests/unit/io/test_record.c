@@ -243,7 +243,7 @@ START_TEST(incomplete_conformers_are_internal_errors)
     cg_buf_puts(&b, "before");
     c.xyz = bad;
     ck_assert_int_eq(cg_record_write(CG_RECORD_XYZ, &c, &b, &err), CG_ERR_INTERNAL);
-    ck_assert_ptr_nonnull(strstr(err.msg, "coordinate 1 of atom 1 is not finite"));
+    ck_assert_ptr_nonnull(strstr(err.msg, "coordinate 1 of atom 2 is not finite"));
     ck_assert_int_eq(cg_record_write(CG_RECORD_JSON, &c, &b, &err), CG_ERR_INTERNAL);
     c.xyz = NULL;
     ck_assert_int_eq(cg_record_write(CG_RECORD_XYZ, &c, &b, &err), CG_ERR_INTERNAL);
