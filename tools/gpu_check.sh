@@ -83,10 +83,10 @@ done
 path=$path${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 # Python may link a library that the archive has in another version or as a stub: it runs with those of the machine, and
 # confgen by a launcher.
-mkdir -p "$build/launch"
-printf '#!/bin/sh\nLD_LIBRARY_PATH=%q exec %q "$@"\n' "$path" "$build/confgen" >"$build/launch/confgen"
-chmod +x "$build/launch/confgen"
-python=(env "LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}" "CONFGEN=$build/launch/confgen" python3)
+mkdir -p "$logs/launch"
+printf '#!/bin/sh\nLD_LIBRARY_PATH=%q exec %q "$@"\n' "$path" "$build/confgen" >"$logs/launch/confgen"
+chmod +x "$logs/launch/confgen"
+python=(env "LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}" "CONFGEN=$logs/launch/confgen" python3)
 export CONFGEN_PLUGIN_PATH=$build/plugins CONFGEN_DATA=$root/data CONFGEN_SOURCE_ROOT=$root
 export CONFGEN_CUDA_MODULE=$build/core/cuda/confgen_cuda.so
 export CONFGEN=$build/confgen WRITE_MODEL=$build/tests/tools/write_model
@@ -133,7 +133,7 @@ for module in "${modules[@]}"; do
     --device cuda "$seed" "$n"
 done
 program mutants 300 env JOBS=4 "${python[@]}" "$root/tests/mutants/run.py" \
-  --plugin "$build/tests/mutants/attention_cuda_mutant.so" --device cuda "$build/launch/confgen" \
+  --plugin "$build/tests/mutants/attention_cuda_mutant.so" --device cuda "$logs/launch/confgen" \
   "$root/core/include" "$root/tests/mutants/attention_cuda.txt"
 program application 300 "$build/tests/abi/abi_application"
 program executor 300 "$build/tests/unit/test_decode_executor"
