@@ -33,9 +33,12 @@ for text in vocab:
         print((text + "\n") * 20, end="")
 PY
 step 0 python3 "$recipe/make_tokenizer.py" pool.smi new
-for file in tokenizer.json tokenizer_config.json special_tokens_map.json config.json confgen.json; do
+for file in tokenizer.json tokenizer_config.json special_tokens_map.json config.json; do
   same new/$file "$default_model/$file" "$file is the default model's"
 done
+verdict 'so is confgen.json, but for a choice that needs the weights' python3 -c "import json, sys
+wanted = json.load(open(sys.argv[1]))
+assert wanted.pop('gpu_kv_dtype') == 'fp8' and json.load(open('new/confgen.json')) == wanted" "$default_model/confgen.json"
 verdict 'generation_config.json has its values' python3 -c "import json, sys
 assert json.load(open('new/generation_config.json')) == json.load(open(sys.argv[1]))" "$default_model/generation_config.json"
 step 1 python3 "$recipe/make_tokenizer.py" pool.smi new nothing=1
