@@ -6,7 +6,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/append_file.h"
 #include "base/error.h"
@@ -95,9 +94,8 @@ cg_status cg_run_find_formats(const cg_run_options *o, const char *path,
                               cg_run_formats *ret_formats, cg_error *err)
 {
     cg_run_formats f = { .container = cg_container_format_of(path) };
-    struct stat sb;
 
-    if (!stat(path, &sb) && S_ISDIR(sb.st_mode))
+    if (strcmp(path, "-") != 0 && cg_file_is_directory(path))
         return cg_fail(err, CG_ERR_IO, "output '%s': is a folder, wanted a file in it", path);
     CG_TRY(o->format ? cg_record_format_parse(o->format, &f.record, err)
                      : find_record_format(path, &f.record, err));

@@ -177,6 +177,13 @@ int cg_file_exists(const char *path)
     return stat(path, &sb) == 0;
 }
 
+int cg_file_is_directory(const char *path)
+{
+    struct stat sb;
+
+    return stat(path, &sb) == 0 && S_ISDIR(sb.st_mode);
+}
+
 size_t cg_path_strip_extension(const char *name, size_t len, const char *extension)
 {
     const size_t n = strlen(extension);

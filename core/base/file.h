@@ -51,6 +51,9 @@ cg_status cg_file_hash(const char *path, uint64_t *ret_hash, cg_error *err);
  */
 int cg_file_exists(const char *path);
 
+/** Whether `path`, or what it links to, is a directory. */
+int cg_file_is_directory(const char *path);
+
 /**
  * The length of the first `len` bytes of a file's name without `extension`, such as ".gz", in
  * letters of any case; `len` if they do not end so, or are nothing else.

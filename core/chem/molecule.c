@@ -353,10 +353,11 @@ cg_status cg_smiles_of_block(const char *block, char **ret_smiles, cg_error *err
     else if (!*text)
         st = cg_fail(err, CG_ERR_INPUT, "the molecule has no atoms");
     else if (is_mol2 && cgrd_find_radical(text) >= 0)
-        st = cg_fail(err, CG_ERR_INPUT,
-                     "found atoms without the hydrogens that they need: %s; radicals are not "
-                     "supported",
-                     hydrogens_wanted);
+        st = cg_fail(
+            err, CG_ERR_INPUT,
+            "found atoms without the hydrogens that they need in '%.100s': %s; radicals are not "
+            "supported",
+            text, hydrogens_wanted);
     else if (!(*ret_smiles = strdup(text)))
         st = cg_fail_nomem(err, "molecule");
     free_ptr(text);

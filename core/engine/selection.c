@@ -145,9 +145,11 @@ static cg_status find_pairs(struct selector *s, int32_t batch_size, cg_error *er
         return CG_OK;
     if (n_attention * n_cache == 1) /* the only refusal is the reason */
         return cg_fail(err, st, "%s", why.msg);
-    return cg_fail(err, CG_ERR_UNSUPPORTED,
-                   "no pair of attention and KV cache plugin supports this model: %.700s",
-                   refusals);
+    return cg_fail(
+        err, CG_ERR_UNSUPPORTED,
+        "no pair of attention and KV cache plugin supports this model with a KV cache of "
+        "%s, wanted another --kv-dtype or plugin: %.600s",
+        s->request->kv_dtype, refusals);
 }
 
 /* ---- measuring ---------------------------------------------------------------------------- */

@@ -4,7 +4,6 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -37,13 +36,6 @@ struct cg_input {
 
 /* ---- detection -------------------------------------------------------------------------- */
 
-static int is_directory(const char *path)
-{
-    struct stat sb;
-
-    return !stat(path, &sb) && S_ISDIR(sb.st_mode);
-}
-
 /* Format by the file name; CG_INPUT_AUTO without an extension, and for a directory, which
  * cg_source_open() refuses. */
 static cg_status format_by_name(const char *path, cg_input_format *ret_format, cg_error *err)
@@ -65,7 +57,7 @@ static cg_status format_by_name(const char *path, cg_input_format *ret_format, c
     unpacked = cg_path_strip_extension(base, n, ".gz");
     n = unpacked < n ? unpacked : cg_path_strip_extension(base, n, ".zst");
     *ret_format = CG_INPUT_AUTO;
-    if (!memchr(base, '.', n) || is_directory(path))
+    if (!memchr(base, '.', n) || cg_file_is_directory(path))
         return CG_OK;
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
         if (cg_path_strip_extension(base, n, formats[i].extension) < n) {

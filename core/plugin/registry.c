@@ -395,13 +395,6 @@ static cg_status scan_path_variable(cg_registry *r, cg_error *err)
     return CG_OK;
 }
 
-static int is_dir(const char *path)
-{
-    struct stat info;
-
-    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
-}
-
 /*
  * Scans the program's own plugin directory, the first that exists of: `plugins` next to the program
  * (build tree), the plugin directory relative to the program (a relocated installation), the
@@ -415,10 +408,10 @@ static cg_status scan_own_dir(cg_registry *r, cg_error *err)
     if (cg_own_dir_of_program(dir, sizeof dir))
         for (size_t i = 0; i < sizeof candidates / sizeof *candidates; i++) {
             snprintf(path, sizeof path, "%s/%s", dir, candidates[i]);
-            if (is_dir(path))
+            if (cg_file_is_directory(path))
                 return scan_or_refuse(r, path, err);
         }
-    if (is_dir(CG_PLUGINDIR))
+    if (cg_file_is_directory(CG_PLUGINDIR))
         return scan_or_refuse(r, CG_PLUGINDIR, err);
     return CG_OK;
 }

@@ -152,6 +152,7 @@ expect 2 "^confgen: 'in.smi': wanted --input in.smi; see" --gens 2 in.smi
 expect 2 "^confgen: 'nope': no such command or option; see" help nope
 expect 0 '^  --add-hs +write hydrogens too' help add-hs
 expect 0 '^  -o, --output FILE' help --output
+expect 0 '^  -o, --output FILE' help -o
 # an option by the name that another program, or a typing error, gives it
 while read -r found wanted; do
   expect 2 "^confgen: $found: unknown option; the nearest is $wanted; see confgen --help\$" --input x.smi "$found" 2

@@ -269,7 +269,8 @@ class Page:
         self.folder = Path(tempfile.mkdtemp(prefix="confgen-docs-"))
         programs = self.folder / "bin"
         programs.mkdir()
-        (programs / "confgen").symlink_to(os.environ.get("CONFGEN", build / "confgen"))
+        launcher = os.environ.get("CONFGEN") if group == "gpu" else None  # of tools/gpu_check.sh
+        (programs / "confgen").symlink_to(Path(launcher or build / "confgen").resolve())
         python = python_with_rdkit()
         if python:
             (programs / "python3").symlink_to(python)

@@ -31,6 +31,13 @@ for row in ("raw", "standard"):
     assert summary[row]["run"]["counts"]["conformers"] >= summary[row]["conformers"]
 assert summary["raw"]["relaxation"]["median"] > summary["standard"]["relaxation"]["median"] >= 0
 PY
+verdict 'by number of conformers, as the evaluation says' python3 - <<'PY'
+import json
+group = json.load(open("made/k3/raw.eval.json"))["summary"]["bioactive"]["curve"][0]
+cell = "%.3f, %.1f" % (group["best"]["mean"], 100 * group["hit"]["0.75"])
+assert group["conformers"] == 1 and "| default model, raw | %s |" % cell in open("made/table.md").read()
+PY
+verdict 'differences by rotatable bonds' grep -q '^| default model, standard - default model, raw, Å | ' out
 cp out first
 table 0 --rows raw,standard
 same first out 'a second run prints the same table'

@@ -386,7 +386,7 @@ const struct command_page page_generate = {
         "  confgen help [COMMAND|OPTION]         this text, or that of a command or option\n",
     .text = "Records hold the heavy atoms, without hydrogens. --add-hs writes hydrogens too; "
             "--ensemble standard writes them, moves all atoms to a minimum of the MMFF94 energy "
-            "and leaves out duplicates.",
+            "without electrostatic terms, and leaves out duplicates.",
     .options = options,
     .n_options = sizeof options / sizeof options[0],
     .foreign = foreign,
@@ -486,7 +486,8 @@ static void set_option(struct generate *s, int option, const char *arg)
         s->given.add_hs = 1;
         break;
     case O_MINIMIZE:
-        s->given.minimize = parse_keyword("--minimize", arg, minima, 6);
+        s->given.minimize =
+            parse_keyword("--minimize", arg, minima, sizeof minima / sizeof minima[0]);
         break;
     case O_ENERGIES:
         s->run.energies = 1;

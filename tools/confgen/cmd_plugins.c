@@ -158,7 +158,7 @@ static const struct command_option matrix_options[] = {
       "on CUDA, what a run with that flag requires; the CPU always does" },
     { "plugin", 'p', "FILE.so", "another plugin (repeatable)" },
     { "dtype", 't', "NAME", "as of a run" },
-    { "kv-dtype", 'k', "NAME", "as of a run" },
+    { "kv-dtype", 'k', "NAME", "as of a run that names its plugins (auto: as --dtype)" },
 };
 
 const struct command_page page_plugins_matrix = {
@@ -172,7 +172,9 @@ const struct command_page page_plugins_matrix = {
         "Pairs every attention plugin with every cache plugin: `ok`, or why the pair does not "
         "support the model. Shapes: default, llama380m, qwen3-0.6b, llama1b, llama7b, gpt2. "
         "Without a model or shape: the default model. --deterministic requires on CUDA what a run "
-        "with that flag requires; the CPU always does. --dtype and --kv-dtype are those of a run.",
+        "with that flag requires; the CPU always does. --dtype and --kv-dtype are those of a run "
+        "that names its plugins: "
+        "gpu_kv_dtype of confgen.json does not count.",
     .options = matrix_options,
     .n_options = sizeof matrix_options / sizeof matrix_options[0],
     .notes = "",

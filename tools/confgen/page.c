@@ -81,11 +81,15 @@ static void print_option(const struct command_page *p, const struct command_opti
 
 int print_option_help(const struct command_page *p, const char *name, FILE *out)
 {
-    for (size_t i = 0; i < p->n_options; i++)
-        if (p->options[i].name && !strcmp(p->options[i].name, name)) {
+    for (size_t i = 0; i < p->n_options; i++) {
+        const char letter[] = { option_letter(p, &p->options[i]), '\0' };
+
+        if (p->options[i].name &&
+            (!strcmp(p->options[i].name, name) || (*letter && !strcmp(letter, name)))) {
             print_option(p, &p->options[i], out);
             return 1;
         }
+    }
     return 0;
 }
 

@@ -43,7 +43,8 @@ char option_letter(const struct command_page *page, const struct command_option 
 
 /** Prints the text of --help. */
 void print_help(const struct command_page *page, FILE *out);
-/** Prints what --help says of an option, by its name without dashes; 0 if there is none. */
+/** Prints what --help says of an option, by its name or letter without dashes; 0 if there is none.
+ */
 int print_option_help(const struct command_page *page, const char *name, FILE *out);
 
 extern const struct command_page page_generate, page_plugins, page_plugins_list,

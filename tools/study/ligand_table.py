@@ -130,7 +130,10 @@ def compare(args, folder, a, b):
         # Status 1: some figure of B is worse
         run([args.confgen, "eval", "--compare", *sources, "--json", result, "--overwrite"], (0, 1),
             result[:-len("json")] + "txt")
-    return load(result)
+    comparison = load(result)
+    if any("property" in row and "from" not in row for row in comparison["bioactive"]):
+        sys.exit("%s: found bins without \"from\", as earlier versions of confgen wrote them; remove it to make it again" % result)
+    return comparison
 
 
 def figures(evaluation):

@@ -110,9 +110,10 @@ typedef struct cg_match_options {
     const char *device; /* "cpu" (default), "cuda" (the first GPU) or "cuda:I" */
     /* CUDA: nonzero: tokens do not depend on the batch, as with --deterministic */
     int32_t deterministic;
-    int32_t reserved;     /* 0 */
-    const char *dtype;    /* of activations, as cg_engine_options.dtype */
-    const char *kv_dtype; /* of the KV cache, as cg_engine_options.kv_dtype */
+    int32_t reserved;  /* 0 */
+    const char *dtype; /* of activations, as cg_engine_options.dtype */
+    /** Of the KV cache. NULL, "auto": that of the activations, whatever confgen.json names. */
+    const char *kv_dtype;
 } cg_match_options;
 
 /** An attention plugin over a cache plugin. */
