@@ -35,7 +35,8 @@ ROWS = {"raw": "default model, raw", "standard": "default model, standard", "mmf
         "etkdg": "ETKDGv3", "etkdg_mmff": "ETKDGv3 + MMFF94"}
 OPTIONS = {"raw": ["--ensemble", "raw"], "standard": ["--ensemble", "standard"],
            "mmff94": ["--ensemble", "standard", "--minimize", "mmff94"]}
-PAIRS = [("etkdg_mmff", "raw"), ("etkdg_mmff", "standard"), ("etkdg_mmff", "mmff94"), ("raw", "standard"), ("raw", "mmff94")]
+PAIRS = [("etkdg", "raw"), ("etkdg_mmff", "raw"), ("etkdg_mmff", "standard"), ("etkdg_mmff", "mmff94"),
+         ("raw", "standard"), ("raw", "mmff94")]
 COUNTS = [1, 10, 25, 50, 100, 250, 1000]
 THRESHOLDS = ["0.5", "0.75", "1", "1.5", "2"]
 
@@ -245,6 +246,10 @@ def put_parts(lines, k, evaluations, comparisons):
     for row, evaluation in evaluations.items():
         curve = {c["conformers"]: c for c in evaluation["summary"]["bioactive"]["curve"]}
         lines.append("| %s | %s |" % (ROWS[row], " | ".join(cell(curve[n]) for n in counts)))
+    for pair, comparison in comparisons.items():
+        parts = {r["conformers"]: r for r in comparison["bioactive"] if r["measure"] == "best_rmsd" and "conformers" in r}
+        lines.append("| %s - %s, Å | %s |" % (ROWS[pair[1]], ROWS[pair[0]],
+                                            " | ".join(interval(parts[n], 3) for n in counts)))
     strata = [s for s in next(iter(evaluations.values()))["summary"]["bioactive"]["strata"]
               if s["property"] == "rotatable_bonds" and s["molecules"]]
     lines += ["", title % ("molecules by rotatable bonds", k), "",
