@@ -126,11 +126,12 @@ static void make_data_items(const cg_run_writer *w, const cg_pipeline_molecule *
     if (w->minimize)
         t->items[t->n++] = (cg_tag) { "minimized", c->is_minimized ? "yes" : "no" };
     if (c->has_energy) {
+        const char *field = cg_minimization_force_field(m->built.minimization);
+
         snprintf(t->energy, sizeof t->energy, "%.4f", c->energy);
         t->items[t->n++] = (cg_tag) { "energy", t->energy };
-        if (strcmp(cg_minimization_force_field(m->built.minimization), "MMFF94") != 0)
-            t->items[t->n++] =
-                (cg_tag) { "force_field", cg_minimization_force_field(m->built.minimization) };
+        if (strcmp(field, "MMFF94") != 0)
+            t->items[t->n++] = (cg_tag) { "force_field", field };
     }
     if (c->is_minimized) {
         snprintf(t->released, sizeof t->released, "%.4f", c->released);

@@ -191,6 +191,13 @@ size_t cg_path_strip_extension(const char *name, size_t len, const char *extensi
     return len > n && !strncasecmp(name + len - n, extension, n) ? len - n : len;
 }
 
+int cg_path_has_extension(const char *name, const char *extension)
+{
+    const size_t len = strlen(name);
+
+    return cg_path_strip_extension(name, len, extension) < len;
+}
+
 char *cg_path_join(const char *dir, const char *name)
 {
     size_t n = strlen(dir);

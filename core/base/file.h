@@ -51,7 +51,7 @@ cg_status cg_file_hash(const char *path, uint64_t *ret_hash, cg_error *err);
  */
 int cg_file_exists(const char *path);
 
-/** Whether `path`, or what it links to, is a directory. */
+/** Returns whether `path` is a directory or a link to one. */
 int cg_file_is_directory(const char *path);
 
 /**
@@ -59,6 +59,9 @@ int cg_file_is_directory(const char *path);
  * letters of any case; `len` if they do not end so, or are nothing else.
  */
 size_t cg_path_strip_extension(const char *name, size_t len, const char *extension);
+
+/** Returns whether cg_path_strip_extension() shortens the whole name. */
+int cg_path_has_extension(const char *name, const char *extension);
 
 /**
  * Joins `dir` and `name` with one slash (none after an empty dir) into a new string; free(). NULL

@@ -12,13 +12,6 @@
 
 enum { MAX_FILE = 1 << 20 }; /* bytes: a block and data items */
 
-static int has_extension(const char *path, const char *extension)
-{
-    const size_t len = strlen(path);
-
-    return cg_path_strip_extension(path, len, extension) < len;
-}
-
 /* The line "$$$$", or the end of the text. */
 static const char *find_end(const char *text)
 {
@@ -75,7 +68,8 @@ cg_status cg_core_file_read(const char *path, cg_core **ret, uint64_t *ret_hash,
     cg_error why = CG_ERROR_INIT;
     cg_status st;
 
-    if (!has_extension(path, ".sdf") && !has_extension(path, ".sd") && !has_extension(path, ".mol"))
+    if (!cg_path_has_extension(path, ".sdf") && !cg_path_has_extension(path, ".sd") &&
+        !cg_path_has_extension(path, ".mol"))
         return cg_fail(err, CG_ERR_USAGE, "--core '%s': wanted a .sdf or .mol, unpacked", path);
     CG_TRY(cg_file_read(path, MAX_FILE, &bytes, err));
     if (memchr(bytes.data, '\0', bytes.len))

@@ -40,13 +40,14 @@ static int32_t count_token_bytes(const cg_model_config *c, cg_dtype kv_dtype)
     return 2 * c->n_layers * c->n_kv_heads * (c->head_dim * size + scale);
 }
 
-static void fill_prototype(cg_engine *e, const cg_engine_options *o,
-                           const cg_device_request *request, cg_device device, cg_dtype dtype,
-                           int32_t deterministic)
+/* kv_dtype may be CG_DTYPE_AUTO: that of the run. */
+static void fill_prototype(cg_engine *e, const cg_engine_options *o, cg_device device,
+                           cg_dtype dtype, cg_dtype kv_dtype, int32_t deterministic)
 {
-    cg_dtype kv_dtype = request->kv_dtype == CG_DTYPE_AUTO ? dtype : request->kv_dtype;
     cg_geometry_mode geometry = e->codes ? CG_GEOMETRY_OFF : e->builder.geometry;
 
+    if (kv_dtype == CG_DTYPE_AUTO)
+        kv_dtype = dtype;
     e->info.dtype = cg_dtype_name(dtype);
     e->info.kv_dtype = cg_kv_dtype_name(kv_dtype);
     e->info.kv_token_bytes = count_token_bytes(&e->model.weights->config, kv_dtype);
@@ -138,7 +139,7 @@ static cg_status open_on_cpu(cg_engine *e, const cg_engine_options *o,
     if (request->dtype != CG_DTYPE_AUTO && request->dtype != CG_F32)
         return cg_fail(err, CG_ERR_USAGE, "dtype %s: the CPU computes in f32 (%.800s)",
                        cg_dtype_name(request->dtype), e->device.reason);
-    fill_prototype(e, o, request, CG_DEVICE_CPU, CG_F32, 1);
+    fill_prototype(e, o, CG_DEVICE_CPU, CG_F32, request->kv_dtype, 1);
     snprintf(e->device.name, sizeof e->device.name, "cpu");
     CG_TRY(alloc_workers(e, e->hooks.n_cpu_executors ? e->hooks.n_cpu_executors : 1, err));
     if (e->codes)
@@ -177,7 +178,6 @@ static cg_status open_on_gpus(cg_engine *e, const cg_engine_options *o,
                               const cg_device_request *request, cg_error *err)
 {
     const char *text = request->kind == CG_REQUEST_AUTO ? "auto" : o->device;
-    cg_device_request on_gpu = *request;
     int32_t gpus[CG_MAX_GPUS], n_gpus = 0, n = 0;
     size_t at;
     cg_status st = cg_gpu_count(&n_gpus, err);
@@ -186,10 +186,8 @@ static cg_status open_on_gpus(cg_engine *e, const cg_engine_options *o,
         return request->kind == CG_REQUEST_CUDA ? cg_fail_prefix(err, st, "device '%.200s'", text)
                                                 : st;
     CG_TRY(cg_device_resolve(request, text, n_gpus, gpus, &n, err));
-    on_gpu.kv_dtype = gpu_kv_dtype(e, o, request);
-    fill_prototype(e, o, &on_gpu, CG_DEVICE_CUDA,
-                   request->dtype == CG_DTYPE_AUTO ? CG_BF16 : request->dtype,
-                   o->deterministic != 0);
+    fill_prototype(e, o, CG_DEVICE_CUDA, request->dtype == CG_DTYPE_AUTO ? CG_BF16 : request->dtype,
+                   gpu_kv_dtype(e, o, request), o->deterministic != 0);
     CG_TRY(alloc_workers(e, n, err));
     CG_TRY(check_window_alias(e, err));
     at = (size_t)snprintf(e->device.name, sizeof e->device.name, "cuda:");

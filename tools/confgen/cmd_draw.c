@@ -54,7 +54,7 @@ static int has_other_extension(const char *path)
 {
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
 
-    return strchr(name, '.') && cg_path_strip_extension(name, strlen(name), ".svg") == strlen(name);
+    return strchr(name, '.') && !cg_path_has_extension(name, ".svg");
 }
 
 static void parse(int argc, char **argv, struct draw_options *o)

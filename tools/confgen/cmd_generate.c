@@ -252,8 +252,7 @@ static const struct command_option options[] = {
     { "minimize", O_MINIMIZE, "none|hydrogens|mmff94|mmff94s|mmff94_noestat|mmff94s_noestat",
       "move hydrogens, or all atoms, to a minimum of the MMFF94 energy (none), with or without its "
       "electrostatic terms, or of UFF's where MMFF94 has no parameters; it is written to the "
-      "record. Hydrogens are written with "
-      "--add-hs" },
+      "record. Hydrogens are written with --add-hs" },
     { "energies", O_ENERGIES, NULL,
       "write the MMFF94 energy to the record, or that of UFF where MMFF94 has no parameters" },
     { "ensemble", O_ENSEMBLE, "raw|standard|thorough",
@@ -818,7 +817,7 @@ static void print_hints(const struct generate *s, const cg_report *r, const char
         fputs("the records hold heavy atoms only: --add-hs writes hydrogens, --ensemble standard "
               "minimises, too\n",
               stderr);
-    if (cg_path_strip_extension(path, strlen(path), ".zst") < strlen(path))
+    if (cg_path_has_extension(path, ".zst"))
         print_lines(stderr, "%s is compressed: zstd -d unpacks it; --output NAME.sdf is not\n",
                     path);
 }

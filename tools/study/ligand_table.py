@@ -313,7 +313,7 @@ def parse():
 
 def main():
     args = parse()
-    evaluations, comparisons, summary, lines = {}, {}, {}, []
+    evaluations, rows, comparisons, summary, lines = {}, {}, {}, {}, []
     for k in args.counts:
         folder = os.path.join(args.out, "k%d" % k)
         os.makedirs(folder, exist_ok=True)
@@ -321,21 +321,22 @@ def main():
             generate(args, folder, k)
         found = {row: evaluate(args, folder, row) for row in ROWS if row in args.rows}
         evaluations[k] = {row: e for row, e in found.items() if e}
+        rows[k] = {row: figures(e) for row, e in evaluations[k].items()}
         comparisons[k] = {(a, b): compare(args, folder, a, b) for a, b in PAIRS if found.get(a) and found.get(b)}
         summary[str(k)] = {
-            "rows": {row: figures(e) | {"run": generation(folder, row)} for row, e in evaluations[k].items()},
+            "rows": {row: f | {"run": generation(folder, row)} for row, f in rows[k].items()},
             "comparisons": {"%s-%s" % pair: {name: {key: figure[key] for key in
                                                     ("molecules", "a", "b", "difference", "low", "high", "verdict")}
                                              for name, figure, _, _ in differences(c)}
                             for pair, c in comparisons[k].items()}}
     present = [k for k in args.counts if evaluations[k]]
     for k in present:
-        put_table(lines, k, {row: figures(e) for row, e in evaluations[k].items()})
+        put_table(lines, k, rows[k])
     put_differences(lines, comparisons)
     if present:
         put_parts(lines, max(present), evaluations[max(present)], comparisons[max(present)])
     for k in present:
-        put_checks(lines, k, {row: figures(e) for row, e in evaluations[k].items()})
+        put_checks(lines, k, rows[k])
     version = subprocess.run([args.confgen, "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout
     with open(os.path.join(args.out, "summary.json"), "w") as file:
         json.dump({"confgen": version.strip().splitlines()[0], "ref": os.path.basename(args.ref), "seed": args.seed,

@@ -114,6 +114,9 @@ START_TEST(extensions_have_any_case)
     ck_assert_uint_eq(cg_path_strip_extension("a.smi.gz", 8, ".smi"), 8);
     ck_assert_uint_eq(cg_path_strip_extension(".gz", 3, ".gz"), 3);
     ck_assert_uint_eq(cg_path_strip_extension("", 0, ".gz"), 0);
+    ck_assert_int_eq(cg_path_has_extension("a.smi.GZ", ".gz"), 1);
+    ck_assert_int_eq(cg_path_has_extension("a.smi.gz", ".smi"), 0);
+    ck_assert_int_eq(cg_path_has_extension(".gz", ".gz"), 0);
 }
 END_TEST
 
