@@ -77,7 +77,8 @@ void guarded_free(void *ptr); /* accepts NULL */
 
 /**
  * Records whether each of several calls of once(ctx) leaves bytes of malloc() behind, where that is
- * known. The first calls may leave memory that the process keeps.
+ * known. Some calls may leave memory that the process keeps: several rounds of calls must all leave
+ * bytes behind.
  *
  * @param what  is made and destroyed by once(), e.g. "plan"
  */
