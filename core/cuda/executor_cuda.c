@@ -599,6 +599,7 @@ static int cuda_collect(cg_executor *ex, cg_sequence_result *ret_result)
             event->n_tokens,
             event->n_sampled,
             c->state.completions + (int64_t)i * c->config.max_len,
+            event->is_mirrored,
             event->repair,
         };
         return 1;

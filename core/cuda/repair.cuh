@@ -198,18 +198,25 @@ static __device__ int append_field(const struct repair_slot *slot, struct repair
     return shared->path_state == CG_NUMBER_PATH_FOUND;
 }
 
-/* Rolls back to the first moved atom and starts the rewrite; one thread. */
-static __device__ void begin_rewrite(const struct repair_slot *slot, struct repair_shared *shared,
-                                     int32_t first)
+/* Accepts the positions of the relaxation: rolls back to the first atom whose text changes and
+ * starts the rewrite, or tests the next atoms if the text stays as it is; one thread. */
+static __device__ void begin_rewrite(const struct repair_slot *slot, struct repair_shared *shared)
 {
     cg_repair_progress *progress = &shared->progress;
+    int32_t per_atom = slot->state->program.fields_per_atom;
 
+    progress->next =
+        cg_relaxation_accept(&progress->start, slot->s->number_format, progress->atom, slot->xyz,
+                             (const position *)slot->relaxed, &shared->seq, &slot->state->repair);
+    if (progress->next > progress->atom) {
+        progress->from_field = progress->next * per_atom;
+        progress->stage =
+            shared->seq.field / per_atom > progress->next ? CG_REPAIR_TEST : CG_REPAIR_IDLE;
+        return;
+    }
     progress->stage = CG_REPAIR_REWRITE;
-    progress->next = cg_relaxation_first_moved(
-        (const position *)slot->xyz, (const position *)slot->relaxed, first, progress->atom);
     progress->n_tokens = shared->seq.n_tokens;
     progress->attempt = shared->seq.attempt;
-    slot->state->repair.moved += progress->atom - progress->next + 1;
     slot->state->repair.wasted += progress->n_tokens - slot->marks[progress->next].n_tokens;
     cg_sequence_roll_back(&shared->seq, &slot->state->program, slot->aut, progress->next,
                           slot->marks);
@@ -236,15 +243,15 @@ static __device__ int place(const struct repair_slot *slot, struct repair_shared
 static __device__ void end_relaxation(const struct repair_slot *slot, struct repair_shared *shared)
 {
     cg_repair_progress *progress = &shared->progress;
-    int32_t first = cg_relaxation_first_placed(&progress->start, progress->atom);
 
     if (!cg_number_is_coarse(slot->s->number_format)) {
-        begin_rewrite(slot, shared, first);
+        begin_rewrite(slot, shared);
         return;
     }
     progress->stage = CG_REPAIR_FIT;
     progress->next = cg_relaxation_first_moved(
-        (const position *)slot->xyz, (const position *)slot->relaxed, first, progress->atom);
+        (const position *)slot->xyz, (const position *)slot->relaxed,
+        cg_relaxation_first_placed(&progress->start, progress->atom), progress->atom);
 }
 
 /* Runs one iteration of the relaxation. Returns its work. */
@@ -310,8 +317,7 @@ static __device__ int32_t continue_fit(const struct repair_slot *slot, struct re
                                     &slot->state->program, slot->aut, slot->marks);
             }
         } else if (progress->next++ == progress->atom) {
-            begin_rewrite(slot, shared,
-                          cg_relaxation_first_placed(&progress->start, progress->atom));
+            begin_rewrite(slot, shared);
         }
     }
     __syncthreads();

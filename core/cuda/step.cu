@@ -199,7 +199,8 @@ static __device__ void publish_completion(const cg_step_state *s, int32_t slot)
     for (int32_t i = p->n_prompt + (int32_t)threadIdx.x; i < p->seq.n_tokens; i += blockDim.x)
         s->completions[base + i - p->n_prompt] = s->tokens[base + i];
     if (threadIdx.x == 0) {
-        cg_slot_event event = { p->seq.done, p->seq.n_tokens - p->n_prompt, p->seq.n_sampled };
+        cg_slot_event event = { p->seq.done, p->seq.n_tokens - p->n_prompt, p->seq.n_sampled,
+                                p->seq.is_mirrored };
 
         event.repair = p->repair;
         s->events[slot] = event;

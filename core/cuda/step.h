@@ -65,10 +65,10 @@ typedef struct cg_slot_state {
 
 /** Per-slot completion record. Pinned; written by kernels, cleared by the host. */
 typedef struct cg_slot_event {
-    int32_t done;      /* CG_SEQUENCE_*; of a prompt: nonzero once it is ready */
-    int32_t n_tokens;  /* of the completion */
-    int32_t n_sampled; /* of n_tokens */
-    int32_t reserved;
+    int32_t done;        /* CG_SEQUENCE_*; of a prompt: nonzero once it is ready */
+    int32_t n_tokens;    /* of the completion */
+    int32_t n_sampled;   /* of n_tokens */
+    int32_t is_mirrored; /* as in cg_sequence */
     cg_repair_counts repair;
 } cg_slot_event;
 

@@ -75,6 +75,7 @@ typedef struct cg_sequence_result {
     int32_t n_tokens;        /* of the completion, forced ones included */
     int32_t n_sampled;       /* tokens that were sampled */
     const int32_t *tokens;   /* [n_tokens] valid until the slot is released */
+    int32_t is_mirrored;     /* the conformer is the mirror image of the text's */
     cg_repair_counts repair; /* zero if its atoms were not tested */
 } cg_sequence_result;
 

@@ -329,7 +329,13 @@ static int cpu_collect(cg_executor *ex, cg_sequence_result *ret_result)
         s->reported = 1;
         c->stats.forced += n - s->seq.n_sampled;
         *ret_result = (cg_sequence_result) {
-            i, s->seq.done, n, s->seq.n_sampled, s->tokens + s->n_prompt, s->repair.counts,
+            i,
+            s->seq.done,
+            n,
+            s->seq.n_sampled,
+            s->tokens + s->n_prompt,
+            s->seq.is_mirrored,
+            s->repair.counts,
         };
         return 1;
     }

@@ -70,8 +70,8 @@ static int append_field(cg_cpu_repair *r, const cg_sequence_text *text, const fl
 }
 
 /*
- * Rewrites the text from the first moved atom of first to last on. Later tokens keep their RNG
- * counters, unless the new text is shorter: the counters of its next tokens are already consumed.
+ * Rewrites the text of atoms first to last. Later tokens keep their RNG counters, unless the new
+ * text is shorter: the counters of its next tokens are already consumed. Returns 0 if it cannot.
  */
 static int rewrite(cg_cpu_repair *r, const cg_repair_target *target, int32_t first, int32_t last)
 {
@@ -79,8 +79,6 @@ static int rewrite(cg_cpu_repair *r, const cg_repair_target *target, int32_t fir
     const point *xyz = (const point *)r->xyz + target->geometry->n_atoms;
     int32_t n_tokens = text->seq->n_tokens, attempt = text->seq->attempt;
 
-    first = cg_relaxation_first_moved((const point *)r->xyz, xyz, first, last);
-    r->counts.moved += last - first + 1;
     r->counts.wasted += n_tokens - text->marks[first].n_tokens;
     cg_sequence_roll_back(text->seq, text->program, text->automaton, first, text->marks);
     for (int32_t i = first; i <= last; i++) {
@@ -125,18 +123,19 @@ static int fit_to_cells(cg_cpu_repair *r, const cg_repair_target *target, int32_
 }
 
 /*
- * Moves `atom`, and earlier ones if necessary. Returns the first atom that may have moved; -1 if
- * the text can hold no valid position.
+ * Moves `atom`, and earlier ones if necessary. Returns 1 and from where they were moved; 0 if the
+ * text can hold no valid position.
  */
-static int32_t move_atoms(cg_cpu_repair *r, const cg_repair_target *target, int32_t atom)
+static int move_atoms(cg_cpu_repair *r, const cg_repair_target *target, int32_t atom,
+                      cg_relaxation_start *ret_start)
 {
     const cg_geometry *g = target->geometry;
     cg_relaxation_start start = cg_relaxation_find_start(g, (const point *)r->xyz, atom);
 
     for (;;) {
-        int32_t first = cg_relaxation_first_placed(&start, atom);
         int is_valid, is_last;
 
+        *ret_start = start;
         place(r, g, &start, atom);
         is_valid = cg_relaxation_is_image(&start) &&
                    cg_geometry_test_atom(g, (const point *)r->xyz + g->n_atoms, atom, 0, 1) ==
@@ -144,28 +143,42 @@ static int32_t move_atoms(cg_cpu_repair *r, const cg_repair_target *target, int3
         is_valid = is_valid || relax(r, g, start.level, atom);
         is_last = !cg_relaxation_next_start(&start, atom);
         /* The result of the last level may pass the tests even if it is not well within them. */
-        if ((is_valid || is_last) && fit_to_cells(r, target, first, atom))
-            return first;
+        if ((is_valid || is_last) &&
+            fit_to_cells(r, target, cg_relaxation_first_placed(ret_start, atom), atom))
+            return 1;
         if (is_last)
-            return -1;
+            return 0;
     }
+}
+
+/* Moves `atom` to a valid position. Returns 1 if the text was rolled back. */
+static int repair_atom(cg_cpu_repair *r, const cg_repair_target *target, int32_t atom)
+{
+    const cg_sequence_text *text = &target->text;
+    cg_relaxation_start start;
+    int32_t first = 0;
+    int is_valid = move_atoms(r, target, atom, &start);
+
+    if (is_valid)
+        first = cg_relaxation_accept(&start, text->number_format, atom, r->xyz,
+                                     (const point *)r->xyz + target->geometry->n_atoms, text->seq,
+                                     &r->counts);
+    if (is_valid && first > atom)
+        return 0;
+    if (!is_valid || !rewrite(r, target, first, atom))
+        cg_sequence_restart(&r->counts, target->restart_limit, text->seq, text->program,
+                            text->automaton, text->marks);
+    return 1;
 }
 
 int cg_cpu_repair_atom(cg_cpu_repair *r, const cg_repair_target *target, int repair, int32_t atom)
 {
-    const cg_sequence_text *text = &target->text;
-    int32_t fault = test_atom(r, target, atom), first;
+    int32_t fault = test_atom(r, target, atom);
 
     r->counts.count[CG_FAULT_CAUSE(fault)]++;
     if (fault == CG_FAULT_NONE)
         return 0;
     r->counts.last_cause = CG_FAULT_CAUSE(fault);
     r->counts.last_atom = atom;
-    if (!repair)
-        return 0;
-    first = move_atoms(r, target, atom);
-    if (first < 0 || !rewrite(r, target, first, atom))
-        cg_sequence_restart(&r->counts, target->restart_limit, text->seq, text->program,
-                            text->automaton, text->marks);
-    return 1;
+    return repair && repair_atom(r, target, atom);
 }

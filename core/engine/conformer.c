@@ -107,6 +107,35 @@ static void give_up_unwritten(cg_parsed_conformer *c, const cg_molecule_template
              field % per_atom + 1, field / per_atom + 1);
 }
 
+/* Mirrors coordinates and text in the plane z = 0. */
+static cg_status mirror(cg_parsed_conformer *c, const cg_molecule_template *t,
+                        const cg_conformer_format *f, cg_error *err)
+{
+    size_t before = (size_t)(c->body - c->text), after = c->text_len - before - c->body_len;
+    size_t bound = cg_enriched_bound(&t->split), len;
+    char *text = malloc(before + bound + after);
+    cg_status st;
+
+    if (!text)
+        return cg_fail_nomem(err, "conformer");
+    for (size_t i = 0; i < t->split.n_atoms; i++)
+        c->xyz[i][2] = 0 - c->xyz[i][2]; /* 0 stays 0 */
+    st = cg_enriched_write(&t->split, f, (const double(*)[3])c->xyz, text + before, bound, &len,
+                           err);
+    if (st != CG_OK) {
+        free(text);
+        return st;
+    }
+    memcpy(text, c->text, before);
+    memcpy(text + before + len, c->body + c->body_len, after + 1);
+    free(c->text);
+    c->text = text;
+    c->text_len = before + len + after;
+    c->body = text + before;
+    c->body_len = len;
+    return CG_OK;
+}
+
 /* Reads the coordinates, or the codes, of the body; sets verdict and reason. */
 static cg_status read_body(cg_parsed_conformer *c, const cg_molecule_template *t,
                            const cg_format_config *format, cg_error *err)
@@ -153,6 +182,8 @@ cg_status cg_conformer_parse(const cg_molecule_template *t, const cg_format_conf
         set_verdict(&c, CG_CONFORMER_PARSE_FAILURE, "the completion's tags are missing");
     else
         st = read_body(&c, t, format, err);
+    if (st == CG_OK && c.xyz && completion->is_mirrored)
+        st = mirror(&c, t, &format->conformer, err);
     if (st != CG_OK) {
         cg_parsed_conformer_finish(&c);
         return st;

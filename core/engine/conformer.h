@@ -14,7 +14,8 @@
 typedef struct cg_completion {
     const int32_t *tokens; /* [n_tokens] */
     int32_t n_tokens;
-    int32_t done; /* CG_SEQUENCE_* */
+    int32_t done;        /* CG_SEQUENCE_* */
+    int32_t is_mirrored; /* the conformer is the mirror image of the text's, in the plane z = 0 */
     cg_repair_counts repair;
 } cg_completion;
 
@@ -48,7 +49,8 @@ typedef struct cg_parsed_conformer {
 
 /**
  * Parses the text of a sequence and compares it with the molecule of its template. A format with
- * codes gives codes instead of coordinates: decoded_conformer.h.
+ * codes gives codes instead of coordinates: decoded_conformer.h. A mirrored conformer gets the text
+ * of its own coordinates.
  *
  * @return CG_OK for any verdict; CG_ERR_INPUT for a token outside the vocabulary; CG_ERR_NOMEM. On
  *         failure *ret is unchanged.

@@ -25,7 +25,8 @@
 typedef struct cg_generation {
     int32_t *tokens; /* [n_tokens] of the completion; NULL once parsed */
     int32_t n_tokens;
-    int32_t done; /* CG_SEQUENCE_* */
+    int32_t done;        /* CG_SEQUENCE_* */
+    int32_t is_mirrored; /* as in cg_sequence_result */
     cg_repair_counts repair;
     int32_t is_parsed; /* `parsed` is valid */
     cg_parsed_conformer parsed;

@@ -113,6 +113,7 @@ static cg_status sequence_completed(void *ctx, const cg_work *work, uint32_t gen
         return cg_fail_nomem(err, "pipeline");
     memcpy(g->tokens, result->tokens, (size_t)result->n_tokens * sizeof *g->tokens);
     g->n_tokens = result->n_tokens;
+    g->is_mirrored = result->is_mirrored;
     g->done = result->done;
     g->repair = result->repair;
     pthread_mutex_lock(&p->lock);

@@ -153,7 +153,7 @@ static cg_status parse_sequences(const cg_pipeline_molecule *m, cg_parsed_confor
 
     for (int32_t i = 0; i < m->round.n; i++) {
         cg_generation *g = &m->built.generations[generation_of(m, i)];
-        cg_completion completion = { g->tokens, g->n_tokens, g->done, g->repair };
+        cg_completion completion = { g->tokens, g->n_tokens, g->done, g->is_mirrored, g->repair };
 
         CG_TRY(cg_conformer_parse(t, &e->model.weights->format, e->model.tokenizer, &completion,
                                   &c[i], err));

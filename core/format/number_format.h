@@ -101,6 +101,12 @@ size_t cg_number_write(const cg_decimal *n, char ret_text[CG_NUMBER_MAX_TEXT]);
 int cg_number_parse(const cg_number_format *f, const char *text, size_t len, cg_decimal *ret,
                     size_t *ret_used, const char **ret_wanted);
 
+/** Is the negative of every number of this format one of its numbers? */
+static inline CG_HOST_DEVICE int cg_number_is_signed(const cg_number_format *f)
+{
+    return f->kind == CG_NUMBER_DECIMAL || f->kind == CG_NUMBER_INTEGER;
+}
+
 /** Does every number of this format have the same number of digits? Then numbers may follow one
  * another without separators. */
 static inline CG_HOST_DEVICE int cg_number_has_fixed_width(const cg_number_format *f)

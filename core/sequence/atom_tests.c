@@ -111,15 +111,17 @@ CG_HOST_DEVICE int cg_geometry_read_atom(const cg_sequence_text *text, int32_t a
                                          float ret_xyz[3])
 {
     int32_t begin = text->marks[atom].n_tokens;
-    int is_text = 0;
+    int is_text = 0, is_whole;
 
     if (text->number_format->width) { /* digits that all numbers have in common are not sampled */
         begin = cg_sequence_field_start(text->program, text->automaton,
                                         atom * text->program->fields_per_atom, begin);
         is_text = !cg_token_number_ends_before(text->token_numbers[text->tokens[begin - 1]]);
     }
-    return cg_geometry_read_xyz(text->tokens + begin, text->seq->n_tokens - begin,
-                                text->token_numbers, text->number_format, is_text, ret_xyz);
+    is_whole = cg_geometry_read_xyz(text->tokens + begin, text->seq->n_tokens - begin,
+                                    text->token_numbers, text->number_format, is_text, ret_xyz);
+    ret_xyz[2] = cg_sequence_mirror(text->seq, ret_xyz[2], 2);
+    return is_whole;
 }
 
 /* ---- tests -------------------------------------------------------------------------------- */

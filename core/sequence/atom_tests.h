@@ -117,10 +117,16 @@ typedef struct cg_sequence_text {
     cg_atom_mark *marks;
 } cg_sequence_text;
 
+/** From coordinate k of a conformer to that of its text, and back: is_mirrored of cg_sequence. */
+static inline CG_HOST_DEVICE float cg_sequence_mirror(const cg_sequence *seq, float x, int32_t k)
+{
+    return seq->is_mirrored && k == 2 ? -x : x;
+}
+
 /**
  * Reads the coordinates of atom `atom` back from its tokens.
  *
- * @param ret_xyz  Å; missing numbers are 0
+ * @param ret_xyz  Å, of the conformer; missing numbers are 0
  * @return 1; 0 if there are not three numbers
  */
 CG_HOST_DEVICE int cg_geometry_read_atom(const cg_sequence_text *text, int32_t atom,
@@ -185,7 +191,7 @@ typedef struct cg_repair_counts {
     /* a field for whose numbers the automaton has no path, plus 1; 0: none. It ends the sequence.
      */
     int32_t unwritten_field;
-    float unwritten_xyz[3]; /* Å, of the field's atom */
+    float unwritten_xyz[3]; /* Å, of the field's atom in the text */
 } cg_repair_counts;
 
 enum { CG_REPAIR_COUNTS_TEXT = 160 };

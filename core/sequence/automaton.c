@@ -95,4 +95,6 @@ CG_HOST_DEVICE void cg_sequence_roll_back(cg_sequence *seq, const cg_program *pr
     seq->state = state;
     seq->done = CG_SEQUENCE_RUNNING;
     seq->attempt++;
+    if (atom == 0)
+        seq->is_mirrored = 0;
 }

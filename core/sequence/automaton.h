@@ -15,14 +15,15 @@
 #include <confgen/status.h>
 
 typedef struct cg_sequence {
-    int32_t n_tokens;  /* in the token array: prompt, then completion */
-    int32_t n_kv;      /* tokens in the KV cache */
-    int32_t n_sampled; /* tokens that were sampled; the others are prompt or forced */
-    int32_t field;     /* current field of the program; n_fields when complete */
-    int32_t state;     /* automaton state from which the next token is sampled */
-    int32_t limit;     /* upper bound of n_tokens */
-    int32_t attempt;   /* number of roll-backs so far: part of the RNG counter */
-    int32_t done;      /* CG_SEQUENCE_* */
+    int32_t n_tokens;    /* in the token array: prompt, then completion */
+    int32_t n_kv;        /* tokens in the KV cache */
+    int32_t n_sampled;   /* tokens that were sampled; the others are prompt or forced */
+    int32_t field;       /* current field of the program; n_fields when complete */
+    int32_t state;       /* automaton state from which the next token is sampled */
+    int32_t limit;       /* upper bound of n_tokens */
+    int32_t attempt;     /* number of roll-backs so far: part of the RNG counter */
+    int32_t done;        /* CG_SEQUENCE_* */
+    int32_t is_mirrored; /* the conformer is the mirror image of the text's, in the plane z = 0 */
 } cg_sequence;
 
 /** Start of an atom, the point that a roll-back restores. */
@@ -66,7 +67,7 @@ CG_HOST_DEVICE int32_t cg_sequence_field_start(const cg_program *program,
  * Rolls the sequence back to the first sampled token of `atom`, which must have been reached
  * (fields_per_atom > 0). Restores token counts, KV length, field and state and increments
  * `attempt`, so the next random numbers differ. The last remaining token is evaluated again for its
- * logits.
+ * logits. A text without atoms is not mirrored.
  */
 CG_HOST_DEVICE void cg_sequence_roll_back(cg_sequence *seq, const cg_program *program,
                                           const cg_automaton *automaton, int32_t atom,

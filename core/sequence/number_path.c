@@ -56,7 +56,8 @@ CG_HOST_DEVICE int cg_number_path_begin(cg_number_path *path, const cg_sequence_
     for (int32_t n = 3 / per; n > 0; n--, k++) {
         cg_decimal number;
 
-        if (!cg_coordinate_to_number(text->number_format, xyz[k], &number))
+        if (!cg_coordinate_to_number(text->number_format, cg_sequence_mirror(text->seq, xyz[k], k),
+                                     &number))
             return 0;
         cg_number_path_add(path, &number);
     }
@@ -151,12 +152,14 @@ CG_HOST_DEVICE void cg_number_path_record_missing(const cg_sequence_text *text, 
     for (int32_t k = field % per; k < field % per + 3 / per; k++) {
         cg_decimal number;
 
-        if (!cg_number_from_coordinate(text->number_format, xyz[k], CG_ROUND_NEAREST, &number))
+        if (!cg_number_from_coordinate(text->number_format,
+                                       cg_sequence_mirror(text->seq, xyz[k], k), CG_ROUND_NEAREST,
+                                       &number))
             return;
     }
     r->unwritten_field = field + 1;
     for (int32_t k = 0; k < 3; k++)
-        r->unwritten_xyz[k] = xyz[k];
+        r->unwritten_xyz[k] = cg_sequence_mirror(text->seq, xyz[k], k);
 }
 
 CG_HOST_DEVICE void cg_number_path_append(const cg_number_path *path, const cg_sequence_text *text)

@@ -60,7 +60,7 @@ CG_HOST_DEVICE void cg_number_path_add(cg_number_path *path, const cg_decimal *n
  * Starts a search for the field at whose start a sequence is, with the numbers nearest to the
  * coordinates.
  *
- * @param xyz  Å, of the field's atom
+ * @param xyz  Å, of the field's atom in the conformer
  * @return 1; 0 if a coordinate is not finite or too large
  */
 CG_HOST_DEVICE int cg_number_path_begin(cg_number_path *path, const cg_sequence_text *text,

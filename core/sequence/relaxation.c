@@ -407,13 +407,35 @@ CG_HOST_DEVICE void cg_relaxation_start_position(const cg_geometry *g,
             start->origin == CG_ORIGIN_REFLECTED ? -scale * axis[k] : scale * axis[k] - 2 * v[k];
 }
 
+static CG_HOST_DEVICE int is_same(const float a[3], const float b[3])
+{
+    return a[0] == b[0] && a[1] == b[1] && a[2] == b[2];
+}
+
 CG_HOST_DEVICE int32_t cg_relaxation_first_moved(const float (*before)[3], const float (*after)[3],
                                                  int32_t first, int32_t last)
 {
-    while (first < last && before[first][0] == after[first][0] &&
-           before[first][1] == after[first][1] && before[first][2] == after[first][2])
+    while (first < last && is_same(before[first], after[first]))
         first++;
     return first;
+}
+
+CG_HOST_DEVICE int32_t cg_relaxation_accept(const cg_relaxation_start *start,
+                                            const cg_number_format *format, int32_t last,
+                                            float (*before)[3], const float (*after)[3],
+                                            cg_sequence *seq, cg_repair_counts *counts)
+{
+    int32_t first = cg_relaxation_first_moved((const float(*)[3])before, after,
+                                              cg_relaxation_first_placed(start, last), last);
+
+    counts->moved += last - first + 1;
+    if (start->origin != CG_ORIGIN_MIRRORED || !cg_number_is_signed(format))
+        return first;
+    seq->is_mirrored = !seq->is_mirrored;
+    for (int32_t i = 0; i <= last; i++)
+        before[i][2] = -before[i][2];
+    first = cg_relaxation_first_moved((const float(*)[3])before, after, first, last);
+    return is_same(before[first], after[first]) ? last + 1 : first;
 }
 
 CG_HOST_DEVICE void cg_relaxation_correct(const cg_geometry *g, const float (*xyz)[3],

@@ -123,6 +123,19 @@ CG_HOST_DEVICE int cg_relaxation_configuration(const cg_geometry_test *test, con
 CG_HOST_DEVICE int32_t cg_relaxation_first_moved(const float (*before)[3], const float (*after)[3],
                                                  int32_t first, int32_t last);
 
+/**
+ * Accepts the positions that the relaxation from `start` has found: counts the atoms that moved.
+ * After a mirror image of all atoms the text stays as it is, if its numbers are signed, and its
+ * conformer is mirrored instead: seq->is_mirrored changes, and `before` becomes the image.
+ *
+ * @param before, after  [last + 1][3] Å
+ * @return the first atom whose text changes; last + 1 if none does
+ */
+CG_HOST_DEVICE int32_t cg_relaxation_accept(const cg_relaxation_start *start,
+                                            const cg_number_format *format, int32_t last,
+                                            float (*before)[3], const float (*after)[3],
+                                            cg_sequence *seq, cg_repair_counts *counts);
+
 /** Corrections of one atom. Zero first; those of several threads are added. */
 typedef struct cg_correction {
     float sum[3];        /* Å */

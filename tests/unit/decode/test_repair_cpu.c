@@ -192,6 +192,7 @@ static void expect_agreement(const struct state *want, int32_t n)
     ck_assert_int_eq(seq.done, want->seq.done);
     ck_assert_int_eq(seq.field, want->seq.field);
     ck_assert_int_eq(seq.attempt, want->seq.attempt);
+    ck_assert_int_eq(seq.is_mirrored, want->seq.is_mirrored);
     ck_assert_mem_eq(repair_state.counts.count, r->count, sizeof r->count);
     ck_assert_int_eq(repair_state.counts.last_cause, r->last_cause);
     ck_assert_int_eq(repair_state.counts.last_atom, r->last_atom);
@@ -234,8 +235,7 @@ static int repair_atom(int repair, int32_t atom)
     restore(&state);
     repair_state.counts = state.repair;
     memcpy(repair_state.xyz, device_xyz, (size_t)m.g.n_atoms * sizeof *repair_state.xyz);
-    return state.repair.moved != before.repair.moved ||
-           state.repair.restarts != before.repair.restarts || seq.done == CG_SEQUENCE_GIVEN_UP;
+    return state.repair.wasted != before.repair.wasted || seq.done == CG_SEQUENCE_GIVEN_UP;
 }
 #else
 enum { CHAINS = 20, CHAIN = 10 };
@@ -246,7 +246,8 @@ static int repair_atom(int repair, int32_t atom)
 }
 #endif
 
-/* Appends an atom and repairs it, as the executor does. */
+/* Appends an atom and repairs it, as the executor does. Returns whether the text was rolled back.
+ */
 static int write_atom(int repair, const char *x, const char *y, const char *z)
 {
     int32_t atom = seq.field / 3;
@@ -435,18 +436,35 @@ static void begin_centre(int32_t n)
     m.g.first_centre = 3;
 }
 
-/* The first stereocentre of a text is put right by mirroring the text: z changes its sign. */
+/*
+ * The first stereocentre of a text is put right by mirroring the conformer; the text stays as it
+ * is. Later atoms are tested, and rewritten, in the mirrored text.
+ */
 START_TEST(the_first_centre_is_mirrored)
 {
-    begin_centre(5);
-    write_atom(1, "0.000", "0.000", "0.000");
-    write_atom(1, "1.500", "0.000", "0.000");
-    ck_assert_int_eq(write_atom(1, "-0.500", "1.414", "0.000"), 0);
-    ck_assert_int_eq(write_atom(1, "-0.500", "-0.707", "-1.225"), 1);
-    ck_assert_str_eq(text_of(1), "[C]<0.000,0.000,0.000>[C]<1.500,0.000,0.000>"
-                                 "[C]<-0.500,1.414,0.000>[C]<-0.500,-0.707,1.225>[C]<");
-    expect_counts(3, 0, 1, 1, 23, 0);
-    finish();
+    for (int is_near = 0; is_near < 2; is_near++) {
+        float xyz[5][3];
+
+        begin_centre(6);
+        set_bounds(4, 3, 1.4f, 1.7f, CG_CAUSE_BOND);
+        write_atom(1, "0.000", "0.000", "0.000");
+        write_atom(1, "1.500", "0.000", "0.000");
+        ck_assert_int_eq(write_atom(1, "-0.500", "1.414", "0.000"), 0);
+        ck_assert_int_eq(write_atom(1, "-0.500", "-0.707", "-1.225"), 0);
+        ck_assert_str_eq(text_of(1), "[C]<0.000,0.000,0.000>[C]<1.500,0.000,0.000>"
+                                     "[C]<-0.500,1.414,0.000>[C]<-0.500,-0.707,-1.225>[C]<");
+        ck_assert_int_eq(seq.is_mirrored, 1);
+        expect_pass(4);
+        expect_counts(3, 0, 1, 1, 0, 0);
+        ck_assert_int_eq(write_atom(1, "-0.500", "-0.707", is_near ? "-2.825" : "-3.325"),
+                         !is_near);
+        expect_pass(5);
+        read_atoms(xyz, 5);
+        ck_assert_float_eq(xyz[3][2], 1.225f);
+        ck_assert_float_gt(xyz[4][2], 2.6f);
+        ck_assert_float_lt(xyz[4][2], 2.95f);
+        finish();
+    }
 }
 END_TEST
 
@@ -457,10 +475,31 @@ START_TEST(earlier_atoms_are_mirrored)
     write_atom(1, "0.000", "0.000", "0.000");
     write_atom(1, "0.000", "1.225", "0.875");
     write_atom(1, "1.225", "-0.613", "0.875");
-    ck_assert_int_eq(write_atom(1, "-1.225", "-0.613", "0.875"), 1);
-    ck_assert_str_eq(text_of(1), "[C]<0.000,0.000,0.000>[C]<0.000,1.225,-0.875>"
-                                 "[C]<1.225,-0.613,-0.875>[C]<-1.225,-0.613,-0.875>");
+    ck_assert_int_eq(write_atom(1, "-1.225", "-0.613", "0.875"), 0);
+    expect_pass(4);
+    ck_assert_int_eq(seq.is_mirrored, 1);
+    ck_assert_int_eq(seq.done, CG_SEQUENCE_COMPLETE);
     ck_assert_int_eq(repair_state.counts.moved, 3);
+    finish();
+}
+END_TEST
+
+/* An image that is not valid is relaxed: the text changes from the first atom that moved on. */
+START_TEST(a_mirrored_atom_is_relaxed)
+{
+    const char *before = "[C]<0.000,0.000,0.000>[C]<0.000,1.225,0.875>[C]<1.225,-0.613,0.875>"
+                         "[C]<-1.";
+
+    begin_centre(4);
+    write_atom(1, "0.000", "0.000", "0.000");
+    write_atom(1, "0.000", "1.225", "0.875");
+    write_atom(1, "1.225", "-0.613", "0.875");
+    ck_assert_int_eq(write_atom(1, "-1.725", "-0.863", "1.225"), 1); /* 2.3 Å */
+    ck_assert_int_eq(strncmp(text_of(1), before, strlen(before)), 0);
+    expect_pass(4);
+    ck_assert_int_eq(seq.is_mirrored, 1);
+    ck_assert_int_eq(repair_state.counts.moved, 3);
+    ck_assert_int_lt(repair_state.counts.wasted, 25); /* tokens of one atom */
     finish();
 }
 END_TEST
@@ -808,6 +847,7 @@ int main(void)
     tcase_add_test(tc, a_wrong_configuration_is_rewritten);
     tcase_add_test(tc, the_first_centre_is_mirrored);
     tcase_add_test(tc, earlier_atoms_are_mirrored);
+    tcase_add_test(tc, a_mirrored_atom_is_relaxed);
     tcase_add_test(tc, a_later_centre_is_reflected);
     tcase_add_test(tc, a_double_bond_is_rotated);
     tcase_add_loop_test(tc, impossible_bounds_are_given_up, 0, 4);

@@ -134,8 +134,13 @@ static int fake_collect(cg_executor *ex, cg_sequence_result *ret_result)
             f->slots[i].tokens[1] = (int32_t)f->slots[i].key.generation;
             ck_assert_uint_eq(f->slots[i].key.seed,
                               cg_rng_retry(SEED, retry_of(f->slots[i].key.molecule)));
-            *ret_result = (cg_sequence_result) { i, CG_SEQUENCE_COMPLETE, 2,
-                                                 1, f->slots[i].tokens,   { .wasted = 0 } };
+            *ret_result = (cg_sequence_result) {
+                .slot = i,
+                .done = CG_SEQUENCE_COMPLETE,
+                .n_tokens = 2,
+                .n_sampled = 1,
+                .tokens = f->slots[i].tokens,
+            };
             return 1;
         }
     return 0;

@@ -3,6 +3,7 @@
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <math.h>
 #include <string.h>
 
 #include "engine/conformer.h"
@@ -43,7 +44,9 @@ static void teardown(void)
     cg_tokenizer_destroy(tokenizer);
 }
 
-static void check(const char *text, int32_t done, cg_parsed_conformer *ret)
+/* Parses a text, which becomes `wanted`. */
+static void check_becomes(const char *text, const char *wanted, int32_t done, int is_mirrored,
+                          cg_parsed_conformer *ret)
 {
     cg_tokens tokens = CG_TOKENS_INIT;
     cg_error err = CG_ERROR_INIT;
@@ -51,12 +54,18 @@ static void check(const char *text, int32_t done, cg_parsed_conformer *ret)
 
     ck_assert_int_eq(cg_tokenizer_encode(tokenizer, NULL, text, strlen(text), 0, &tokens, &err),
                      CG_OK);
-    completion = (cg_completion) { tokens.ids, (int32_t)tokens.n, done, { .moved = 0 } };
+    completion =
+        (cg_completion) { tokens.ids, (int32_t)tokens.n, done, is_mirrored, { .moved = 0 } };
     ck_assert_int_eq(cg_conformer_parse(&molecule, &format, tokenizer, &completion, ret, &err),
                      CG_OK);
-    ck_assert_str_eq(ret->text, text);
-    ck_assert_uint_eq(ret->text_len, strlen(text));
+    ck_assert_str_eq(ret->text, wanted);
+    ck_assert_uint_eq(ret->text_len, strlen(wanted));
     cg_tokens_finish(&tokens);
+}
+
+static void check(const char *text, int32_t done, cg_parsed_conformer *ret)
+{
+    check_becomes(text, text, done, 0, ret);
 }
 
 #define BODY         "[C]<0.000,0.000,0.000>[C]<1.500,0.000,0.000>[O]<2.000,-1.250,0.001>"
@@ -122,6 +131,28 @@ static const cg_automaton *no_automaton(const void *self)
     return &automaton;
 }
 
+/* The text is that of the mirrored conformer; zeros stay zeros. A text without a conformer stays.
+ */
+START_TEST(a_mirrored_conformer)
+{
+    cg_parsed_conformer c = { 0 };
+
+    check_becomes(FRAMED(BODY),
+                  FRAMED("[C]<0.000,0.000,0.000>[C]<1.500,0.000,0.000>[O]<2.000,-1.250,-0.001>"),
+                  CG_SEQUENCE_COMPLETE, 1, &c);
+    ck_assert_int_eq(c.verdict, CG_CONFORMER_OK);
+    ck_assert_int_eq(strncmp(c.body, "[C]<0.000", 9), 0);
+    ck_assert_uint_eq(c.body_len, strlen(BODY) + 1);
+    ck_assert_double_eq(c.xyz[2][1], -1.25);
+    ck_assert_double_eq(c.xyz[2][2], -0.001);
+    ck_assert(!signbit(c.xyz[0][2]));
+    cg_parsed_conformer_finish(&c);
+    check_becomes(FRAMED(BODY), FRAMED(BODY), CG_SEQUENCE_UNFINISHED, 1, &c);
+    ck_assert_int_eq(c.verdict, CG_CONFORMER_UNFINISHED);
+    cg_parsed_conformer_finish(&c);
+}
+END_TEST
+
 /* A constraint that cannot write a number of the format, in fields of one number and of three. */
 START_TEST(a_number_without_a_path)
 {
@@ -162,7 +193,7 @@ END_TEST
 START_TEST(tokens_outside_the_vocabulary)
 {
     const int32_t tokens[] = { 1 << 20 };
-    const cg_completion completion = { tokens, 1, CG_SEQUENCE_COMPLETE, { .moved = 0 } };
+    const cg_completion completion = { tokens, 1, CG_SEQUENCE_COMPLETE, 0, { .moved = 0 } };
     cg_error err = CG_ERROR_INIT;
     cg_parsed_conformer c = { 0 };
 
@@ -183,6 +214,7 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_loop_test(tc, verdicts, 0, (int)(sizeof cases / sizeof cases[0]));
     tcase_add_test(tc, coordinates_and_body);
+    tcase_add_test(tc, a_mirrored_conformer);
     tcase_add_test(tc, a_number_without_a_path);
     tcase_add_test(tc, tokens_outside_the_vocabulary);
     suite_add_tcase(s, tc);

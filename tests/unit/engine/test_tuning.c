@@ -120,8 +120,12 @@ static int fake_collect(cg_executor *ex, cg_sequence_result *ret_result)
 
     for (int32_t i = 0; i < f->n_slots; i++)
         if (f->age[i] >= LIFE) {
-            *ret_result =
-                (cg_sequence_result) { i, CG_SEQUENCE_COMPLETE, LIFE, LIFE, NULL, { .wasted = 0 } };
+            *ret_result = (cg_sequence_result) {
+                .slot = i,
+                .done = CG_SEQUENCE_COMPLETE,
+                .n_tokens = LIFE,
+                .n_sampled = LIFE,
+            };
             return 1;
         }
     return 0;

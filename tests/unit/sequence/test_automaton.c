@@ -92,6 +92,7 @@ START_TEST(roll_back_restores_the_atom)
     cg_sequence_advance(&seq, &program, &automaton, 6, tokens, marks);
     at_atom1 = seq;
     seq.n_kv = seq.n_tokens;
+    seq.is_mirrored = 1;
     cg_sequence_advance(&seq, &program, &automaton, 7, tokens, marks);
     ck_assert_int_eq(seq.done, CG_SEQUENCE_COMPLETE);
 
@@ -103,11 +104,13 @@ START_TEST(roll_back_restores_the_atom)
     ck_assert_int_eq(seq.done, CG_SEQUENCE_RUNNING);
     ck_assert_int_eq(seq.attempt, 1);
     ck_assert_int_eq(seq.n_sampled, at_atom1.n_sampled);
+    ck_assert_int_eq(seq.is_mirrored, 1);
 
     cg_sequence_roll_back(&seq, &program, &automaton, 0, marks);
     ck_assert_int_eq(seq.n_tokens, 2);
     ck_assert_int_eq(seq.state, 0);
     ck_assert_int_eq(seq.attempt, 2);
+    ck_assert_int_eq(seq.is_mirrored, 0);
 }
 END_TEST
 
