@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/model.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -598,6 +599,16 @@ static cg_status merge_adapter(struct loader *l, cg_error *err)
     return CG_OK;
 }
 
+static cg_status check_folder(const char *dir, cg_error *err)
+{
+    if (cg_file_is_directory(dir))
+        return CG_OK;
+    return cg_fail(err, CG_ERR_IO,
+                   "%s: %s; wanted the folder of a model, with config.json, tokenizer.json and "
+                   "*.safetensors",
+                   dir, cg_file_exists(dir) ? "not a folder" : strerror(errno));
+}
+
 static cg_status load(struct loader *l, cg_error *err)
 {
     cg_model *m = l->model;
@@ -606,6 +617,7 @@ static cg_status load(struct loader *l, cg_error *err)
     m->store = calloc(1, sizeof *m->store);
     if (!m->store)
         return cg_fail_nomem(err, l->dir);
+    CG_TRY(check_folder(l->dir, err));
     CG_TRY(cg_check_config_exists(l->dir, err));
     CG_TRY(cg_model_config_read(l->dir, &m->config, err));
     CG_TRY(cg_check_no_quantised_files(l->dir, err));

@@ -143,7 +143,7 @@ class Package(unittest.TestCase):
         self.assertEqual(self.engine.generate([]), [])
         with self.assertRaisesRegex(confgen.UsageError, "device 'tpu': wanted auto, cpu, cuda"):
             confgen.generate("CCO", device="tpu")
-        with self.assertRaisesRegex(OSError, "/nowhere/config.json: cannot open"):
+        with self.assertRaisesRegex(OSError, "/nowhere: No such file or directory; wanted the folder of a model"):
             confgen.Engine("/nowhere")
         with self.assertRaisesRegex(confgen.UsageError, "seed: a setting of the engine"):
             confgen.generate("CCO", engine=self.engine, seed=3)

@@ -361,7 +361,9 @@ START_TEST(wrong_directories_are_refused)
         write_config(CG_ARCH_LLAMA, 1);
         strcpy(saved, scratch_dir);
         strcat(scratch_dir, "/config.json");
-        refused(CG_ERR_IO, "Not a directory");
+        refused(CG_ERR_IO, "config.json: not a folder; wanted the folder of a model");
+        strcat(scratch_dir, "s");
+        refused(CG_ERR_IO, "config.jsons: No such file or directory; wanted the folder");
         strcpy(scratch_dir, saved);
         break;
     case 7: /* a compressed file larger than the model can be */
