@@ -77,8 +77,8 @@ void guarded_free(void *ptr); /* accepts NULL */
 
 /**
  * Records whether each of several calls of once(ctx) leaves bytes of malloc() behind, where that is
- * known. Some calls may leave memory that the process keeps: several rounds of calls must all leave
- * bytes behind.
+ * known. Some calls may leave memory that the process keeps: a leak is what each of several rounds
+ * of calls leaves. One that not every round has is not seen.
  *
  * @param what  is made and destroyed by once(), e.g. "plan"
  */

@@ -200,7 +200,8 @@ static __device__ int append_field(const struct repair_slot *slot, struct repair
 
 /* Accepts the positions of the relaxation: rolls back to the first atom whose text changes and
  * starts the rewrite, or tests the next atoms if the text stays as it is; one thread. */
-static __device__ void begin_rewrite(const struct repair_slot *slot, struct repair_shared *shared)
+static __device__ void accept_positions(const struct repair_slot *slot,
+                                        struct repair_shared *shared)
 {
     cg_repair_progress *progress = &shared->progress;
     int32_t per_atom = slot->state->program.fields_per_atom;
@@ -245,7 +246,7 @@ static __device__ void end_relaxation(const struct repair_slot *slot, struct rep
     cg_repair_progress *progress = &shared->progress;
 
     if (!cg_number_is_coarse(slot->s->number_format)) {
-        begin_rewrite(slot, shared);
+        accept_positions(slot, shared);
         return;
     }
     progress->stage = CG_REPAIR_FIT;
@@ -317,7 +318,7 @@ static __device__ int32_t continue_fit(const struct repair_slot *slot, struct re
                                     &slot->state->program, slot->aut, slot->marks);
             }
         } else if (progress->next++ == progress->atom) {
-            begin_rewrite(slot, shared);
+            accept_positions(slot, shared);
         }
     }
     __syncthreads();

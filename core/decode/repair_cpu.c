@@ -151,7 +151,8 @@ static int move_atoms(cg_cpu_repair *r, const cg_repair_target *target, int32_t 
     }
 }
 
-/* Moves `atom` to a valid position. Returns 1 if the text was rolled back. */
+/* Moves `atom` to a valid position. Returns 1 if the text was rolled back or the sequence given up.
+ */
 static int repair_atom(cg_cpu_repair *r, const cg_repair_target *target, int32_t atom)
 {
     const cg_sequence_text *text = &target->text;

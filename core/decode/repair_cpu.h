@@ -26,10 +26,10 @@ void cg_cpu_repair_finish(cg_cpu_repair *r);
 
 /**
  * Tests `atom`, the last completed one. With `repair`, a failing atom is moved, together with
- * earlier ones if necessary, and their text is rewritten; if that fails, the sequence restarts or
- * is given up.
+ * earlier ones if necessary, and their text is rewritten, unless all are only mirrored
+ * (cg_relaxation_accept()); if that fails, the sequence restarts or is given up.
  *
- * @return nonzero if the sequence was changed
+ * @return nonzero if the text was rolled back or the sequence given up
  */
 int cg_cpu_repair_atom(cg_cpu_repair *r, const cg_repair_target *target, int repair, int32_t atom);
 

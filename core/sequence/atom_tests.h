@@ -7,9 +7,9 @@
  * molecule (template/geometry_tables.h). Like those of automaton.h, the functions here are compiled
  * for host and device and access only the memory of one sequence.
  *
- * An atom that fails a test is moved to a valid position and its text is rewritten (relaxation.h,
- * number_path.h). If that fails, the sequence restarts, a bounded number of times:
- * cg_sequence_restart().
+ * An atom that fails a test is moved to a valid position and its text is rewritten, unless the
+ * conformer is only mirrored (relaxation.h, number_path.h). If that fails, the sequence restarts, a
+ * bounded number of times: cg_sequence_restart().
  */
 #ifndef CG_SEQUENCE_ATOM_TESTS_H
 #define CG_SEQUENCE_ATOM_TESTS_H
@@ -117,12 +117,6 @@ typedef struct cg_sequence_text {
     cg_atom_mark *marks;
 } cg_sequence_text;
 
-/** From coordinate k of a conformer to that of its text, and back: is_mirrored of cg_sequence. */
-static inline CG_HOST_DEVICE float cg_sequence_mirror(const cg_sequence *seq, float x, int32_t k)
-{
-    return seq->is_mirrored && k == 2 ? -x : x;
-}
-
 /**
  * Reads the coordinates of atom `atom` back from its tokens.
  *
@@ -183,7 +177,7 @@ CG_HOST_DEVICE int32_t cg_geometry_test_atom(const cg_geometry *g, const float (
 /** Counters of a sequence's tests and repairs. Zero first. */
 typedef struct cg_repair_counts {
     int32_t count[CG_CAUSES]; /* tested atoms: [0] passed, the others failed, by cause */
-    int32_t moved;            /* atoms whose coordinates were rewritten by repair */
+    int32_t moved;            /* atoms that repair moved, mirrored ones with z != 0 included */
     int32_t wasted;           /* tokens that were appended and discarded */
     int32_t restarts;         /* restarts of the conformer after a failed repair */
     int32_t last_cause;       /* CG_CAUSE_* of the last failed atom; 0 if none failed */

@@ -26,6 +26,12 @@ typedef struct cg_sequence {
     int32_t is_mirrored; /* the conformer is the mirror image of the text's, in the plane z = 0 */
 } cg_sequence;
 
+/** From coordinate k of a sequence's conformer to that of its text, and back. */
+static inline CG_HOST_DEVICE float cg_sequence_mirror(const cg_sequence *seq, float x, int32_t k)
+{
+    return seq->is_mirrored && k == 2 ? -x : x;
+}
+
 /** Start of an atom, the point that a roll-back restores. */
 typedef struct cg_atom_mark {
     int32_t n_tokens; /* at the atom's first sampled token */
@@ -67,7 +73,7 @@ CG_HOST_DEVICE int32_t cg_sequence_field_start(const cg_program *program,
  * Rolls the sequence back to the first sampled token of `atom`, which must have been reached
  * (fields_per_atom > 0). Restores token counts, KV length, field and state and increments
  * `attempt`, so the next random numbers differ. The last remaining token is evaluated again for its
- * logits. A text without atoms is not mirrored.
+ * logits. At atom 0 also clears is_mirrored.
  */
 CG_HOST_DEVICE void cg_sequence_roll_back(cg_sequence *seq, const cg_program *program,
                                           const cg_automaton *automaton, int32_t atom,

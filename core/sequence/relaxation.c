@@ -434,7 +434,7 @@ CG_HOST_DEVICE int32_t cg_relaxation_accept(const cg_relaxation_start *start,
     seq->is_mirrored = !seq->is_mirrored;
     for (int32_t i = 0; i <= last; i++)
         before[i][2] = -before[i][2];
-    first = cg_relaxation_first_moved((const float(*)[3])before, after, first, last);
+    first = cg_relaxation_first_moved((const float(*)[3])before, after, 0, last);
     return is_same(before[first], after[first]) ? last + 1 : first;
 }
 

@@ -75,7 +75,7 @@ typedef struct cg_relaxation_start {
  *
  * A core atom behind the core's first one is placed. Where it is the first core atom out of the
  * plane of the others, lies on the wrong side of it and no stereocentre was complete before it, the
- * text is mirrored too. Other atoms mirror the text while the core so far is its own mirror image.
+ * conformer is mirrored too. Other atoms mirror it while the core so far is its own mirror image.
  *
  * @param xyz  [atom + 1][3] Å
  */
@@ -118,15 +118,14 @@ CG_HOST_DEVICE void cg_relaxation_start_position(const cg_geometry *g,
  */
 CG_HOST_DEVICE int cg_relaxation_configuration(const cg_geometry_test *test, const float (*xyz)[3]);
 
-/** First of the atoms `first` to `last` that moved (else `last`): the text changes from there on.
- */
+/** First of the atoms `first` to `last` that moved, else `last`. */
 CG_HOST_DEVICE int32_t cg_relaxation_first_moved(const float (*before)[3], const float (*after)[3],
                                                  int32_t first, int32_t last);
 
 /**
- * Accepts the positions that the relaxation from `start` has found: counts the atoms that moved.
- * After a mirror image of all atoms the text stays as it is, if its numbers are signed, and its
- * conformer is mirrored instead: seq->is_mirrored changes, and `before` becomes the image.
+ * Accepts the positions that the relaxation from `start` has found: counts the atoms that moved. If
+ * it started from the mirror image of all atoms and numbers are signed, seq->is_mirrored changes in
+ * place of the text, and `before` becomes the image.
  *
  * @param before, after  [last + 1][3] Å
  * @return the first atom whose text changes; last + 1 if none does

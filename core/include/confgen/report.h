@@ -73,7 +73,7 @@ typedef struct cg_report {
     int64_t invalid_geometry;              /* generations given up: not repairable */
     int64_t geometry_count[CG_MAX_CAUSES]; /* atoms tested while generated, by fault cause; [0]:
                                               atoms that pass */
-    int64_t geometry_moved;                /* atoms whose coordinates were rewritten */
+    int64_t geometry_moved;                /* atoms that repair moved or mirrored */
     int64_t geometry_restarts;             /* conformers restarted: an atom was not repairable */
     int64_t geometry_discarded_tokens;     /* rolled back */
     int64_t geometry_untested_stereo;      /* requested stereo configurations that no test covers,

@@ -985,6 +985,48 @@ START_TEST(a_satisfied_atom_is_not_moved)
 }
 END_TEST
 
+/*
+ * A mirrored conformer: atom 2, which the relaxation moves back to where it was sampled, is not its
+ * image, so the text changes from it on; a conformer that is its image keeps the text.
+ */
+START_TEST(a_mirrored_conformer_is_accepted)
+{
+    const cg_number_format decimals = { .kind = CG_NUMBER_DECIMAL,
+                                        .max_integer_digits = 2,
+                                        .decimals = 1 },
+                           bins = { .kind = CG_NUMBER_BIN };
+    const cg_relaxation_start start = { .level = 1, .origin = CG_ORIGIN_MIRRORED };
+    const float sampled[4][3] = {
+        { 0, 0, 0 }, { 1.5f, 0, 0 }, { 2, 1.4f, 0.1f }, { -0.5f, -0.7f, 1.2f }
+    };
+    float after[4][3], before[4][3];
+    cg_sequence seq = { .n_tokens = 1 };
+    cg_repair_counts counts = { .moved = 0 };
+
+    memcpy(before, sampled, sizeof before);
+    memcpy(after, sampled, sizeof after);
+    after[3][2] = -1.2f;
+    ck_assert_int_eq(
+        cg_relaxation_accept(&start, &decimals, 3, before, (const_points)after, &seq, &counts), 2);
+    ck_assert_int_eq(seq.is_mirrored, 1);
+    ck_assert_float_eq(before[2][2], -0.1f);
+    ck_assert_int_eq(counts.moved, 1);
+
+    memcpy(before, sampled, sizeof before);
+    after[2][2] = -0.1f;
+    ck_assert_int_eq(
+        cg_relaxation_accept(&start, &decimals, 3, before, (const_points)after, &seq, &counts), 4);
+    ck_assert_int_eq(seq.is_mirrored, 0);
+    ck_assert_int_eq(counts.moved, 3);
+
+    memcpy(before, sampled, sizeof before);
+    ck_assert_int_eq(
+        cg_relaxation_accept(&start, &bins, 3, before, (const_points)after, &seq, &counts), 2);
+    ck_assert_int_eq(seq.is_mirrored, 0);
+    ck_assert_float_eq(before[2][2], 0.1f);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("relaxation");
@@ -1011,6 +1053,7 @@ int main(void)
     tcase_add_test(convergence, double_bonds_are_rotated);
     tcase_add_test(convergence, rings_are_flattened);
     tcase_add_test(convergence, angles_are_straightened_and_bent);
+    tcase_add_test(convergence, a_mirrored_conformer_is_accepted);
     tcase_add_test(convergence, straight_ends_of_double_bonds_are_bent);
     tcase_add_test(convergence, pyramids_are_flattened);
     tcase_set_timeout(convergence, 60);
