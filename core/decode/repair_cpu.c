@@ -156,19 +156,20 @@ static int move_atoms(cg_cpu_repair *r, const cg_repair_target *target, int32_t 
 static int repair_atom(cg_cpu_repair *r, const cg_repair_target *target, int32_t atom)
 {
     const cg_sequence_text *text = &target->text;
+    const point *moved = (const point *)r->xyz + target->geometry->n_atoms;
     cg_relaxation_start start;
-    int32_t first = 0;
-    int is_valid = move_atoms(r, target, atom, &start);
 
-    if (is_valid)
-        first = cg_relaxation_accept(&start, text->number_format, atom, r->xyz,
-                                     (const point *)r->xyz + target->geometry->n_atoms, text->seq,
-                                     &r->counts);
-    if (is_valid && first > atom)
-        return 0;
-    if (!is_valid || !rewrite(r, target, first, atom))
-        cg_sequence_restart(&r->counts, target->restart_limit, text->seq, text->program,
-                            text->automaton, text->marks);
+    if (move_atoms(r, target, atom, &start)) {
+        int32_t first = cg_relaxation_accept(&start, text->number_format, atom, r->xyz, moved,
+                                             text->seq, &r->counts);
+
+        if (first > atom)
+            return 0;
+        if (rewrite(r, target, first, atom))
+            return 1;
+    }
+    cg_sequence_restart(&r->counts, target->restart_limit, text->seq, text->program,
+                        text->automaton, text->marks);
     return 1;
 }
 

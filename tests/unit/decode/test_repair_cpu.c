@@ -476,6 +476,8 @@ START_TEST(earlier_atoms_are_mirrored)
     write_atom(1, "0.000", "1.225", "0.875");
     write_atom(1, "1.225", "-0.613", "0.875");
     ck_assert_int_eq(write_atom(1, "-1.225", "-0.613", "0.875"), 0);
+    ck_assert_str_eq(text_of(1), "[C]<0.000,0.000,0.000>[C]<0.000,1.225,0.875>"
+                                 "[C]<1.225,-0.613,0.875>[C]<-1.225,-0.613,0.875>");
     expect_pass(4);
     ck_assert_int_eq(seq.is_mirrored, 1);
     ck_assert_int_eq(seq.done, CG_SEQUENCE_COMPLETE);

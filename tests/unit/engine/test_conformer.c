@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Verdicts on a completed sequence: conformer, wrong molecule, parse failure, unfinished. */
 #include <check.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <math.h>
 #include <string.h>
 
 #include "engine/conformer.h"
