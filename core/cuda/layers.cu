@@ -101,6 +101,37 @@ template <typename T> static __device__ __forceinline__ void store4_16bit(T *p, 
     *(uint2 *)p = make_uint2(pack(v[0], v[1], T()), pack(v[2], v[3], T()));
 }
 
+/*
+ * w = x * weight / rms(x); one warp per row, which v holds: element 256 c + 8 lane + j of x is
+ * v[c][j] of a lane, 0 beyond `hidden`; likewise w. All weights are loaded before the sum.
+ */
+template <int CHUNKS>
+static __device__ __forceinline__ void
+normalise_row_of_warp(const float v[CHUNKS][8], const float *weight, float eps, int32_t hidden,
+                      int32_t lane, float w[CHUNKS][8])
+{
+    float sum = 0;
+
+#pragma unroll
+    for (int c = 0; c < CHUNKS; c++)
+        if (256 * c + 8 * lane < hidden)
+            load8_f32(weight + 256 * c + 8 * lane, w[c]);
+#pragma unroll
+    for (int c = 0; c < CHUNKS; c++) {
+        float squares = 0;
+
+        for (int j = 0; j < 8; j++)
+            squares += v[c][j] * v[c][j];
+        sum += warp_sum(squares);
+    }
+    sum = rsqrtf(sum / (float)hidden + eps);
+#pragma unroll
+    for (int c = 0; c < CHUNKS; c++)
+        if (256 * c + 8 * lane < hidden)
+            for (int j = 0; j < 8; j++)
+                w[c][j] *= v[c][j] * sum;
+}
+
 #define LOAD8    load8_16bit
 #define STORE8   store8_16bit
 #define LOAD4    load4_16bit
@@ -128,6 +159,97 @@ template <typename T> static __device__ __forceinline__ void store4_16bit(T *p, 
 #define STORE4   store4_f32
 #define FN(name) name##_f32_kernel
 #include "layers_kernels.cuh"
+
+/* ---- rows of i8 with a scale ------------------------------------------------------------- */
+
+/* The bits of magnitudes are ordered as these; those of NaN are the largest. */
+static __device__ __forceinline__ int32_t most_of_8(const float v[8], int32_t most)
+{
+    for (int j = 0; j < 8; j++)
+        most = max(most, __float_as_int(fabsf(v[j])));
+    return most;
+}
+
+static __device__ __forceinline__ float most_of_warp(int32_t most)
+{
+    for (int step = 16; step > 0; step /= 2)
+        most = max(most, __shfl_xor_sync(0xffffffffu, most, step));
+    return __int_as_float(most);
+}
+
+/* 1 / scale of a row whose largest magnitude is `most`; 0, so zeros, if it is negligible. */
+static __device__ __forceinline__ float inverse_scale(float most)
+{
+    return most > 1e-30f ? 127 / most : 0;
+}
+
+static __device__ __forceinline__ void store8_i8(int8_t *p, const float v[8], float factor)
+{
+    float w[8];
+
+    for (int j = 0; j < 8; j++)
+        w[j] = v[j] * factor;
+    *(uint2 *)p = make_uint2(pack_i8x4(w), pack_i8x4(w + 4));
+}
+
+/* One warp per row, rows of at most 256 * CHUNKS elements. */
+template <int CHUNKS>
+static __global__ void __launch_bounds__(NORM_THREADS)
+    rms_norm_i8_kernel(const float *x, const float *weight, float eps, int32_t rows, int32_t hidden,
+                       int8_t *h, float *scale)
+{
+    const int32_t lane = threadIdx.x % 32, t = blockIdx.x * (NORM_THREADS / 32) + threadIdx.x / 32;
+    float v[CHUNKS][8] = {}, w[CHUNKS][8] = {}, most;
+    int32_t most_bits = 0;
+
+    allow_next_kernel();
+    if (t >= rows)
+        return;
+    x += (int64_t)t * hidden;
+#pragma unroll
+    for (int c = 0; c < CHUNKS; c++)
+        if (256 * c + 8 * lane < hidden)
+            load8_f32(x + 256 * c + 8 * lane, v[c]);
+    normalise_row_of_warp<CHUNKS>(v, weight, eps, hidden, lane, w);
+#pragma unroll
+    for (int c = 0; c < CHUNKS; c++)
+        most_bits = most_of_8(w[c], most_bits);
+    most = most_of_warp(most_bits);
+#pragma unroll
+    for (int c = 0; c < CHUNKS; c++)
+        if (256 * c + 8 * lane < hidden)
+            store8_i8(h + (int64_t)t * hidden + 256 * c + 8 * lane, w[c], inverse_scale(most));
+    if (lane == 0)
+        scale[t] = most / 127;
+}
+
+/* One warp per row. */
+static __global__ void __launch_bounds__(NORM_THREADS)
+    quantise_rows_kernel(const float *w, int32_t rows, int32_t columns, int8_t *numbers,
+                         float *scale)
+{
+    const int32_t lane = threadIdx.x % 32, r = blockIdx.x * (NORM_THREADS / 32) + threadIdx.x / 32;
+    float v[8], most;
+    int32_t most_bits = 0;
+
+    if (r >= rows)
+        return;
+    w += (int64_t)r * columns;
+    numbers += (int64_t)r * columns;
+    for (int32_t i = 8 * lane; i < columns; i += 256) {
+        load8_f32(w + i, v);
+        most_bits = most_of_8(v, most_bits);
+    }
+    most = most_of_warp(most_bits);
+    for (int32_t i = 8 * lane; i < columns; i += 256) {
+        load8_f32(w + i, v);
+        store8_i8(numbers + i, v, inverse_scale(most));
+    }
+    if (lane == 0)
+        scale[r] = most / 127;
+}
+
+/* ---- calls ------------------------------------------------------------------------------- */
 
 /* Threads for a row: whole warps, eight elements per thread. */
 static int row_threads(int32_t hidden)
@@ -202,6 +324,34 @@ extern "C" cg_status cg_cuda_rms_norm(const float *x, const float *weight, float
     else
         bf16[g.kernel]<<<g.blocks, g.threads, 0, stream>>>(x, weight, eps, row, n, rows, hidden,
                                                            (__nv_bfloat16 *)h);
+    return CG_CUDA(cudaGetLastError(), err);
+}
+
+extern "C" cg_status cg_cuda_rms_norm_i8(const float *x, const float *weight, float eps,
+                                         int32_t rows, int32_t hidden, void *h, float *scale,
+                                         cudaStream_t stream, cg_error *err)
+{
+    static decltype(&rms_norm_i8_kernel<1>) const kernels[] = {
+        rms_norm_i8_kernel<1>,
+        rms_norm_i8_kernel<2>,
+        rms_norm_i8_kernel<4>,
+        rms_norm_i8_kernel<8>,
+    };
+    const norm_grid g = grid_of_norm(rows, hidden);
+
+    kernels[g.kernel]<<<g.blocks, g.threads, 0, stream>>>(x, weight, eps, rows, hidden, (int8_t *)h,
+                                                          scale);
+    return CG_CUDA(cudaGetLastError(), err);
+}
+
+extern "C" cg_status cg_cuda_quantise_rows(const float *w, int32_t rows, int32_t columns,
+                                           void *numbers, float *scale, cudaStream_t stream,
+                                           cg_error *err)
+{
+    const int32_t warps = NORM_THREADS / 32;
+
+    quantise_rows_kernel<<<(rows + warps - 1) / warps, NORM_THREADS, 0, stream>>>(
+        w, rows, columns, (int8_t *)numbers, scale);
     return CG_CUDA(cudaGetLastError(), err);
 }
 

@@ -39,6 +39,33 @@ cg_status cg_cuda_rms_norm(const float *x, const float *weight, float eps, const
                            const int32_t *n, int32_t rows, int32_t hidden, cg_dtype act, void *h,
                            cudaStream_t stream, cg_error *err);
 
+/** Widest row of cg_cuda_rms_norm_i8(). */
+enum { CG_MAX_I8_HIDDEN = 2048 };
+
+/**
+ * h[t] scale[t] = rms_norm(x[t]) * weight. The largest magnitude of a row of h is 127. A row with
+ * NaN has the scale NaN.
+ *
+ * @param hidden  a multiple of 8, at most CG_MAX_I8_HIDDEN
+ * @param h       [rows, hidden] i8
+ * @param scale   [rows]
+ */
+cg_status cg_cuda_rms_norm_i8(const float *x, const float *weight, float eps, int32_t rows,
+                              int32_t hidden, void *h, float *scale, cudaStream_t stream,
+                              cg_error *err);
+
+/**
+ * numbers[i] scale[i] = w[i]. The largest magnitude of a row of numbers is 127. A row with NaN has
+ * the scale NaN.
+ *
+ * @param w        [rows, columns] f32
+ * @param columns  a multiple of 8
+ * @param numbers  [rows, columns] i8
+ * @param scale    [rows]
+ */
+cg_status cg_cuda_quantise_rows(const float *w, int32_t rows, int32_t columns, void *numbers,
+                                float *scale, cudaStream_t stream, cg_error *err);
+
 /**
  * x[t] = embed[token[t]] + positions[pos[t]].
  *

@@ -4,10 +4,10 @@
  * (the type), LOAD8/STORE8 (eight neighbouring elements, 16-byte aligned for bf16, to and from
  * float[8]), LOAD4/STORE4 and FN(name).
  *
- * RMS norms exist twice: for rows of at most 256 * CHUNKS elements a warp computes a row, for wider
- * ones a block. The sum of squares has one order in both up to 8192 elements, so its bits depend on
- * the row alone: the tree of warp_sum() over the lanes of 256 elements, eight of a lane in their
- * order, then the sums of those 256 in their order.
+ * RMS norms exist twice: for rows of at most 256 * CHUNKS elements a warp computes a row
+ * (layers.cu), for wider ones a block. The sum of squares has one order in both up to 8192
+ * elements, so its bits depend on the row alone: the tree of warp_sum() over the lanes of 256
+ * elements, eight of a lane in their order, then the sums of those 256 in their order.
  */
 
 /*
@@ -34,37 +34,19 @@ static __device__ __forceinline__ void FN(norm_row)(float v[8], const float *x, 
     }
 }
 
-/*
- * The same; one warp per row, which v holds: element 256 c + 8 lane + j of x is v[c][j] of a lane,
- * 0 beyond `hidden`. All weights are loaded before the sum.
- */
+/* The same; one warp per row, which v holds as normalise_row_of_warp() wants it. */
 template <int CHUNKS>
 static __device__ __forceinline__ void FN(norm_row_of_warp)(float v[CHUNKS][8], const float *weight,
                                                             float eps, int32_t hidden, int32_t lane,
                                                             ACT *h)
 {
-    float w[CHUNKS][8], sum = 0;
+    float w[CHUNKS][8];
 
+    normalise_row_of_warp<CHUNKS>(v, weight, eps, hidden, lane, w);
 #pragma unroll
     for (int c = 0; c < CHUNKS; c++)
         if (256 * c + 8 * lane < hidden)
-            load8_f32(weight + 256 * c + 8 * lane, w[c]);
-#pragma unroll
-    for (int c = 0; c < CHUNKS; c++) {
-        float squares = 0;
-
-        for (int j = 0; j < 8; j++)
-            squares += v[c][j] * v[c][j];
-        sum += warp_sum(squares);
-    }
-    sum = rsqrtf(sum / (float)hidden + eps);
-#pragma unroll
-    for (int c = 0; c < CHUNKS; c++)
-        if (256 * c + 8 * lane < hidden) {
-            for (int j = 0; j < 8; j++)
-                w[c][j] *= v[c][j] * sum;
             STORE8(h + 256 * c + 8 * lane, w[c]);
-        }
 }
 
 /* One block per row. */

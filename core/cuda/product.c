@@ -6,7 +6,10 @@
 
 #include "product_call.h"
 
-enum { PANEL = 64, GROUP = 32 }; /* inputs of a panel, outputs of a group of columns */
+enum {
+    PANEL_BYTES = 128, /* of a row of a panel */
+    GROUP = 32,        /* outputs of a group of columns */
+};
 
 typedef CUresult (*encode_fn)(CUtensorMap *, CUtensorMapDataType, cuuint32_t, void *,
                               const cuuint64_t *, const cuuint64_t *, const cuuint32_t *,
@@ -54,6 +57,17 @@ static cg_status set_up(const product_kernel_entry *k, int32_t *ret_n, cg_error 
     return CG_CUDA(cudaOccupancyMaxActiveClusters(ret_n, k->kernel, &config), err);
 }
 
+/* Bytes of a number of a and w. */
+static int32_t size_of(const cg_product_shape *s)
+{
+    return s->is_i8 ? 1 : 2;
+}
+
+static int64_t panels_of(const cg_product_shape *s)
+{
+    return s->inputs * size_of(s) / PANEL_BYTES;
+}
+
 static int64_t tiles_of(const cg_product_shape *s, const product_kernel_entry *k)
 {
     return (int64_t)parts_of(s->rows, k->rows) * parts_of(s->outputs, k->n);
@@ -70,7 +84,7 @@ static double estimate(const cg_product_shape *s, const product_kernel_entry *k,
     const double columns = k->n * (s->end == CG_PRODUCT_SWIGLU ? 2 : 1);
     const double arithmetic = k->rows * columns * 1.2e-5, copies = (k->rows + columns) * 6e-4;
     const double panel = arithmetic > copies ? arithmetic : copies;
-    const double panels = (double)(s->inputs / PANEL) / k->split;
+    const double panels = (double)panels_of(s) / k->split;
     const int32_t tiles = parts_of(tiles_of(s, k) * k->split, n_multiprocessors);
 
     return tiles * panel * panels + parts_of(tiles, k->blocks) * 0.6 + (k->split - 1) * 1.2;
@@ -78,9 +92,10 @@ static double estimate(const cg_product_shape *s, const product_kernel_entry *k,
 
 static int fits(const cg_product_shape *s, const product_kernel_entry *k)
 {
-    return k->end == s->end && k->head_dim == (s->end == CG_PRODUCT_HEADS ? s->head_dim : 0) &&
-           s->inputs % PANEL == 0 && s->inputs / PANEL >= k->split && s->outputs % GROUP == 0 &&
-           s->outputs % (k->head_dim ? k->head_dim : GROUP) == 0;
+    return k->end == s->end && k->is_i8 == s->is_i8 &&
+           k->head_dim == (s->end == CG_PRODUCT_HEADS ? s->head_dim : 0) &&
+           s->inputs * size_of(s) % PANEL_BYTES == 0 && panels_of(s) >= k->split &&
+           s->outputs % GROUP == 0 && s->outputs % (k->head_dim ? k->head_dim : GROUP) == 0;
 }
 
 /* Selects the kernel with the least estimate, NULL if none fits and runs. */
@@ -168,10 +183,11 @@ static cg_status describe(const cg_product *p, uint32_t n, const void *base, con
                           cg_error *err)
 {
     static const cuuint32_t step[] = { 1, 1, 1, 1, 1 };
-    CUresult code =
-        p->encode(ret_map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, n, (void *)(uintptr_t)base, size,
-                  stride, box, step, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
-                  CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+    CUresult code = p->encode(
+        ret_map, p->shape.is_i8 ? CU_TENSOR_MAP_DATA_TYPE_UINT8 : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16,
+        n, (void *)(uintptr_t)base, size, stride, box, step, CU_TENSOR_MAP_INTERLEAVE_NONE,
+        CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+        CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
 
     return code == CUDA_SUCCESS
                ? CG_OK
@@ -185,13 +201,14 @@ static cg_status describe_inputs(const cg_product *p, const cg_product_args *arg
 {
     const cg_product_shape *s = &p->shape;
     const product_kernel_entry *k = p->kernel;
-    const cuuint64_t row = (cuuint64_t)s->inputs * 2;
+    const cuuint64_t row = (cuuint64_t)(s->inputs * size_of(s));
+    const cuuint32_t panel = (cuuint32_t)(PANEL_BYTES / size_of(s));
     const cuuint64_t outputs = (cuuint64_t)s->outputs * (s->end == CG_PRODUCT_SWIGLU ? 2 : 1);
     const cuuint64_t a_size[] = { (cuuint64_t)s->inputs, (cuuint64_t)s->rows };
     const cuuint64_t w_size[] = { (cuuint64_t)s->inputs, 2, 4, 4, outputs / GROUP };
     const cuuint64_t w_stride[] = { row, 8 * row, 2 * row, GROUP * row };
-    const cuuint32_t a_box[] = { PANEL, (cuuint32_t)k->rows };
-    const cuuint32_t w_box[] = { PANEL, 2, 4, 4, (cuuint32_t)k->n / GROUP };
+    const cuuint32_t a_box[] = { panel, (cuuint32_t)k->rows };
+    const cuuint32_t w_box[] = { panel, 2, 4, 4, (cuuint32_t)k->n / GROUP };
 
     CG_TRY(describe(p, 2, args->a, a_size, &row, a_box, &call->a, err));
     return describe(p, 5, args->w, w_size, w_stride, w_box, &call->w, err);
@@ -206,13 +223,15 @@ cg_status cg_product_run(const cg_product *p, const cg_product_args *args, cg_er
         .n_parts = args->n_sums,
         .inverse_width = args->n_sums ? 1.0f / (float)args->width : 0,
         .eps = args->n_sums ? args->eps : 1,
+        .a_scale = args->a_scale,
+        .w_scale = args->w_scale,
         .norm = args->norm,
         .x = args->x,
         .out_square_sums = args->out_sums,
         .out = args->out,
         .rows = (int32_t)s->rows,
         .outputs = (int32_t)s->outputs,
-        .k_steps = (int32_t)(s->inputs / PANEL),
+        .k_steps = (int32_t)panels_of(s),
         .row_tiles = p->row_tiles,
         .n_tiles = p->n_tiles,
         .q_norm = args->q_norm,

@@ -34,7 +34,8 @@ template <typename S> static product_kernel_entry entry(void)
              S::THREADS,
              S::SHARED,
              S::BLOCKS,
-             S::OWNERS };
+             S::OWNERS,
+             S::IS_I8 };
 }
 
 /* 64-row blocks, outputs, split and stages; those that were the fastest for some shape (NOTES.md)
@@ -45,6 +46,12 @@ template <int B, int N, int STAGES>
 using swiglu = product_shape<B, N, CG_PRODUCT_SWIGLU, 1, STAGES>;
 template <int B, int N, int SPLIT, int STAGES, int HEAD_DIM>
 using heads = product_shape<B, N, CG_PRODUCT_HEADS, SPLIT, STAGES, HEAD_DIM>;
+
+/* The same of i8 */
+template <int B, int N, int STAGES>
+using swiglu_i8 = product_shape<B, N, CG_PRODUCT_SWIGLU, 1, STAGES, 0, true>;
+template <int B, int N, int STAGES, int HEAD_DIM>
+using heads_i8 = product_shape<B, N, CG_PRODUCT_HEADS, 1, STAGES, HEAD_DIM, true>;
 
 extern "C" const product_kernel_entry *cg_product_kernels(int *ret_n)
 {
@@ -58,7 +65,12 @@ extern "C" const product_kernel_entry *cg_product_kernels(int *ret_n)
         entry<heads<1, 64, 1, 6, 64>>(),   entry<heads<1, 64, 2, 5, 64>>(),
         entry<heads<2, 64, 1, 4, 64>>(),   entry<heads<2, 128, 1, 6, 64>>(),
         entry<heads<1, 128, 1, 4, 128>>(), entry<heads<1, 128, 2, 3, 128>>(),
-        entry<heads<2, 128, 1, 6, 128>>(),
+        entry<heads<2, 128, 1, 6, 128>>(), entry<swiglu_i8<1, 64, 4>>(),
+        entry<swiglu_i8<2, 64, 6>>(),      entry<swiglu_i8<2, 128, 4>>(),
+        entry<swiglu_i8<2, 160, 4>>(),     entry<swiglu_i8<3, 96, 4>>(),
+        entry<heads_i8<1, 64, 6, 64>>(),   entry<heads_i8<2, 128, 6, 64>>(),
+        entry<heads_i8<2, 256, 4, 64>>(),  entry<heads_i8<3, 128, 5, 64>>(),
+        entry<heads_i8<1, 128, 4, 128>>(), entry<heads_i8<2, 128, 6, 128>>(),
     };
 
     *ret_n = sizeof kernels / sizeof *kernels;

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file product.cuh  A matrix product y = a w^T of bf16 with f32 sums, and what follows it, on
- * compute capability 9.0.
+ * @file product.cuh  A matrix product y = a w^T of bf16 with f32 sums or of i8 with sums of 32
+ * bits, and what follows it, on compute capability 9.0.
  *
  * A thread block computes tiles of ROWS rows and N outputs (of gate and of up each, with
- * CG_PRODUCT_SWIGLU) until there are none. Its last warp, the producer, copies panels of 64 inputs
- * of a and w by TMA to a ring of STAGES stages; the others, warpgroups of 64 rows each, multiply.
- * With SPLIT > 1, a cluster of SPLIT blocks shares a tile, each block with a part of the inputs; a
- * block adds up PART_GROUPS groups of 32 outputs, in the order of the parts.
+ * CG_PRODUCT_SWIGLU) until there are none. Its last warp, the producer, copies panels of 64
+ * inputs of bf16 or 128 of i8 of a and w by TMA to a ring of STAGES stages; the others,
+ * warpgroups of 64 rows each, multiply. With SPLIT > 1, a cluster of SPLIT blocks shares a tile,
+ * each block with a part of the inputs; a block adds up PART_GROUPS groups of 32 outputs, in the
+ * order of the parts.
  *
  * Columns. In the C fragment of a warpgroup, lane 4 g + t holds columns 8 j + 2 t + e of rows g and
  * g + 8. The copy of w orders the rows of each group of 32 so that these are the outputs 8 t + 2 j
@@ -19,6 +20,9 @@
  * product that computed x wrote as bf16, with the sums of squares of its rows; the product of a is
  * multiplied by 1 / rms.
  *
+ * Numbers of i8 have scales: that of a row of a and that of an output of w. The sums are exact, and
+ * are multiplied by both before anything else.
+ *
  * Weights are copied before the wait for earlier kernels.
  */
 #ifndef CG_CUDA_PRODUCT_CUH
@@ -28,11 +32,15 @@
 #include "product_call.h"
 #include "ptx/cluster.cuh"
 
-template <int GROUPS_, int N_, cg_product_end END_, int SPLIT_, int STAGES_, int HEAD_DIM_ = 0>
+template <int GROUPS_, int N_, cg_product_end END_, int SPLIT_, int STAGES_, int HEAD_DIM_ = 0,
+          bool IS_I8_ = false>
 struct product_shape {
     static constexpr int GROUPS = GROUPS_, N = N_, SPLIT = SPLIT_, STAGES = STAGES_;
     static constexpr int HEAD_DIM = HEAD_DIM_; /* with CG_PRODUCT_HEADS */
     static constexpr cg_product_end END = END_;
+    static constexpr bool IS_I8 = IS_I8_; /* a and w are i8 */
+    using Sum = typename std::conditional<IS_I8, int32_t, float>::type;
+    static constexpr int PANEL = IS_I8 ? 128 : 64; /* inputs */
     static constexpr int MATRICES = END == CG_PRODUCT_SWIGLU ? 2 : 1;
     /* Many sums take registers from a whole warpgroup, of which one warp is the producer. */
     static constexpr bool MOVES_REGISTERS = GROUPS == 2 && MATRICES * N >= 256;
@@ -52,6 +60,7 @@ struct product_shape {
     static constexpr int SHARED = BARRIERS_AT + (2 * STAGES + 1) * 8;
     static constexpr int BLOCKS = SHARED <= 113 * 1024 ? 2 : 1; /* on a multiprocessor */
     static_assert(SHARED <= 227 * 1024, "");
+    static_assert(!IS_I8 || (SPLIT == 1 && END != CG_PRODUCT_RESIDUAL), "");
 };
 
 #if HAS_WGMMA
@@ -79,7 +88,7 @@ DEVICE_INLINE void queue_weights(const product_call *c, uint32_t shared, int sta
 
     phase_expect(full, S::STAGE);
     for (int m = 0; m < S::MATRICES; m++)
-        copy_box(shared + stage * S::STAGE + S::A + m * S::W, &c->w, full, k * 64, 0, 0, 0,
+        copy_box(shared + stage * S::STAGE + S::A + m * S::W, &c->w, full, k * S::PANEL, 0, 0, 0,
                  column_tile * S::COLUMN_GROUPS + m * (c->outputs / 32));
 }
 
@@ -87,7 +96,7 @@ template <typename S>
 DEVICE_INLINE void queue_rows(const product_call *c, uint32_t shared, int stage, int k,
                               int row_tile)
 {
-    copy_box(shared + stage * S::STAGE, &c->a, full_barrier<S>(shared, stage), k * 64,
+    copy_box(shared + stage * S::STAGE, &c->a, full_barrier<S>(shared, stage), k * S::PANEL,
              row_tile * S::ROWS);
 }
 
@@ -122,19 +131,26 @@ template <typename S> DEVICE_INLINE void release_stage(uint32_t shared, int stag
         phase_arrive(empty_barrier<S>(shared, stage));
 }
 
-/* 1 / rms of rows `row` and row + 8; the four lanes of a row share the work. */
+/* Factors of rows `row` and row + 8: 1 / rms, of which the four lanes of a row share the work; or
+ * their scales. */
+template <typename S>
 DEVICE_INLINE void load_scales(const product_call *c, int row, int t, float scale[2])
 {
 #pragma unroll
     for (int h = 0; h < 2; h++) {
         const int r = min(row + 8 * h, c->rows - 1);
-        float sum = 0;
 
-        for (int i = t; i < c->n_parts; i += 4)
-            sum += c->square_sums[(int64_t)i * c->rows + r];
-        sum += __shfl_xor_sync(FULL_WARP, sum, 1);
-        sum += __shfl_xor_sync(FULL_WARP, sum, 2);
-        scale[h] = rsqrtf(sum * c->inverse_width + c->eps);
+        if constexpr (S::IS_I8) {
+            scale[h] = c->a_scale[r];
+        } else {
+            float sum = 0;
+
+            for (int i = t; i < c->n_parts; i += 4)
+                sum += c->square_sums[(int64_t)i * c->rows + r];
+            sum += __shfl_xor_sync(FULL_WARP, sum, 1);
+            sum += __shfl_xor_sync(FULL_WARP, sum, 2);
+            scale[h] = rsqrtf(sum * c->inverse_width + c->eps);
+        }
     }
 }
 
@@ -317,6 +333,34 @@ DEVICE_INLINE void end_residual(const product_call *c, const float (*sums)[4], i
     }
 }
 
+/* The sums of i8 times the scales of the weights, in the same registers. column: the thread's first
+ */
+template <typename S>
+DEVICE_INLINE void scale_outputs(const product_call *c, int32_t (*sums)[4], int column,
+                                 float (*ret)[4])
+{
+#pragma unroll
+    for (int m = 0; m < S::MATRICES; m++)
+#pragma unroll
+        for (int q = 0; q < S::COLUMN_GROUPS; q++) {
+            int32_t(*part)[4] = sums + m * S::NN + 4 * q;
+
+            if (column + 32 * q < c->outputs) {
+                float scale[8];
+
+                load_8(c->w_scale + m * c->outputs + column + 32 * q, scale);
+#pragma unroll
+                for (int i = 0; i < 16; i++)
+                    part[i / 4][i % 4] =
+                        __float_as_int((float)part[i / 4][i % 4] * scale[i / 4 * 2 + i % 2]);
+            }
+            registers_settle(part, 4); /* else all scales are loaded first */
+#pragma unroll
+            for (int i = 0; i < 16; i++)
+                ret[m * S::NN + 4 * q + i / 4][i % 4] = __int_as_float(part[i / 4][i % 4]);
+        }
+}
+
 template <typename S>
 DEVICE_INLINE void end_swiglu(const product_call *c, const float (*sums)[4], int rank, int row,
                               int column, const float scale[2])
@@ -430,6 +474,33 @@ DEVICE_INLINE void queue_product(float (*sums)[4], uint32_t a, uint32_t w, int a
     }
 }
 
+/* Of 32 inputs of i8. */
+template <typename S>
+DEVICE_INLINE void queue_product(int32_t (*sums)[4], uint32_t a, uint32_t w, int add)
+{
+    if constexpr (S::MATRICES * S::N <= 256) {
+        wgmma_i8<S::MATRICES * S::N>(sums, a, w, add);
+    } else {
+        wgmma_i8<S::N>(sums, a, w, add);
+        wgmma_i8<S::N>(sums + S::NN, a, w + (S::W >> 4), add);
+    }
+}
+
+/* What follows the product, for rows row and row + 8. column: the thread's first */
+template <typename S>
+DEVICE_INLINE void end_tile(const product_call *c, const float (*sums)[4], int rank, int row,
+                            int column, int column_tile, int t, const float scale[2])
+{
+    if constexpr (S::END == CG_PRODUCT_RESIDUAL)
+        end_residual<S>(c, sums, rank, row, column, column_tile, t);
+    else if constexpr (S::END == CG_PRODUCT_HEADS)
+#pragma unroll
+        for (int h = 0; h < 2; h++)
+            end_heads<S>(c, sums, rank, h, row + 8 * h, column, scale[h]);
+    else
+        end_swiglu<S>(c, sums, rank, row, column, scale);
+}
+
 template <typename S>
 DEVICE_INLINE void consume(const product_call *c, uint32_t shared, int first, int step, int k0,
                            int k1, int rank, int warp, int lane)
@@ -444,10 +515,11 @@ DEVICE_INLINE void consume(const product_call *c, uint32_t shared, int first, in
         const int column_tile = tile / c->row_tiles;
         const int warp_row = tile % c->row_tiles * S::ROWS + warp * 16, row = warp_row + g;
         const int column = column_tile * S::N + 8 * t;
-        float sums[S::MATRICES * S::NN][4], scale[2], residual[S::PART_GROUPS * 4][4];
+        typename S::Sum sums[S::MATRICES * S::NN][4];
+        float scale[2], residual[S::PART_GROUPS * 4][4];
 
         if constexpr (!IS_RESIDUAL)
-            load_scales(c, row, t, scale);
+            load_scales<S>(c, row, t, scale);
         else if constexpr (STARTS_WITH_RESIDUAL)
             load_residual(c, sums, S::COLUMN_GROUPS, row, column);
         else
@@ -482,14 +554,14 @@ DEVICE_INLINE void consume(const product_call *c, uint32_t shared, int first, in
         if constexpr (IS_RESIDUAL && S::SPLIT > 1)
             add_residual<S>(sums, residual, rank);
         if (warp_row < c->rows) {
-            if constexpr (IS_RESIDUAL)
-                end_residual<S>(c, sums, rank, row, column, column_tile, t);
-            else if constexpr (S::END == CG_PRODUCT_HEADS)
-#pragma unroll
-                for (int h = 0; h < 2; h++)
-                    end_heads<S>(c, sums, rank, h, row + 8 * h, column, scale[h]);
-            else
-                end_swiglu<S>(c, sums, rank, row, column, scale);
+            if constexpr (S::IS_I8) {
+                float y[S::MATRICES * S::NN][4];
+
+                scale_outputs<S>(c, sums, column, y);
+                end_tile<S>(c, y, rank, row, column, column_tile, t, scale);
+            } else {
+                end_tile<S>(c, sums, rank, row, column, column_tile, t, scale);
+            }
         }
         if constexpr (S::SPLIT > 1)
             return; /* a cluster has one tile */

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file product.h  Matrix products y = a w^T of bf16 with f32 sums on compute capability 9.0,
- * together with what follows them in a layer.
+ * @file product.h  Matrix products y = a w^T of bf16 with f32 sums, or of i8 with sums of 32 bits,
+ * on compute capability 9.0, together with what follows them in a layer.
  *
  * The norm of a product's input is applied behind the product: the product of the residual stream
  * that comes before writes x times the weight of the norm, in bf16, and the sums of the squares of
  * its rows; this product multiplies its sums by 1 / rms. A rounded number is that of a
  * norm before the product times a factor of the row.
+ *
+ * Products of i8 have normalised inputs with a scale for each row, and weights with a scale for
+ * each output. Their sums are exact, so the bits of a row do not depend on the number of rows.
  */
 #ifndef CG_CUDA_PRODUCT_H
 #define CG_CUDA_PRODUCT_H
@@ -34,17 +37,22 @@ typedef struct cg_product_shape {
     int64_t inputs;  /* columns of a and w */
     cg_product_end end;
     int32_t head_dim; /* with CG_PRODUCT_HEADS */
+    int32_t is_i8;    /* nonzero: a and w are i8, else bf16; not with
+                       * CG_PRODUCT_RESIDUAL */
 } cg_product_shape;
 
 /** Arguments of a product. Device memory; pointers to bf16 are multiples of 16. */
 typedef struct cg_product_args {
-    const void *a; /* [rows, inputs] bf16 */
-    const void
-        *w;    /* bf16; [outputs, inputs], with CG_PRODUCT_SWIGLU [2 outputs, inputs]: gate, up */
-    void *out; /* [rows, outputs] bf16; with CG_PRODUCT_HEADS q alone is written if `store` */
+    const void *a; /* [rows, inputs] */
+    const void *w; /* [outputs, inputs], with CG_PRODUCT_SWIGLU [2 outputs, inputs]: gate, up */
+    void *out;     /* [rows, outputs] bf16; with CG_PRODUCT_HEADS q alone is written if `store` */
 
-    /* Not with CG_PRODUCT_RESIDUAL: sums of squares of the rows of x [rows, width], in n_sums parts
-     * [n_sums, rows]. n_sums 0: a is normalised. */
+    /* Of i8. A number is that of memory times the scale of its row. */
+    const float *a_scale; /* [rows] */
+    const float *w_scale; /* of the rows of w */
+
+    /* Of bf16, not with CG_PRODUCT_RESIDUAL: sums of squares of the rows of x [rows, width], in
+     * n_sums parts [n_sums, rows]. n_sums 0: a is normalised. */
     const float *sums;
     int32_t n_sums, width;
     float eps;
@@ -66,7 +74,7 @@ typedef struct cg_product_args {
 
 /**
  * Selects a kernel for a shape on the current GPU. The last bits of a row may differ between shapes
- * of different `rows`.
+ * of bf16 of different `rows`.
  *
  * @param stream       borrowed
  * @param ret_product  NULL if there is no kernel for this shape or GPU: use cg_gemm and layers.h

@@ -9,14 +9,16 @@
 
 /* The parameter of the kernels. */
 typedef struct product_call {
-    CUtensorMap a; /* [rows, inputs]: boxes of a tile's rows and 64 inputs */
-    CUtensorMap
-        w; /* [group, j, t, e, inputs] (product.cuh): boxes of a tile's outputs, 64 inputs */
+    CUtensorMap a; /* [rows, inputs]: boxes of a tile's rows and a panel */
+    CUtensorMap w; /* [group, j, t, e, inputs] (product.cuh): boxes of a tile's outputs, a panel */
 
     /* As in cg_product_args, but for n_parts = 0: eps is 1 then */
     const float *square_sums;
     int32_t n_parts;
     float inverse_width, eps; /* of a row of x */
+
+    const float *a_scale; /* [rows]; of i8 */
+    const float *w_scale; /* of the rows of w; of i8 */
 
     const float *norm;      /* [outputs] or NULL: x alone */
     float *x;               /* [rows, outputs] */
@@ -24,7 +26,7 @@ typedef struct product_call {
     void *out;              /* [rows, outputs] bf16 */
 
     int32_t rows, outputs; /* with CG_PRODUCT_SWIGLU: of gate, and of up */
-    int32_t k_steps;       /* of 64 inputs */
+    int32_t k_steps;       /* panels */
     int32_t row_tiles, n_tiles;
 
     /* CG_PRODUCT_HEADS; as in cg_cuda_qkv */
@@ -45,6 +47,7 @@ typedef struct product_kernel_entry {
     int32_t threads, shared; /* bytes */
     int32_t blocks;          /* of a multiprocessor */
     int32_t owners;
+    int32_t is_i8;
 } product_kernel_entry;
 
 #ifdef __cplusplus

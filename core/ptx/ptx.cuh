@@ -207,6 +207,18 @@ DEVICE_INLINE void f16x4_of_e4m3x4(uint32_t y[2], uint32_t x)
 #endif
 }
 
+/* Four numbers as i8, rounded to nearest even; NaN becomes 0. They are at most 127 in magnitude.
+ * The first is in the lowest byte. */
+DEVICE_INLINE uint32_t pack_i8x4(const float x[4])
+{
+    uint32_t y = 0;
+
+#pragma unroll
+    for (int i = 0; i < 4; i++)
+        y |= ((uint32_t)__float2int_rn(x[i]) & 0xff) << 8 * i;
+    return y;
+}
+
 /* x - y of two pairs of f16. */
 DEVICE_INLINE uint32_t subtract_f16x2(uint32_t x, uint32_t y)
 {

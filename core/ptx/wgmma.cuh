@@ -7,16 +7,17 @@
  * (mma.cuh), once for every 8 columns. Where A is in registers, its fragment for 16 columns is that
  * of mma.m16n8k16 too (PTX ISA, "Register Fragments and Shared Memory Matrix Layouts" of wgmma).
  *
- * Shared tiles are panels of 64 elements: a row of a panel has 128 bytes, 16-byte vector u of row r
- * is stored at vector u ^ (r & 7), and panels begin at multiples of 1024 bytes. That is the
- * hardware's "128-byte swizzle". A descriptor describes a part of such a tile:
+ * Shared tiles are panels of 64 elements of 16 bits or 128 of 8: a row of a panel has 128 bytes,
+ * 16-byte vector u of row r is stored at vector u ^ (r & 7), and panels begin at multiples of 1024
+ * bytes. That is the hardware's "128-byte swizzle". A descriptor describes a part of such a tile:
  *
  *   bits 0..13   address / 16
  *   bits 16..29  leading byte offset / 16
  *   bits 32..45  stride byte offset / 16: between groups of 8 rows, 1024
  *   bits 62..63  1: 128-byte swizzle
  *
- *   Q and K [rows][elements], 16 elements a product ("K-major"): the address moves by 32 bytes from
+ *   Q and K [rows][elements], 16 elements a product, 32 of 8 bits ("K-major"): the address moves by
+ *     32 bytes from
  *     one product to the next, four of them in a panel. The leading offset is not used.
  *   V [tokens][elements], 16 tokens a product ("MN-major", the transpose bit of B is set): the
  *     address moves by 16 rows, 2048 bytes; the leading offset is that between panels.
@@ -147,12 +148,19 @@ template <int N> DEVICE_INLINE void wgmma_wait(void)
     asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(N) : "memory");
 }
 
-/* Keeps the compiler from moving reads of c to before this point, or writes to after it. */
+/* Keep the compiler from moving reads of c to before this point, or writes to after it. */
 DEVICE_INLINE void registers_settle(float (*c)[4], int n)
 {
 #pragma unroll
     for (int i = 0; i < n; i++)
         asm volatile("" : "+f"(c[i][0]), "+f"(c[i][1]), "+f"(c[i][2]), "+f"(c[i][3])::"memory");
+}
+
+DEVICE_INLINE void registers_settle(int32_t (*c)[4], int n)
+{
+#pragma unroll
+    for (int i = 0; i < n; i++)
+        asm volatile("" : "+r"(c[i][0]), "+r"(c[i][1]), "+r"(c[i][2]), "+r"(c[i][3])::"memory");
 }
 
 /* Lower half of a descriptor. address: of vector 0 of row 0; leading: bytes between panels of V. */
@@ -165,15 +173,16 @@ DEVICE_INLINE uint32_t shared_descriptor(uint32_t address, uint32_t leading)
 #define WGMMA_UPPER            ".reg .b32 h;\nmov.b32 h, 0x40000040;\n"
 #define WGMMA_DESCRIPTOR(b, x) ".reg .b64 " b ";\nmov.b64 " b ", {" x ", h};\n"
 
-/* Accumulators as asm operands, and their names. */
-#define WGMMA_C8(c, i)                                                                             \
-    "+f"((c)[i][0]), "+f"((c)[i][1]), "+f"((c)[i][2]), "+f"((c)[i][3]), "+f"((c)[i + 1][0]),       \
-        "+f"((c)[i + 1][1]), "+f"((c)[i + 1][2]), "+f"((c)[i + 1][3])
-#define WGMMA_C_32(c)  WGMMA_C8(c, 0), WGMMA_C8(c, 2)
-#define WGMMA_C_64(c)  WGMMA_C8(c, 0), WGMMA_C8(c, 2), WGMMA_C8(c, 4), WGMMA_C8(c, 6)
-#define WGMMA_C_128(c) WGMMA_C_64(c), WGMMA_C_64((c) + 8)
-#define WGMMA_C_160(c) WGMMA_C_128(c), WGMMA_C8(c, 16), WGMMA_C8(c, 18)
-#define WGMMA_C_256(c) WGMMA_C_128(c), WGMMA_C_128((c) + 16)
+/* Accumulators as asm operands of constraint r, and their names. */
+#define WGMMA_C8(r, c, i)                                                                          \
+    "+" r((c)[i][0]), "+" r((c)[i][1]), "+" r((c)[i][2]), "+" r((c)[i][3]), "+" r((c)[i + 1][0]),  \
+        "+" r((c)[i + 1][1]), "+" r((c)[i + 1][2]), "+" r((c)[i + 1][3])
+#define WGMMA_C_32(r, c)  WGMMA_C8(r, c, 0), WGMMA_C8(r, c, 2)
+#define WGMMA_C_64(r, c)  WGMMA_C8(r, c, 0), WGMMA_C8(r, c, 2), WGMMA_C8(r, c, 4), WGMMA_C8(r, c, 6)
+#define WGMMA_C_128(r, c) WGMMA_C_64(r, c), WGMMA_C_64(r, (c) + 8)
+#define WGMMA_C_160(r, c) WGMMA_C_128(r, c), WGMMA_C8(r, c, 16), WGMMA_C8(r, c, 18)
+#define WGMMA_C_192(r, c) WGMMA_C_128(r, c), WGMMA_C_64(r, (c) + 16)
+#define WGMMA_C_256(r, c) WGMMA_C_128(r, c), WGMMA_C_128(r, (c) + 16)
 
 #define WGMMA_LIST_32 "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15}"
 #define WGMMA_LIST_64                                                                              \
@@ -190,6 +199,13 @@ DEVICE_INLINE uint32_t shared_descriptor(uint32_t address, uint32_t leading)
     "%38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51, %52, %53, %54, %55, "   \
     "%56, %57, %58, %59, %60, %61, %62, %63, %64, %65, %66, %67, %68, %69, %70, %71, %72, %73, "   \
     "%74, %75, %76, %77, %78, %79}"
+#define WGMMA_LIST_192                                                                             \
+    "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, "       \
+    "%19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, %32, %33, %34, %35, "        \
+    "%36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51, %52, "        \
+    "%53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, %64, %65, %66, %67, %68, %69, "        \
+    "%70, %71, %72, %73, %74, %75, %76, %77, %78, %79, %80, %81, %82, %83, %84, %85, %86, "        \
+    "%87, %88, %89, %90, %91, %92, %93, %94, %95}"
 #define WGMMA_LIST_256                                                                             \
     "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, "       \
     "%19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, %32, %33, %34, %35, %36, "   \
@@ -207,6 +223,7 @@ DEVICE_INLINE uint32_t shared_descriptor(uint32_t address, uint32_t leading)
 #define WGMMA_SHARED_64     WGMMA_SHARED("%32", "%33", "%34")
 #define WGMMA_SHARED_128    WGMMA_SHARED("%64", "%65", "%66")
 #define WGMMA_SHARED_160    WGMMA_SHARED("%80", "%81", "%82")
+#define WGMMA_SHARED_192    WGMMA_SHARED("%96", "%97", "%98")
 #define WGMMA_SHARED_256    WGMMA_SHARED("%128", "%129", "%130")
 #define WGMMA_REGISTERS_64  WGMMA_UPPER WGMMA_DESCRIPTOR("b", "%36") "setp.ne.b32 p, %37, 0;\n"
 #define WGMMA_REGISTERS_128 WGMMA_UPPER WGMMA_DESCRIPTOR("b", "%68") "setp.ne.b32 p, %69, 0;\n"
@@ -220,7 +237,15 @@ DEVICE_INLINE uint32_t shared_descriptor(uint32_t address, uint32_t leading)
     asm volatile("{\n.reg .pred p;\n" WGMMA_SHARED_##n "wgmma.mma_async.sync.aligned.m64n" #n      \
                                                        "k16.f32." type "." type " " WGMMA_LIST_##n \
                  ", a, b, p, 1, 1, 0, " transposed ";\n}"                                          \
-                 : WGMMA_C_##n(c)                                                                  \
+                 : WGMMA_C_##n("f", c)                                                             \
+                 : "r"(a), "r"(b), "r"(add))
+
+/* The same of i8 with sums of 32 bits, both K-major. */
+#define WGMMA_I8(n, c, a, b, add)                                                                  \
+    asm volatile("{\n.reg .pred p;\n" WGMMA_SHARED_##n "wgmma.mma_async.sync.aligned.m64n" #n      \
+                                                       "k32.s32.s8.s8 " WGMMA_LIST_##n             \
+                 ", a, b, p;\n}"                                                                   \
+                 : WGMMA_C_##n("r", c)                                                             \
                  : "r"(a), "r"(b), "r"(add))
 
 /* A in registers, B from shared memory, MN-major; added to c */
@@ -228,7 +253,7 @@ DEVICE_INLINE uint32_t shared_descriptor(uint32_t address, uint32_t leading)
     asm volatile("{\n.reg .pred p;\n" WGMMA_REGISTERS_##n                                          \
                  "wgmma.mma_async.sync.aligned.m64n" #n "k16.f32." type "." type                   \
                  " " WGMMA_LIST_##n ", " WGMMA_A_##n ", b, p, 1, 1, 1;\n}"                         \
-                 : WGMMA_C_##n(c)                                                                  \
+                 : WGMMA_C_##n("f", c)                                                             \
                  : "r"((a)[0]), "r"((a)[1]), "r"((a)[2]), "r"((a)[3]), "r"(b), "r"(1))
 
 /* c[N / 8][4] = (add ? c : 0) + Q K^T of 16 elements and N tokens; or A W^T of 64 rows of A and N
@@ -248,6 +273,24 @@ DEVICE_INLINE void wgmma_scores(float (*c)[4], uint32_t q, uint32_t k, int add)
     WGMMA_SCORES(160);
     WGMMA_SCORES(256);
 #undef WGMMA_SCORES
+}
+
+/* c[N / 8][4] = (add ? c : 0) + A B^T of 64 rows of A and N of B, 32 elements of i8. */
+template <int N> DEVICE_INLINE void wgmma_i8(int32_t (*c)[4], uint32_t a, uint32_t b, int add)
+{
+    static_assert(N == 32 || N == 64 || N == 128 || N == 160 || N == 192 || N == 256, "");
+    if constexpr (N == 32)
+        WGMMA_I8(32, c, a, b, add);
+    else if constexpr (N == 64)
+        WGMMA_I8(64, c, a, b, add);
+    else if constexpr (N == 128)
+        WGMMA_I8(128, c, a, b, add);
+    else if constexpr (N == 160)
+        WGMMA_I8(160, c, a, b, add);
+    else if constexpr (N == 192)
+        WGMMA_I8(192, c, a, b, add);
+    else
+        WGMMA_I8(256, c, a, b, add);
 }
 
 /* c[N / 8][4] += P V of 16 tokens and N (64, 128 or 256) elements */

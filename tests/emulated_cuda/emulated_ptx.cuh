@@ -305,6 +305,15 @@ DEVICE_INLINE void f16x4_of_e4m3x4(uint32_t y[2], uint32_t x)
     }
 }
 
+DEVICE_INLINE uint32_t pack_i8x4(const float x[4])
+{
+    uint32_t y = 0;
+
+    for (int i = 0; i < 4; i++)
+        y |= ((uint32_t)(isnan(x[i]) ? 0 : (int)rintf(x[i])) & 0xff) << 8 * i;
+    return y;
+}
+
 DEVICE_INLINE uint32_t subtract_f16x2(uint32_t x, uint32_t y)
 {
     return emulated_bits<uint32_t>(
@@ -349,7 +358,7 @@ template <int N> DEVICE_INLINE void registers_grow(void)
 {
 }
 
-DEVICE_INLINE void registers_settle(float (*c)[4], int n)
+template <typename Sum> DEVICE_INLINE void registers_settle(Sum (*c)[4], int n)
 {
     (void)c;
     (void)n;
@@ -418,14 +427,20 @@ DEVICE_INLINE uint32_t shared_descriptor(uint32_t address, uint32_t leading)
     return (leading >> 4) << 16 | address >> 4;
 }
 
-/* Element at `bytes` behind a descriptor's address, with 128-byte swizzle. */
+/* `bytes` behind a descriptor's address, with 128-byte swizzle. */
+DEVICE_INLINE const char *emulated_operand_at(uint32_t descriptor, uint32_t bytes)
+{
+    const uint32_t at = ((descriptor & 0x3fff) << 4) + bytes;
+
+    return emulated_at(at ^ (at >> 7 & 7) << 4);
+}
+
 template <typename Element>
 DEVICE_INLINE float emulated_operand(uint32_t descriptor, uint32_t bytes)
 {
-    const uint32_t at = ((descriptor & 0x3fff) << 4) + bytes;
     uint16_t x;
 
-    memcpy(&x, emulated_at(at ^ (at >> 7 & 7) << 4), 2);
+    memcpy(&x, emulated_operand_at(descriptor, bytes), 2);
     return emulated_element<Element>(x, 0);
 }
 
@@ -458,6 +473,25 @@ DEVICE_INLINE void wgmma_scores(float (*c)[4], uint32_t q, uint32_t k, int add)
                     c[n][2 * h + i] = (float)sum;
                 }
         }
+    });
+}
+
+template <int N> DEVICE_INLINE void wgmma_i8(int32_t (*c)[4], uint32_t a, uint32_t b, int add)
+{
+    const int lane = (int)emulated_lane(), warp = (int)(emulated_thread() / 32 % 4);
+
+    emulated_queues_of_thread().products.open.push_back([=] {
+        for (int i = 0; i < 4; i++)
+            for (int n = 0; n < N / 8; n++) {
+                const int row = 16 * warp + lane / 4 + i / 2 * 8;
+                const int column = 8 * n + lane % 4 * 2 + i % 2;
+                int32_t sum = add ? c[n][i] : 0;
+
+                for (int e = 0; e < 32; e++)
+                    sum += *(const int8_t *)emulated_operand_at(a, emulated_row(row) + e) *
+                           *(const int8_t *)emulated_operand_at(b, emulated_row(column) + e);
+                c[n][i] = sum;
+            }
     });
 }
 

@@ -3,6 +3,7 @@
 #include <check.h>
 #include <confgen/tensor.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "conformance/element.h"
@@ -117,6 +118,7 @@ static void expect(cg_dtype t, int n, float tolerance)
  * than a block of 1024 threads holds. */
 static const int32_t widths[] = { 8, 40, 256, 512, 768, 1024, 1400, 2048, 2056, 4096, 8200 };
 enum { N_WIDTHS = sizeof widths / sizeof *widths };
+enum { N_I8_WIDTHS = 8 }; /* up to CG_MAX_I8_HIDDEN */
 
 static void normalise(int is_rms, const int32_t *row, int rows, int32_t hidden, cg_dtype t)
 {
@@ -193,6 +195,73 @@ START_TEST(bits_of_rms_norm)
 
         ck_assert(d->out[i] == d->weight[i % hidden] * (x[i % hidden] * scale));
     }
+}
+END_TEST
+
+/* ---- rows of i8 ------------------------------------------------------------------------- */
+
+/* The rows of `wanted`, each with its own scale: `numbers` are at most half a unit off. */
+static void expect_i8(const int8_t *numbers, const float *scale, const float *wanted, int rows,
+                      int width)
+{
+    for (int r = 0; r < rows; r++) {
+        float most = 0;
+        int largest = 0;
+
+        for (int i = 0; i < width; i++)
+            most = fmaxf(most, fabsf(wanted[r * width + i]));
+        ck_assert_msg(fabsf(scale[r] * 127 - most) <= 1e-5f * most, "row %d: scale %g, wanted %g",
+                      r, (double)scale[r], (double)(most / 127));
+        for (int i = 0; i < width; i++) {
+            const int x = numbers[r * width + i];
+
+            ck_assert_msg(fabsf((float)x * scale[r] - wanted[r * width + i]) <= 0.501f * scale[r],
+                          "row %d, element %d: %d of %g, wanted %g", r, i, x, (double)scale[r],
+                          (double)wanted[r * width + i]);
+            largest = abs(x) > largest ? abs(x) : largest;
+        }
+        ck_assert_int_eq(largest, most > 0 ? 127 : 0);
+    }
+    ck_assert_int_eq(numbers[rows * width], -1); /* as before */
+}
+
+/* A row of zeros and one with NaN are among them. */
+START_TEST(norm_as_i8)
+{
+    const int32_t hidden = widths[_i], rows = ROWS - 1;
+    int8_t *h = (int8_t *)d->out;
+    float *scale = d->table;
+
+    fill(d->x, CG_F32, ROWS * hidden, 3);
+    fill(d->weight, CG_F32, hidden, 1);
+    memset(d->x + hidden, 0, (size_t)hidden * sizeof *d->x);
+    memset(h, 0xff, (size_t)(ROWS * hidden));
+    finish(cg_cuda_rms_norm_i8(d->x, d->weight, eps, rows, hidden, h, scale, NULL, &err));
+    for (int r = 0; r < rows; r++)
+        norm(1, r, hidden, want + r * hidden);
+    expect_i8(h, scale, want, rows, hidden);
+    d->x[hidden + 7] = NAN;
+    finish(cg_cuda_rms_norm_i8(d->x, d->weight, eps, rows, hidden, h, scale, NULL, &err));
+    ck_assert(isnan(scale[1]));
+    ck_assert(isfinite(scale[0]) && isfinite(scale[2]));
+}
+END_TEST
+
+START_TEST(weights_as_i8)
+{
+    const int32_t columns = widths[_i], rows = ROWS - 1;
+    int8_t *numbers = (int8_t *)d->out;
+    float *scale = d->table;
+
+    fill(d->x, CG_F32, ROWS * columns, 0.1f);
+    memset(d->x + columns, 0, (size_t)columns * sizeof *d->x);
+    memset(numbers, 0xff, (size_t)(ROWS * columns));
+    finish(cg_cuda_quantise_rows(d->x, rows, columns, numbers, scale, NULL, &err));
+    expect_i8(numbers, scale, d->x, rows, columns);
+    d->x[columns - 1] = NAN;
+    finish(cg_cuda_quantise_rows(d->x, rows, columns, numbers, scale, NULL, &err));
+    ck_assert(isnan(scale[0]));
+    ck_assert(isfinite(scale[2]));
 }
 END_TEST
 
@@ -447,6 +516,8 @@ int main(void)
     tcase_add_checked_fixture(tc, set_up, tear_down);
     tcase_add_loop_test(tc, norms_of_rows, 0, N_WIDTHS);
     tcase_add_loop_test(tc, bits_of_rms_norm, 0, N_WIDTHS - 1);
+    tcase_add_loop_test(tc, norm_as_i8, 0, N_I8_WIDTHS);
+    tcase_add_loop_test(tc, weights_as_i8, 0, N_WIDTHS);
     tcase_add_loop_test(tc, embedding_and_norm, 0, N_WIDTHS);
     tcase_add_loop_test(tc, embedding_and_positions, 0, N_TYPES);
     tcase_add_loop_test(tc, gathered_rows, 0, N_TYPES);

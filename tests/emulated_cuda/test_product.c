@@ -7,14 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_ROWS = 150, MAX_OUTPUTS = 512, MAX_INPUTS = 192, CACHE_TOKENS = 40, MAX_PARTS = 24 };
+enum { MAX_ROWS = 150, MAX_OUTPUTS = 512, MAX_INPUTS = 256, CACHE_TOKENS = 40, MAX_PARTS = 24 };
 
 /* Device memory is host memory. */
 static struct {
     uint16_t a[MAX_ROWS * MAX_INPUTS], w[2 * MAX_OUTPUTS * MAX_INPUTS], out[MAX_ROWS * MAX_OUTPUTS];
+    int8_t a8[MAX_ROWS * MAX_INPUTS], w8[2 * MAX_OUTPUTS * MAX_INPUTS];
+    float w_scale[2 * MAX_OUTPUTS];
     uint16_t k[MAX_ROWS * CACHE_TOKENS * MAX_OUTPUTS], v[MAX_ROWS * CACHE_TOKENS * MAX_OUTPUTS];
     float x[MAX_ROWS * MAX_OUTPUTS], norm[MAX_OUTPUTS], sums[MAX_PARTS * MAX_ROWS];
     float q_norm[128], k_norm[128], cosines[CACHE_TOKENS * 64], sines[CACHE_TOKENS * 64];
+    float a_scale[MAX_ROWS];
     int32_t slot[MAX_ROWS], pos[MAX_ROWS];
 } * d;
 static float old_x[MAX_ROWS * MAX_OUTPUTS];
@@ -55,11 +58,21 @@ static void fill_bf16(uint16_t *p, int n)
     }
 }
 
+static void fill_i8(int8_t *p, int n)
+{
+    for (int i = 0; i < n; i++)
+        p[i] = (int8_t)(random_number() * 127.99f);
+}
+
 static void set_up(void)
 {
     ck_assert(cudaMalloc((void **)&d, sizeof *d) == cudaSuccess);
     fill_bf16(d->a, MAX_ROWS * MAX_INPUTS);
     fill_bf16(d->w, 2 * MAX_OUTPUTS * MAX_INPUTS);
+    fill_i8(d->a8, MAX_ROWS * MAX_INPUTS);
+    fill_i8(d->w8, 2 * MAX_OUTPUTS * MAX_INPUTS);
+    fill(d->a_scale, MAX_ROWS, 0.001f, 0.003f);
+    fill(d->w_scale, 2 * MAX_OUTPUTS, 0.001f, 0.003f);
     fill(d->x, MAX_ROWS * MAX_OUTPUTS, 8, 0);
     memcpy(old_x, d->x, sizeof old_x);
     fill(d->norm, MAX_OUTPUTS, 0.5f, 1);
@@ -92,8 +105,9 @@ static void run(const cg_product_shape *shape, cg_product_args *args, int32_t *r
     ck_assert_ptr_nonnull(p);
     *ret_n_sums = shape->end == CG_PRODUCT_RESIDUAL ? cg_product_sums(p) : 0;
     ck_assert_int_le(*ret_n_sums, MAX_PARTS);
-    args->a = d->a;
-    args->w = d->w;
+    args->a = shape->is_i8 ? (void *)d->a8 : (void *)d->a;
+    args->w = shape->is_i8 ? (void *)d->w8 : (void *)d->w;
+    args->w_scale = d->w_scale;
     args->out = d->out;
     ck_assert_msg(cg_product_run(p, args, &err) == CG_OK, "%s", err.msg);
     ck_assert(cudaStreamSynchronize(NULL) == cudaSuccess);
@@ -102,9 +116,14 @@ static void run(const cg_product_shape *shape, cg_product_args *args, int32_t *r
         for (int64_t o = 0; o < shape->outputs * (shape->end == CG_PRODUCT_SWIGLU ? 2 : 1); o++) {
             double sum = 0;
 
-            for (int64_t k = 0; k < shape->inputs; k++)
-                sum += (double)of_bf16(d->a[r * shape->inputs + k]) *
-                       of_bf16(d->w[o * shape->inputs + k]);
+            for (int64_t k = 0; k < shape->inputs; k++) {
+                const int64_t i = r * shape->inputs + k, j = o * shape->inputs + k;
+
+                sum += shape->is_i8 ? d->a8[i] * d->w8[j]
+                                    : (double)of_bf16(d->a[i]) * of_bf16(d->w[j]);
+            }
+            if (shape->is_i8)
+                sum *= (double)d->w_scale[o] * args->a_scale[r];
             product[r][o] = sum;
         }
 }
@@ -139,7 +158,7 @@ enum { N_ROW_COUNTS = sizeof row_counts / sizeof *row_counts };
 START_TEST(residual)
 {
     const int rows = row_counts[_i % N_ROW_COUNTS], outputs = 160, has_norm = _i < N_ROW_COUNTS;
-    const cg_product_shape shape = { rows, outputs, 192, CG_PRODUCT_RESIDUAL, 0 };
+    const cg_product_shape shape = { rows, outputs, 192, CG_PRODUCT_RESIDUAL, 0, 0 };
     cg_product_args args = { .x = d->x, .norm = has_norm ? d->norm : NULL, .out_sums = d->sums };
     double errors[3][2] = { { 0 } };
     int32_t n_sums;
@@ -174,8 +193,14 @@ END_TEST
 START_TEST(swiglu)
 {
     const int rows = row_counts[_i % N_ROW_COUNTS], outputs = 96, n_parts = _i < 3 ? 6 : 0;
-    const cg_product_shape shape = { rows, outputs, 128, CG_PRODUCT_SWIGLU, 0 };
-    cg_product_args args = { .sums = d->sums, .n_sums = n_parts, .width = 128, .eps = 1e-5f };
+    const cg_product_shape shape = { rows, outputs, 128, CG_PRODUCT_SWIGLU, 0, _i >= 6 };
+    cg_product_args args = {
+        .sums = d->sums,
+        .n_sums = n_parts,
+        .a_scale = d->a_scale,
+        .width = 128,
+        .eps = 1e-5f,
+    };
     int32_t n_sums;
 
     run(&shape, &args, &n_sums);
@@ -213,16 +238,36 @@ static void compare_head(const uint16_t *got, const double *y, double scale, con
     }
 }
 
+/* i8: the bits of a row depend neither on the kernel nor on the number of rows. */
+START_TEST(rows_of_i8)
+{
+    static uint16_t want[96];
+    cg_product_args args = { .a_scale = d->a_scale };
+
+    for (int i = 0; i < N_ROW_COUNTS; i++) {
+        const cg_product_shape shape = { row_counts[i], 96, 256, CG_PRODUCT_SWIGLU, 0, 1 };
+        int32_t n_sums;
+
+        run(&shape, &args, &n_sums);
+        if (!i)
+            memcpy(want, d->out, sizeof want);
+        ck_assert_int_eq(memcmp(want, d->out, sizeof want), 0);
+    }
+}
+END_TEST
+
 START_TEST(heads)
 {
-    const int rows = row_counts[_i % 3], head_dim = _i / 3 % 2 ? 128 : 64, store = _i < 6;
+    const int rows = row_counts[_i % 3], head_dim = _i / 3 % 2 ? 128 : 64, store = _i / 6 % 2 == 0;
+    const int is_i8 = _i >= 12;
     const int n_kv = head_dim == 64 ? 2 : 1, n_heads = head_dim == 64 ? 4 : 2;
     const int outputs = (n_heads + 2 * n_kv) * head_dim;
-    const cg_product_shape shape = { rows, outputs, 128, CG_PRODUCT_HEADS, head_dim };
+    const cg_product_shape shape = { rows, outputs, 128, CG_PRODUCT_HEADS, head_dim, is_i8 };
     const int has_norm = rows != 70, is_rotated = rows != 1;
     cg_product_args args = {
-        .sums = d->sums,
-        .n_sums = 6,
+        .sums = is_i8 ? NULL : d->sums,
+        .n_sums = is_i8 ? 0 : 6,
+        .a_scale = d->a_scale,
         .width = 128,
         .eps = 1e-5f,
         .q_norm = has_norm ? d->q_norm : NULL,
@@ -254,7 +299,7 @@ START_TEST(heads)
                 ((d->slot[r] * n_kv + kv_head) * CACHE_TOKENS + d->pos[r]) * head_dim;
 
             compare_head(is_q || !store ? d->out + r * outputs + head * head_dim : in_cache,
-                         &product[r][head * head_dim], scale_of(6, rows, r, 128, 1e-5),
+                         &product[r][head * head_dim], scale_of(args.n_sums, rows, r, 128, 1e-5),
                          is_v   ? NULL
                          : is_q ? args.q_norm
                                 : args.k_norm,
@@ -267,9 +312,12 @@ END_TEST
 START_TEST(without_a_kernel)
 {
     static const cg_product_shape shapes[] = {
-        { 16, 128, 96, CG_PRODUCT_RESIDUAL, 0 },  /* inputs: multiples of 64 */
-        { 16, 120, 128, CG_PRODUCT_RESIDUAL, 0 }, /* outputs: multiples of 32 */
-        { 16, 240, 128, CG_PRODUCT_HEADS, 80 },   /* heads of 64 or 128 */
+        { 16, 128, 96, CG_PRODUCT_RESIDUAL, 0, 0 },  /* inputs: multiples of 64 */
+        { 16, 128, 192, CG_PRODUCT_SWIGLU, 0, 1 },   /* of i8: of 128 */
+        { 16, 120, 128, CG_PRODUCT_RESIDUAL, 0, 0 }, /* outputs: multiples of 32 */
+        { 16, 240, 128, CG_PRODUCT_HEADS, 80, 0 },   /* heads of 64 or 128 */
+        { 16, 240, 128, CG_PRODUCT_HEADS, 80, 1 },
+        { 16, 128, 128, CG_PRODUCT_RESIDUAL, 0, 1 }, /* of bf16 alone */
     };
     cg_error err = CG_ERROR_INIT;
     cg_product *p;
@@ -289,9 +337,10 @@ int main(void)
     tcase_set_timeout(tc, 300);
     tcase_add_checked_fixture(tc, set_up, tear_down);
     tcase_add_loop_test(tc, residual, 0, 6);
-    tcase_add_loop_test(tc, swiglu, 0, 6);
-    tcase_add_loop_test(tc, heads, 0, 12);
-    tcase_add_loop_test(tc, without_a_kernel, 0, 3);
+    tcase_add_loop_test(tc, swiglu, 0, 9);
+    tcase_add_test(tc, rows_of_i8);
+    tcase_add_loop_test(tc, heads, 0, 24);
+    tcase_add_loop_test(tc, without_a_kernel, 0, 6);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);
