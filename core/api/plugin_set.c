@@ -214,7 +214,7 @@ static cg_status parse_types(const cg_match_options *o, cg_run_shape *shape, cg_
     CG_TRY(cg_kv_dtype_parse(o->kv_dtype, &kv_dtype, err));
     if (shape->device == CG_DEVICE_CPU && dtype != CG_DTYPE_AUTO && dtype != CG_F32)
         return cg_fail(err, CG_ERR_USAGE, "dtype %s: the CPU computes in f32", o->dtype);
-    shape->dtype = dtype == CG_DTYPE_AUTO ? device_dtype : dtype;
+    shape->dtype = dtype == CG_DTYPE_AUTO ? device_dtype : cg_activation_dtype(dtype);
     shape->kv_dtype = kv_dtype == CG_DTYPE_AUTO ? shape->dtype : kv_dtype;
     return CG_OK;
 }

@@ -269,7 +269,8 @@ static cg_status max_cache_bytes(const struct cuda_executor *c, int64_t *ret_byt
 {
     const cg_model_config *mc = &c->config.model->config;
     int64_t q = (int64_t)mc->n_heads * mc->head_dim, kv = (int64_t)mc->n_kv_heads * mc->head_dim;
-    int64_t size = cg_dtype_size(c->config.dtype), step_rows = c->state.batch.rows;
+    int64_t size = cg_dtype_size(cg_activation_dtype(c->config.dtype)),
+            step_rows = c->state.batch.rows;
     int64_t rows = step_rows > c->prompts.rows ? step_rows : c->prompts.rows;
     int64_t layer = mc->hidden * (2 * q + 2 * kv + 3 * (int64_t)mc->intermediate);
     int64_t positions = mc->learned_positions ? mc->max_positions : 0;
@@ -343,7 +344,8 @@ static cg_status make_forward(struct cuda_executor *c, cg_error *err)
         .prompts = &c->prompts,
         .prompts_optional = c->config.prompt_step_tokens == CG_PROMPT_STEPS_AUTO,
         .max_len = c->config.max_len,
-        .dtype = c->config.dtype,
+        .dtype = cg_activation_dtype(c->config.dtype),
+        .has_i8_products = c->config.dtype == CG_I8,
         .kv_dtype = c->config.kv_dtype,
         .deterministic = c->config.deterministic,
         .compute_capability = c->compute_capability,
@@ -385,11 +387,12 @@ cg_status cg_cuda_executor_create(const cg_executor_config *config, cg_executor 
     cg_status st;
 
     CG_TRY(cg_cuda_use(config->gpu, err));
-    if (config->dtype != CG_BF16 && config->dtype != CG_F16 && config->dtype != CG_F32)
+    if (config->dtype != CG_BF16 && config->dtype != CG_F16 && config->dtype != CG_F32 &&
+        config->dtype != CG_I8)
         return cg_fail(
             err, CG_ERR_UNSUPPORTED,
-            "element type %s: a GPU computes in bf16, f16, or in f32 to compare with the "
-            "CPU",
+            "element type %s: a GPU computes in bf16, f16, bf16 with products of int8, or in f32 "
+            "to compare with the CPU",
             cg_dtype_name(config->dtype));
     c = calloc(1, sizeof *c);
     if (!c)

@@ -26,14 +26,17 @@ struct device_norm {
     float *weight, *bias;
 };
 
-/* Biases are NULL without one. */
+/* A matrix w [outputs, inputs] and what follows its product. */
+struct device_matrix {
+    void *w;
+    float *scale; /* [outputs] of i8, else NULL */
+    float *bias;  /* [outputs] or NULL */
+};
+
 struct device_layer {
     struct device_norm input_norm, post_norm;
-    float *q_norm, *k_norm;    /* [head_dim] or NULL */
-    float *qkv_bias;           /* [qkv_dim] */
-    float *mlp_bias;           /* [mlp_dim] of gate and up */
-    float *o_bias, *down_bias; /* [hidden] */
-    void *qkv, *o, *gate_up, *down;
+    float *q_norm, *k_norm; /* [head_dim] or NULL */
+    struct device_matrix qkv, o, gate_up, down;
     int32_t problem; /* index of its attention problem */
 };
 
@@ -41,7 +44,8 @@ struct device_layer {
 struct forward_pass {
     const cg_step_batch *batch;
     cg_gemm *qkv, *o, *gate_up, *down; /* products of batch->rows rows */
-    /* The same with what follows them: all four, that of gate and up alone, or none. */
+    /* The same with what follows them: all four, that of gate and up alone, or none; of i8
+     * those of q, k, v and of gate and up. */
     cg_product *own_qkv, *own_o, *own_gate_up, *own_down;
     void *plans[CG_MAX_ATTENTION_PROBLEMS];
 };
@@ -70,6 +74,7 @@ struct cg_forward {
     /* of the pass with more rows */
     float *x;                            /* [rows, hidden] */
     void *h, *qkv, *att, *gate_up, *act; /* [rows, ...] */
+    float *h_scale;                      /* [rows] if h is i8 */
     float *sums;    /* [hidden / 32 + 8, rows]: parts of the sums of squares of x */
     int32_t n_sums; /* parts that belong to h = x * weight of the norm; 0: h is normalised */
     void *out_h;    /* [out_rows, hidden] */
@@ -94,36 +99,67 @@ static cg_status upload_present(cg_forward *f, const cg_tensor_ref *const *parts
     return n_present ? cg_device_upload(&f->memory, present, n_present, to, ret_ptr, err) : CG_OK;
 }
 
+/* Uploads matrices of one width, stacked by rows, as i8 with a scale for each row. */
+static cg_status upload_i8(cg_forward *f, const cg_tensor_ref *const *parts, int n,
+                           struct device_matrix *m, cg_error *err)
+{
+    cg_device_memory temporary = { 0 };
+    const int64_t columns = parts[0]->cols;
+    int64_t rows = 0;
+    float *w;
+    cg_status st;
+
+    for (int i = 0; i < n; i++)
+        rows += parts[i]->rows;
+    CG_TRY(cg_device_alloc(&f->memory, (size_t)(rows * columns), &m->w, err));
+    CG_TRY(cg_device_alloc(&f->memory, (size_t)rows * sizeof *m->scale, &m->scale, err));
+    CG_TRY_GOTO(st, cg_device_upload(&temporary, parts, n, CG_F32, &w, err), out);
+    /* on the stream of the copies */
+    CG_TRY_GOTO(
+        st, cg_cuda_quantise_rows(w, (int32_t)rows, (int32_t)columns, m->w, m->scale, NULL, err),
+        out);
+    st = CG_CUDA(cudaStreamSynchronize(NULL), err);
+out:
+    cg_device_memory_finish(&temporary);
+    return st;
+}
+
+static cg_status upload_matrix(cg_forward *f, const cg_tensor_ref *const *parts, int n, int is_i8,
+                               struct device_matrix *m, cg_error *err)
+{
+    return is_i8 ? upload_i8(f, parts, n, m, err)
+                 : upload_present(f, parts, n, f->config.dtype, &m->w, err);
+}
+
 static cg_status upload_layer(cg_forward *f, const cg_layer_weights *w, struct device_layer *l,
                               cg_error *err)
 {
-    cg_dtype t = f->config.dtype;
+    const cg_tensor_ref *const qkv[] = { &w->q, &w->k, &w->v }, *const o[] = { &w->o };
+    const cg_tensor_ref *const gate_up[] = { &w->gate, &w->up }, *const down[] = { &w->down };
+    const int is_i8 = f->config.has_i8_products;
     const struct {
         void *ret_ptr; /* address of the pointer */
-        cg_dtype to;
         int n;
         const cg_tensor_ref *parts[3];
-    } matrices[] = {
-        { &l->input_norm.weight, CG_F32, 1, { &w->input_norm } },
-        { &l->input_norm.bias, CG_F32, 1, { &w->input_norm_bias } },
-        { &l->post_norm.weight, CG_F32, 1, { &w->post_norm } },
-        { &l->post_norm.bias, CG_F32, 1, { &w->post_norm_bias } },
-        { &l->q_norm, CG_F32, 1, { &w->q_norm } },
-        { &l->k_norm, CG_F32, 1, { &w->k_norm } },
-        { &l->qkv_bias, CG_F32, 3, { &w->q_bias, &w->k_bias, &w->v_bias } },
-        { &l->o_bias, CG_F32, 1, { &w->o_bias } },
-        { &l->mlp_bias, CG_F32, 2, { &w->gate_bias, &w->up_bias } },
-        { &l->down_bias, CG_F32, 1, { &w->down_bias } },
-        { &l->qkv, t, 3, { &w->q, &w->k, &w->v } },
-        { &l->o, t, 1, { &w->o } },
-        { &l->gate_up, t, 2, { &w->gate, &w->up } },
-        { &l->down, t, 1, { &w->down } },
+    } vectors[] = {
+        { &l->input_norm.weight, 1, { &w->input_norm } },
+        { &l->input_norm.bias, 1, { &w->input_norm_bias } },
+        { &l->post_norm.weight, 1, { &w->post_norm } },
+        { &l->post_norm.bias, 1, { &w->post_norm_bias } },
+        { &l->q_norm, 1, { &w->q_norm } },
+        { &l->k_norm, 1, { &w->k_norm } },
+        { &l->qkv.bias, 3, { &w->q_bias, &w->k_bias, &w->v_bias } },
+        { &l->o.bias, 1, { &w->o_bias } },
+        { &l->gate_up.bias, 2, { &w->gate_bias, &w->up_bias } },
+        { &l->down.bias, 1, { &w->down_bias } },
     };
 
-    for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++)
-        CG_TRY(upload_present(f, matrices[i].parts, matrices[i].n, matrices[i].to,
-                              matrices[i].ret_ptr, err));
-    return CG_OK;
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++)
+        CG_TRY(upload_present(f, vectors[i].parts, vectors[i].n, CG_F32, vectors[i].ret_ptr, err));
+    CG_TRY(upload_matrix(f, qkv, 3, is_i8, &l->qkv, err));
+    CG_TRY(upload_matrix(f, o, 1, 0, &l->o, err));
+    CG_TRY(upload_matrix(f, gate_up, 2, is_i8, &l->gate_up, err));
+    return upload_matrix(f, down, 1, 0, &l->down, err);
 }
 
 static cg_status upload_rope(cg_forward *f, cg_error *err)
@@ -269,6 +305,37 @@ static cg_status check_shape(const cg_model_config *c, cg_error *err)
     return CG_OK;
 }
 
+/* Products of i8 exist for layers of one kind. */
+static cg_status check_i8(const cg_forward_config *config, cg_error *err)
+{
+    const cg_model_config *c = &config->model->config;
+    const int cc = config->compute_capability;
+
+    if (cc != 90)
+        return cg_fail(err, CG_ERR_UNSUPPORTED,
+                       "dtype int8: found a GPU of compute capability %d.%d, wanted 9.0; use dtype "
+                       "bf16",
+                       cc / 10, cc % 10);
+    if (c->norm != CG_NORM_RMS || c->parallel_residual || c->mlp != CG_MLP_GATED ||
+        c->activation != CG_ACT_SILU || c->qkv_bias || c->mlp_bias)
+        return cg_fail(err, CG_ERR_UNSUPPORTED,
+                       "dtype int8: found a model with %s, wanted RMS norm and SwiGLU, no "
+                       "biases of q, k, v and of the MLP; use dtype bf16",
+                       c->norm != CG_NORM_RMS         ? "LayerNorm"
+                       : c->parallel_residual         ? "parallel attention and MLP"
+                       : c->mlp != CG_MLP_GATED       ? "an MLP without a gate"
+                       : c->activation != CG_ACT_SILU ? "another activation than SiLU"
+                                                      : "biases");
+    if (c->hidden % 128 || c->intermediate % 32 || c->hidden > CG_MAX_I8_HIDDEN ||
+        (c->head_dim != 64 && c->head_dim != 128))
+        return cg_fail(err, CG_ERR_UNSUPPORTED,
+                       "dtype int8: found hidden size %d, intermediate size %d, head size %d; "
+                       "wanted a multiple of 128 up to %d, a multiple of 32, and 64 or 128; use "
+                       "dtype bf16",
+                       c->hidden, c->intermediate, c->head_dim, CG_MAX_I8_HIDDEN);
+    return CG_OK;
+}
+
 static cg_status upload_weights(cg_forward *f, cg_error *err)
 {
     const cg_model *m = f->config.model;
@@ -310,6 +377,7 @@ static cg_status make_activations(cg_forward *f, cg_error *err)
         { &f->gate_up, n, f->mlp_dim, element },
         { &f->act, n, intermediate, element },
         { &f->out_h, f->out_rows, hidden, element },
+        { &f->h_scale, n, 1, sizeof(float) },
         { &f->sums, n, hidden / 32 + 8, sizeof(float) },
     };
 
@@ -365,18 +433,18 @@ static cg_status make_all_products(cg_forward *f, struct forward_pass *pass, cg_
     const int64_t rows = pass->batch->rows, hidden = f->shape.hidden;
     const struct {
         cg_product **ret_product;
-        cg_product_shape shape; /* rows, outputs, inputs, end, head_dim */
+        cg_product_shape shape; /* rows, outputs, inputs, end, head_dim, is_i8 */
     } products[] = {
-        { &pass->own_qkv, { rows, f->qkv_dim, hidden, CG_PRODUCT_HEADS, f->shape.head_dim } },
-        { &pass->own_o, { rows, hidden, f->q_dim, CG_PRODUCT_RESIDUAL, 0 } },
-        { &pass->own_down, { rows, hidden, f->shape.intermediate, CG_PRODUCT_RESIDUAL, 0 } },
+        { &pass->own_qkv, { rows, f->qkv_dim, hidden, CG_PRODUCT_HEADS, f->shape.head_dim, 0 } },
+        { &pass->own_o, { rows, hidden, f->q_dim, CG_PRODUCT_RESIDUAL, 0, 0 } },
+        { &pass->own_down, { rows, hidden, f->shape.intermediate, CG_PRODUCT_RESIDUAL, 0, 0 } },
     };
     const int n = sizeof products / sizeof *products;
     int n_found = 0;
 
-    if (rows * f->qkv_dim > MOST_QKV || has_bias(f, offsetof(struct device_layer, qkv_bias)) ||
-        has_bias(f, offsetof(struct device_layer, o_bias)) ||
-        has_bias(f, offsetof(struct device_layer, down_bias)))
+    if (rows * f->qkv_dim > MOST_QKV || has_bias(f, offsetof(struct device_layer, qkv.bias)) ||
+        has_bias(f, offsetof(struct device_layer, o.bias)) ||
+        has_bias(f, offsetof(struct device_layer, down.bias)))
         return CG_OK;
     for (int i = 0; i < n; i++) {
         CG_TRY(
@@ -390,16 +458,42 @@ static cg_status make_all_products(cg_forward *f, struct forward_pass *pass, cg_
     return CG_OK;
 }
 
+/* The products of i8, for a shape that check_i8() has passed. */
+static cg_status make_i8_products(cg_forward *f, struct forward_pass *pass, cg_error *err)
+{
+    const int64_t rows = pass->batch->rows, hidden = f->shape.hidden;
+    const struct {
+        cg_product **ret_product;
+        cg_product_shape shape; /* rows, outputs, inputs, end, head_dim, is_i8 */
+    } products[] = {
+        { &pass->own_qkv, { rows, f->qkv_dim, hidden, CG_PRODUCT_HEADS, f->shape.head_dim, 1 } },
+        { &pass->own_gate_up, { rows, f->shape.intermediate, hidden, CG_PRODUCT_SWIGLU, 0, 1 } },
+    };
+
+    for (size_t i = 0; i < sizeof products / sizeof *products; i++) {
+        CG_TRY(
+            cg_product_create(&products[i].shape, f->config.stream, products[i].ret_product, err));
+        if (!*products[i].ret_product)
+            return cg_fail(err, CG_ERR_UNSUPPORTED,
+                           "dtype int8: this build has no products of int8 for this GPU; wanted a "
+                           "build for the architecture 90a, or dtype bf16");
+    }
+    return CG_OK;
+}
+
 /* Selects products with what follows them, for layers of the kind that these know. */
 static cg_status make_products(cg_forward *f, struct forward_pass *pass, cg_error *err)
 {
     const cg_model_config *c = &f->shape;
-    const cg_product_shape gate_up = { pass->batch->rows, c->intermediate, c->hidden,
-                                       CG_PRODUCT_SWIGLU, 0 };
+    const cg_product_shape gate_up = {
+        pass->batch->rows, c->intermediate, c->hidden, CG_PRODUCT_SWIGLU, 0, 0
+    };
 
+    if (f->config.has_i8_products)
+        return make_i8_products(f, pass, err);
     if (f->config.deterministic || f->config.dtype != CG_BF16 || c->norm != CG_NORM_RMS ||
         c->parallel_residual || c->mlp != CG_MLP_GATED || c->activation != CG_ACT_SILU ||
-        has_bias(f, offsetof(struct device_layer, mlp_bias)))
+        has_bias(f, offsetof(struct device_layer, gate_up.bias)))
         return CG_OK;
     CG_TRY(cg_product_create(&gate_up, f->config.stream, &pass->own_gate_up, err));
     return pass->own_gate_up ? make_all_products(f, pass, err) : CG_OK;
@@ -414,6 +508,8 @@ cg_status cg_forward_create(const cg_forward_config *config, const cg_step_state
     cg_status st;
 
     CG_TRY(check_shape(mc, err));
+    if (config->has_i8_products)
+        CG_TRY(check_i8(config, err));
     f = calloc(1, sizeof *f);
     if (!f)
         return cg_fail_nomem(err, "model");
@@ -537,8 +633,10 @@ static cg_status project_heads(cg_forward *f, const struct forward_pass *pass, i
     const cg_step_batch *b = pass->batch;
     cg_product_args own = {
         .a = f->h,
-        .w = l->qkv,
+        .w = l->qkv.w,
         .out = f->qkv,
+        .a_scale = f->h_scale,
+        .w_scale = l->qkv.scale,
         .sums = f->sums,
         .n_sums = f->n_sums,
         .width = f->shape.hidden,
@@ -557,7 +655,7 @@ static cg_status project_heads(cg_forward *f, const struct forward_pass *pass, i
     };
     cg_cuda_qkv qkv = {
         .qkv = f->qkv,
-        .bias = l->qkv_bias,
+        .bias = l->qkv.bias,
         .q_norm = l->q_norm,
         .k_norm = l->k_norm,
         .cosines = cosines_of(f, layer),
@@ -576,7 +674,7 @@ static cg_status project_heads(cg_forward *f, const struct forward_pass *pass, i
 
     if (pass->own_qkv)
         return cg_product_run(pass->own_qkv, &own, err);
-    CG_TRY(cg_gemm_run(pass->qkv, f->h, l->qkv, f->qkv, err));
+    CG_TRY(cg_gemm_run(pass->qkv, f->h, l->qkv.w, f->qkv, err));
     return cg_cuda_rope_store(&qkv, c->stream, err);
 }
 
@@ -656,22 +754,25 @@ static cg_status normalise_all(cg_forward *f, const struct device_norm *norm, in
                                cg_error *err)
 {
     f->n_sums = 0;
+    if (f->config.has_i8_products)
+        return cg_cuda_rms_norm_i8(f->x, norm->weight, (float)f->shape.norm_eps, rows,
+                                   f->shape.hidden, f->h, f->h_scale, f->config.stream, err);
     return normalise(f, norm, NULL, NULL, rows, f->h, err);
 }
 
 /*
- * x += input w^T + bias; then f->h as the product of its rows wants it, by the norm.
+ * x += input m^T + bias; then f->h as the product of its rows wants it, by the norm.
  *
  * @param own   or NULL: `gemm`
  * @param norm  NULL: f->h stays as it is
  */
 static cg_status add_product(cg_forward *f, const cg_product *own, cg_gemm *gemm, int32_t rows,
-                             const void *input, const void *w, const float *bias,
+                             const void *input, const struct device_matrix *m,
                              const struct device_norm *norm, cg_error *err)
 {
     const cg_product_args args = {
         .a = input,
-        .w = w,
+        .w = m->w,
         .out = f->h,
         .x = f->x,
         .norm = norm ? norm->weight : NULL,
@@ -682,9 +783,9 @@ static cg_status add_product(cg_forward *f, const cg_product *own, cg_gemm *gemm
         f->n_sums = cg_product_sums(own);
         return cg_product_run(own, &args, err);
     }
-    CG_TRY(cg_gemm_run(gemm, input, w, f->x, err));
-    if (bias)
-        CG_TRY(cg_cuda_add_bias(f->x, bias, rows, f->shape.hidden, f->config.stream, err));
+    CG_TRY(cg_gemm_run(gemm, input, m->w, f->x, err));
+    if (m->bias)
+        CG_TRY(cg_cuda_add_bias(f->x, m->bias, rows, f->shape.hidden, f->config.stream, err));
     return norm ? normalise_all(f, norm, rows, err) : CG_OK;
 }
 
@@ -706,8 +807,10 @@ static cg_status run_mlp_input(cg_forward *f, const struct forward_pass *pass,
 {
     const cg_product_args own = {
         .a = f->h,
-        .w = l->gate_up,
+        .w = l->gate_up.w,
         .out = f->act,
+        .a_scale = f->h_scale,
+        .w_scale = l->gate_up.scale,
         .sums = f->sums,
         .n_sums = f->n_sums,
         .width = f->shape.hidden,
@@ -716,8 +819,8 @@ static cg_status run_mlp_input(cg_forward *f, const struct forward_pass *pass,
 
     if (pass->own_gate_up)
         return cg_product_run(pass->own_gate_up, &own, err);
-    CG_TRY(cg_gemm_run(pass->gate_up, f->h, l->gate_up, f->gate_up, err));
-    return activate(f, pass->batch->rows, l->mlp_bias, err);
+    CG_TRY(cg_gemm_run(pass->gate_up, f->h, l->gate_up.w, f->gate_up, err));
+    return activate(f, pass->batch->rows, l->gate_up.bias, err);
 }
 
 /* f->h holds the input of the layer on entry, that of the next layer on return. */
@@ -739,11 +842,10 @@ static cg_status run_layer(cg_forward *f, const struct forward_pass *pass, int32
     CG_TRY(attend(f, pass, i, &view, err));
     if (is_parallel)
         CG_TRY(normalise_all(f, &l->post_norm, rows, err));
-    CG_TRY(add_product(f, pass->own_o, pass->o, rows, f->att, l->o, l->o_bias,
+    CG_TRY(add_product(f, pass->own_o, pass->o, rows, f->att, &l->o,
                        is_parallel ? NULL : &l->post_norm, err));
     CG_TRY(run_mlp_input(f, pass, l, err));
-    return add_product(f, pass->own_down, pass->down, rows, f->act, l->down, l->down_bias, next,
-                       err);
+    return add_product(f, pass->own_down, pass->down, rows, f->act, &l->down, next, err);
 }
 
 /* x and h of the first layer. */
@@ -754,7 +856,7 @@ static cg_status embed(cg_forward *f, const cg_step_batch *b, cg_error *err)
     cg_dtype t = f->config.dtype;
 
     f->n_sums = 0;
-    if (f->shape.norm == CG_NORM_RMS && !f->positions)
+    if (f->shape.norm == CG_NORM_RMS && !f->positions && !f->config.has_i8_products)
         return cg_cuda_embed_norm(b->token, f->embed, norm->weight, (float)f->shape.norm_eps,
                                   b->rows, f->shape.hidden, t, f->x, f->h, stream, err);
     CG_TRY(cg_cuda_embed(b->token, b->pos, f->embed, f->positions, b->rows, f->shape.hidden, t,

@@ -29,7 +29,9 @@ typedef struct cg_forward_config {
         *prompts;             /* of prompt steps, borrowed until destroy; rows 0: there are none */
     int32_t prompts_optional; /* nonzero: without prompt steps if attention does not support them */
     int32_t max_len;
-    cg_dtype dtype;    /* of weights and activations: CG_BF16, CG_F16 or CG_F32 */
+    cg_dtype dtype; /* of weights and activations: CG_BF16, CG_F16 or CG_F32 */
+    /* nonzero: those of the products of q, k and v, and of gate and up are i8; dtype is CG_BF16 */
+    int32_t has_i8_products;
     cg_dtype kv_dtype; /* of the cache */
     int32_t deterministic;
     int32_t compute_capability;

@@ -56,8 +56,10 @@ typedef struct cg_executor_config {
      * kept with CG_GEOMETRY_REPAIR, where steps roll sequences back without the host */
     int32_t kept_tokens;
     /* CUDA only */
-    int32_t gpu;    /* index */
-    cg_dtype dtype; /* of weights and activations: CG_BF16, CG_F16, or CG_F32 for comparison */
+    int32_t gpu; /* index */
+    /* of weights and activations: CG_BF16, CG_F16, or CG_F32 for comparison; CG_I8: bf16, but the
+     * products of q, k and v, and of gate and up are of i8 */
+    cg_dtype dtype;
     int32_t deterministic; /* nonzero: tokens do not depend on batch size, at some cost */
 } cg_executor_config;
 

@@ -98,7 +98,10 @@ cg_status cg_dtype_parse(const char *text, cg_dtype *ret_dtype, cg_error *err)
         *ret_dtype = CG_BF16;
     else if (!strcmp(text, "f16"))
         *ret_dtype = CG_F16;
+    else if (!strcmp(text, "int8"))
+        *ret_dtype = CG_I8;
     else
-        return cg_fail(err, CG_ERR_USAGE, "dtype '%.200s': wanted auto, bf16, f16 or f32", text);
+        return cg_fail(err, CG_ERR_USAGE, "dtype '%.200s': wanted auto, bf16, f16, int8 or f32",
+                       text);
     return CG_OK;
 }

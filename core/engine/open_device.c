@@ -47,8 +47,8 @@ static void fill_prototype(cg_engine *e, const cg_engine_options *o, cg_device d
     cg_geometry_mode geometry = e->codes ? CG_GEOMETRY_OFF : e->builder.geometry;
 
     if (kv_dtype == CG_DTYPE_AUTO)
-        kv_dtype = dtype;
-    e->info.dtype = cg_dtype_name(dtype);
+        kv_dtype = cg_activation_dtype(dtype);
+    e->info.dtype = cg_kv_dtype_name(dtype);
     e->info.kv_dtype = cg_kv_dtype_name(kv_dtype);
     e->info.kv_token_bytes = count_token_bytes(&e->model.weights->config, kv_dtype);
     e->info.deterministic = deterministic;
@@ -138,7 +138,7 @@ static cg_status open_on_cpu(cg_engine *e, const cg_engine_options *o,
 
     if (request->dtype != CG_DTYPE_AUTO && request->dtype != CG_F32)
         return cg_fail(err, CG_ERR_USAGE, "dtype %s: the CPU computes in f32 (%.800s)",
-                       cg_dtype_name(request->dtype), e->device.reason);
+                       cg_kv_dtype_name(request->dtype), e->device.reason);
     fill_prototype(e, o, CG_DEVICE_CPU, CG_F32, request->kv_dtype, 1);
     snprintf(e->device.name, sizeof e->device.name, "cpu");
     CG_TRY(alloc_workers(e, e->hooks.n_cpu_executors ? e->hooks.n_cpu_executors : 1, err));

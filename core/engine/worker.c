@@ -78,7 +78,7 @@ cg_status cg_worker_match(const cg_worker *w, const cg_plugin *attention, const 
     cg_run_shape shape = {
         .device = w->device,
         .compute_capability = w->gpu_info.compute_capability,
-        .dtype = c->dtype,
+        .dtype = cg_activation_dtype(c->dtype),
         .kv_dtype = c->kv_dtype,
         .deterministic = c->deterministic,
         .batch_size = batch_size,

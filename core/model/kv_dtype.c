@@ -37,3 +37,8 @@ const char *cg_kv_dtype_name(cg_dtype dtype)
             return kv_dtypes[i].word;
     return cg_dtype_name(dtype);
 }
+
+cg_dtype cg_activation_dtype(cg_dtype dtype)
+{
+    return dtype == CG_I8 ? CG_BF16 : dtype;
+}

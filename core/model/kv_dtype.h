@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** @file kv_dtype.h  Names of the types of a KV cache, in options and in confgen.json. */
+/** @file kv_dtype.h  Types of a KV cache and of a run: names in options and in confgen.json. */
 #ifndef CG_MODEL_KV_DTYPE_H
 #define CG_MODEL_KV_DTYPE_H
 
@@ -11,7 +11,10 @@ enum { CG_DTYPE_AUTO = -1 }; /* no request: the dtype of the device; of a cache:
  */
 cg_status cg_kv_dtype_parse(const char *text, cg_dtype *ret_dtype, cg_error *err);
 
-/** The word of --kv-dtype for a type, e.g. "fp8". Static storage. */
+/** The word of --kv-dtype and --dtype for a type, e.g. "int8". Static storage. */
 const char *cg_kv_dtype_name(cg_dtype dtype);
+
+/** The type of the activations of a run of --dtype `dtype`: bf16 beside products of int8. */
+cg_dtype cg_activation_dtype(cg_dtype dtype);
 
 #endif

@@ -308,6 +308,7 @@ flag 'device' --device cuda:0,0
 flag 'device' --device cuda:first
 flag 'dtype' --dtype fp8
 flag 'dtype bf16: the CPU computes in f32' --dtype bf16 --device cpu
+flag 'dtype int8: the CPU computes in f32' --dtype int8 --device cpu
 flag 'dtype f16: the CPU computes in f32' --dtype f16 --device cpu
 flag "kv-dtype 'q4': wanted auto, f32, bf16, f16, fp8 or int8" --kv-dtype q4
 flag 'tune' --tune sometimes

@@ -52,6 +52,24 @@ kv_type bf16 --kv-dtype bf16
 kv_type bf16 --attention efficient
 kv_type f16 --dtype f16
 
+say '--dtype int8: products of int8'
+printf '%s\n' 'CCO a' 'CN b' 'CO c' 'C d' 'CC e' 'O=C f' 'CF g' 'CS h' >small.smi
+for dtype in bf16 int8; do
+  run 0 "${gpu[@]/in.smi/small.smi}" --gens 1 --greedy --batch-size 8 --dtype $dtype --kv-dtype bf16 --output $dtype.smiles3d \
+    --report $dtype.json || true
+done
+verdict 'report: int8, over a KV cache of bf16' grep -q '"dtype": "int8"' int8.json
+equal=$(comm -12 <(sort bf16.smiles3d) <(sort int8.smiles3d) | wc -l)
+verdict "$equal of 8 greedy conformers equal those of bf16, wanted 7" test "$equal" -ge 7
+pair flash paged int8 auto
+shape=("${gpu[@]}" --limit 2 --gens 2 --deterministic --seed 5 --dtype int8)
+run 0 "${shape[@]}" --output want.sdf || true
+EMULATED_GPU_SEED=2 run 0 "${shape[@]}" --batch-size 1 --output got.sdf || true
+same want.sdf got.sdf '--deterministic: the same bytes for another batch size'
+tiny_model gpt2 --like gpt2
+run 3 "${gpu[@]/#model/gpt2}" --dtype int8 --output x.sdf || true
+says 'dtype int8: found a model with LayerNorm, wanted RMS norm and SwiGLU' 'other layers are refused'
+
 say '--deterministic: output bytes depend neither on the batch nor on the order of threads'
 shape=("${gpu[@]}" --limit 2 --gens 2 --deterministic --seed 5)
 run 0 "${shape[@]}" --output want.sdf || true

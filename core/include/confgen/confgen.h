@@ -69,7 +69,9 @@ typedef struct cg_engine_options {
      */
     const char *shape;
     const char *tokenizer; /* a directory or a tokenizer.json; NULL: that of the model */
-    const char *dtype;     /* of weights and activations: "auto", "bf16", "f16", "f32" */
+    /** Of weights and activations: "auto", "bf16", "f16", "f32"; "int8": bf16 with matrix products
+     * of int8, on compute capability 9.0. */
+    const char *dtype;
     int32_t deterministic; /* GPU: nonzero: tokens do not depend on the batch; slower */
     int32_t max_length;    /* tokens of a sequence, prompt included; 0: the model's context, at
                               most CG_MAX_CONTEXT */
@@ -175,7 +177,7 @@ typedef struct cg_engine_info {
     const char *device_reason;                /* why this device */
     const char *constraint_reason;            /* why this one */
     uint64_t tokenizer_fingerprint;           /* of the tokenizer's files */
-    const char *dtype;                        /* of weights and activations: "f32", "bf16", "f16" */
+    const char *dtype;                        /* "f32", "bf16", "f16" or "int8" (options) */
     const char *reproducibility;              /* what a conformer depends on, a sentence */
     int32_t deterministic; /* tokens do not depend on batch size, slot or GPU count */
     int32_t step_tokens;   /* as requested; 0: derived */

@@ -101,9 +101,13 @@ START_TEST(dtypes_are_parsed)
     ck_assert_int_eq(cg_dtype_parse("f32", &t, &err), CG_OK);
     ck_assert_int_eq(t, CG_F32);
     ck_assert_str_eq(cg_dtype_name(t), "f32");
-    ck_assert_int_eq(cg_dtype_parse("fp8", &t, &err), CG_ERR_USAGE);
-    ck_assert_str_eq(err.msg, "dtype 'fp8': wanted auto, bf16, f16 or f32");
-    ck_assert_int_eq(t, CG_F32);
+    ck_assert_int_eq(cg_dtype_parse("int8", &t, &err), CG_OK);
+    ck_assert_int_eq(t, CG_I8);
+    ck_assert_int_eq(cg_activation_dtype(CG_I8), CG_BF16);
+    ck_assert_int_eq(cg_activation_dtype(CG_F16), CG_F16);
+    ck_assert_int_eq(cg_dtype_parse("i8", &t, &err), CG_ERR_USAGE);
+    ck_assert_str_eq(err.msg, "dtype 'i8': wanted auto, bf16, f16, int8 or f32");
+    ck_assert_int_eq(t, CG_I8); /* as before */
 }
 END_TEST
 

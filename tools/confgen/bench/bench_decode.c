@@ -25,7 +25,7 @@ static const struct command_option options[] = {
     { "tokenizer", 'z', "DIR",
       "folder of the tokenizer, or a tokenizer.json (default: the model's)" },
     { "device", 'd', "cpu|cuda[:I]", "default cpu" },
-    { "dtype", 'D', "NAME", "bf16, f16 or f32, of weights and activations" },
+    { "dtype", 'D', "NAME", "bf16, f16, int8 or f32, of weights and activations" },
     { "kv-dtype", 'K', "NAME,...",
       "of the KV cache: auto (as in a run), f32, bf16, f16, fp8 or int8 (default auto)" },
     { "batch", 'b', "N,...", "default 1,64; on a GPU 512" },
