@@ -363,6 +363,89 @@ static __global__ void __launch_bounds__(THREADS)
     }
 }
 
+/* The code of x in a type of 8 bits. */
+static __device__ __forceinline__ uint32_t code_8(float x, cg_dtype dtype)
+{
+    return dtype == CG_I8        ? (uint8_t)cg_i8_of_float(x)
+           : dtype == CG_F8_E4M3 ? cg_f8_e4m3_of_float(x)
+                                 : cg_f8_e5m2_of_float(x);
+}
+
+/*
+ * Views with scales whose rows are at most WARP vectors.
+ *
+ * Index map. 2^log2_lanes neighbouring threads take a row, a vector each. Row i is row
+ * i % (2 n_kv_heads) of token i / (2 n_kv_heads), numbered as by append_heads_kernel().
+ */
+static __global__ void __launch_bounds__(THREADS)
+    append_scaled_8_kernel(const __grid_constant__ cg_kv_view view,
+                           const __grid_constant__ cg_cache_append a, int32_t n_blocks,
+                           int32_t log2_lanes)
+{
+    const uint32_t i = blockIdx.x * THREADS + threadIdx.x, rows = 2 * (uint32_t)view.n_kv_heads;
+    const int32_t token = (int32_t)((i >> log2_lanes) / rows),
+                  r = (int32_t)((i >> log2_lanes) % rows);
+    const int32_t value = r >= view.n_kv_heads, head = value ? r - view.n_kv_heads : r;
+    const int32_t n = value ? cg_cache_value_size(&view) : view.head_dim;
+    const int32_t first = (int32_t)(i & ((1u << log2_lanes) - 1)) * VECTOR;
+    const int32_t exists = token < a.n_tokens && first < n;
+    const int32_t slot = exists ? a.slot[token] : -1, pos = exists ? a.pos[token] : -1;
+    const int64_t capacity = (int64_t)view.block_tokens * (view.page_table ? view.table_stride : 1);
+    float x[VECTOR] = {}, scale;
+    uint32_t largest = 0, code[2] = {};
+    int64_t block, at;
+
+    if (exists)
+        load_8((value ? (const char *)a.v + token * a.v_stride
+                      : (const char *)a.k + token * a.k_stride) +
+                   (int64_t)(head * n + first) * element_size(a.dtype),
+               a.dtype, x);
+#pragma unroll
+    for (int j = 0; j < VECTOR; j++)
+        largest = max(largest, cg_float_bits(x[j]) & 0x7fffffff);
+    for (int32_t j = 1 << log2_lanes >> 1; j > 0; j /= 2)
+        largest = max(largest, __shfl_xor_sync(0xffffffff, largest, j));
+    if (slot < 0 || slot >= view.n_slots || pos < 0 || pos >= capacity)
+        return;
+    block = cg_kv_block(&view, slot, pos);
+    if (block < 0 || block >= n_blocks)
+        return;
+    scale = cg_cache_scale(largest, view.dtype);
+    if (first == 0)
+        *(float *)((char *)(value ? view.v_scale : view.k_scale) +
+                   cg_kv_scale_offset(&view, slot, head, pos)) = scale;
+#pragma unroll
+    for (int j = 0; j < VECTOR; j++)
+        code[j / 4] |= code_8(x[j] / scale, view.dtype) << 8 * (j % 4);
+    at = value ? cg_kv_value_offset(&view, slot, head, pos) : cg_kv_offset(&view, slot, head, pos);
+    *(uint2 *)((char *)(value ? view.v : view.k) + at + first) = make_uint2(code[0], code[1]);
+}
+
+/* Appends to a view with scales by vectors. False: its rows are no such vectors. */
+static bool append_scaled_8(const cg_kv_view *view, int32_t n_blocks, const cg_cache_append *args)
+{
+    const int32_t k_size = view->head_dim, v_size = cg_cache_value_size(view);
+    const int32_t longest = k_size > v_size ? k_size : v_size;
+    const uint64_t targets = (uint64_t)view->k | (uint64_t)view->v | (uint64_t)view->block_stride |
+                             (uint64_t)view->head_stride | (uint64_t)view->token_stride |
+                             (uint64_t)view->v_block_stride | (uint64_t)view->v_head_stride |
+                             (uint64_t)view->v_token_stride;
+    const uint64_t sources =
+        (uint64_t)args->k | (uint64_t)args->v | (uint64_t)args->k_stride | (uint64_t)args->v_stride;
+    int32_t log2_lanes = 0;
+    int64_t threads;
+
+    while (VECTOR << log2_lanes < longest)
+        log2_lanes++;
+    threads = ((int64_t)args->n_tokens * 2 * view->n_kv_heads) << log2_lanes;
+    if (!view->k_scale || !view->v_scale || (k_size | v_size) % VECTOR || longest > VECTOR * WARP ||
+        sources % 16 || targets % VECTOR || threads > INT32_MAX)
+        return false;
+    append_scaled_8_kernel<<<(uint32_t)((threads + THREADS - 1) / THREADS), THREADS, 0,
+                             (cudaStream_t)args->stream>>>(*view, *args, n_blocks, log2_lanes);
+    return true;
+}
+
 cudaError_t cg_cache_append_cuda(const cg_kv_view *view, int32_t n_blocks,
                                  const cg_cache_append *args)
 {
@@ -375,6 +458,8 @@ cudaError_t cg_cache_append_cuda(const cg_kv_view *view, int32_t n_blocks,
 
     if (args->n_tokens < 1)
         return cudaSuccess;
+    if (append_scaled_8(view, n_blocks, args))
+        return cudaGetLastError();
     if (view->k_scale || view->v_head_stride) {
         append_heads_kernel<<<args->n_tokens, THREADS, 0, (cudaStream_t)args->stream>>>(
             *view, *args, n_blocks);
@@ -416,7 +501,7 @@ cudaError_t cg_cache_load_kernels(void)
         (const void *)copy_rows_16_kernel, (const void *)copy_rows_2_kernel,
         (const void *)set_few_kernel,      (const void *)set_many_kernel,
         (const void *)append_8_kernel,     (const void *)append_1_kernel,
-        (const void *)append_heads_kernel,
+        (const void *)append_heads_kernel, (const void *)append_scaled_8_kernel,
     };
     cudaError_t code = cudaSuccess;
 
