@@ -365,6 +365,8 @@ template <typename S>
 DEVICE_INLINE void end_swiglu(const product_call *c, const float (*sums)[4], int rank, int row,
                               int column, const float scale[2])
 {
+    const float log2e = 0x1.715476p0f;
+
 #pragma unroll
     for (int q = 0; q < S::COLUMN_GROUPS; q++)
         if (owns<S>(rank, q) && column + 32 * q < c->outputs)
@@ -379,7 +381,7 @@ DEVICE_INLINE void end_swiglu(const product_call *c, const float (*sums)[4], int
                 for (int i = 0; i < 8; i++) {
                     const float x = gate[i] * scale[h];
 
-                    gate[i] = __fdividef(x, 1.0f + __expf(-x)) * (up[i] * scale[h]);
+                    gate[i] = __fdividef(x, 1.0f + exp2_fast(-log2e * x)) * (up[i] * scale[h]);
                 }
                 if (r < c->rows)
                     store_8_bf16((uint16_t *)c->out + r * c->outputs + column + 32 * q, gate);

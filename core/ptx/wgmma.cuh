@@ -261,7 +261,7 @@ DEVICE_INLINE uint32_t shared_descriptor(uint32_t address, uint32_t leading)
 template <typename Element, int N = 128>
 DEVICE_INLINE void wgmma_scores(float (*c)[4], uint32_t q, uint32_t k, int add)
 {
-    static_assert(N == 32 || N == 64 || N == 128 || N == 160 || N == 256, "");
+    static_assert(N == 32 || N == 64 || N == 128 || N == 160 || N == 192 || N == 256, "");
 #define WGMMA_SCORES(n)                                                                            \
     if constexpr (N == n && is_f16<Element>)                                                       \
         WGMMA_S(n, "f16", c, q, k, add, "0");                                                      \
@@ -271,6 +271,7 @@ DEVICE_INLINE void wgmma_scores(float (*c)[4], uint32_t q, uint32_t k, int add)
     WGMMA_SCORES(64);
     WGMMA_SCORES(128);
     WGMMA_SCORES(160);
+    WGMMA_SCORES(192);
     WGMMA_SCORES(256);
 #undef WGMMA_SCORES
 }
