@@ -204,8 +204,8 @@ static cg_status parse_device(const char *text, cg_device *ret_device, int32_t *
     return CG_OK;
 }
 
-/* Types of a run on shape->device that names its plugins: "gpu_kv_dtype" of confgen.json does not
- * count. */
+/* Types of a run on shape->device that names its plugins: "gpu_dtype" and "gpu_kv_dtype" of
+ * confgen.json do not count. */
 static cg_status parse_types(const cg_match_options *o, cg_run_shape *shape, cg_error *err)
 {
     cg_dtype dtype, kv_dtype, device_dtype = shape->device == CG_DEVICE_CUDA ? CG_BF16 : CG_F32;

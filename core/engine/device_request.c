@@ -87,21 +87,3 @@ cg_status cg_device_resolve(const cg_device_request *r, const char *text, int32_
     *ret_n = r->n;
     return CG_OK;
 }
-
-cg_status cg_dtype_parse(const char *text, cg_dtype *ret_dtype, cg_error *err)
-{
-    if (!text || !strcmp(text, "auto"))
-        *ret_dtype = CG_DTYPE_AUTO;
-    else if (!strcmp(text, "f32"))
-        *ret_dtype = CG_F32;
-    else if (!strcmp(text, "bf16"))
-        *ret_dtype = CG_BF16;
-    else if (!strcmp(text, "f16"))
-        *ret_dtype = CG_F16;
-    else if (!strcmp(text, "int8"))
-        *ret_dtype = CG_I8;
-    else
-        return cg_fail(err, CG_ERR_USAGE, "dtype '%.200s': wanted auto, bf16, f16, int8 or f32",
-                       text);
-    return CG_OK;
-}

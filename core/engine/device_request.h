@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** @file device_request.h  Parses --device and --dtype; resolves a request to GPU indices. */
+/** @file device_request.h  Parses --device; resolves a request to GPU indices. */
 #ifndef CG_ENGINE_DEVICE_REQUEST_H
 #define CG_ENGINE_DEVICE_REQUEST_H
 
@@ -31,8 +31,5 @@ cg_status cg_device_parse(const char *text, cg_device_request *ret_request, cg_e
  */
 cg_status cg_device_resolve(const cg_device_request *request, const char *text, int32_t n_gpus,
                             int32_t *ret_gpus, int32_t *ret_n, cg_error *err);
-
-/** Parses "f32", "bf16", "f16", "auto"; NULL is "auto". CG_ERR_USAGE naming the text. */
-cg_status cg_dtype_parse(const char *text, cg_dtype *ret_dtype, cg_error *err);
 
 #endif

@@ -65,7 +65,7 @@ struct cg_engine {
     /** Executors; see open_device.c. */
     struct {
         char name[64 + 4 * CG_MAX_GPUS]; /* "cpu", "cuda:0,1" */
-        char reason[CG_REASON_TEXT];
+        char reason[CG_REASON_TEXT], dtype_reason[CG_REASON_TEXT];
         cg_executor_prototype prototype;
         cg_worker *workers; /* [n_workers] one per GPU; one on the CPU */
         int32_t n_workers;

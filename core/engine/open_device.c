@@ -140,6 +140,7 @@ static cg_status open_on_cpu(cg_engine *e, const cg_engine_options *o,
         return cg_fail(err, CG_ERR_USAGE, "dtype %s: the CPU computes in f32 (%.800s)",
                        cg_kv_dtype_name(request->dtype), e->device.reason);
     fill_prototype(e, o, CG_DEVICE_CPU, CG_F32, request->kv_dtype, 1);
+    snprintf(e->device.dtype_reason, CG_REASON_TEXT, "the CPU computes in f32");
     snprintf(e->device.name, sizeof e->device.name, "cpu");
     CG_TRY(alloc_workers(e, e->hooks.n_cpu_executors ? e->hooks.n_cpu_executors : 1, err));
     if (e->codes)
@@ -163,34 +164,30 @@ static cg_status check_window_alias(const cg_engine *e, cg_error *err)
                    alias->name, alias->plugin);
 }
 
-/* The type of the KV cache on a GPU; CG_DTYPE_AUTO: that of the run. The model's files decide where
- * all is left to confgen. A run that names plugins or types compares like with like. */
-static cg_dtype gpu_kv_dtype(const cg_engine *e, const cg_engine_options *o,
-                             const cg_device_request *request)
+/* Whether the model's files decide the types of a run on a GPU: all is left to confgen. A run that
+ * names plugins or types compares like with like. */
+static int leaves_types(const cg_engine_options *o, const cg_device_request *request)
 {
-    if (request->kv_dtype != CG_DTYPE_AUTO || request->dtype != CG_DTYPE_AUTO ||
-        !cg_is_auto(o->attention) || !cg_is_auto(o->kv_cache))
-        return request->kv_dtype;
-    return e->model.weights->format.gpu_kv_dtype;
+    return request->kv_dtype == CG_DTYPE_AUTO && request->dtype == CG_DTYPE_AUTO &&
+           cg_is_auto(o->attention) && cg_is_auto(o->kv_cache);
 }
 
-static cg_status open_on_gpus(cg_engine *e, const cg_engine_options *o,
-                              const cg_device_request *request, cg_error *err)
+static void close_for_another_try(cg_engine *e)
 {
-    const char *text = request->kind == CG_REQUEST_AUTO ? "auto" : o->device;
-    int32_t gpus[CG_MAX_GPUS], n_gpus = 0, n = 0;
-    size_t at;
-    cg_status st = cg_gpu_count(&n_gpus, err);
+    cg_engine_close_device(e);
+    e->device.selection = (cg_selection) { .batch_size = 0 };
+}
 
-    if (st != CG_OK)
-        return request->kind == CG_REQUEST_CUDA ? cg_fail_prefix(err, st, "device '%.200s'", text)
-                                                : st;
-    CG_TRY(cg_device_resolve(request, text, n_gpus, gpus, &n, err));
-    fill_prototype(e, o, CG_DEVICE_CUDA, request->dtype == CG_DTYPE_AUTO ? CG_BF16 : request->dtype,
-                   gpu_kv_dtype(e, o, request), o->deterministic != 0);
+/* Opens on the GPUs [n]. kv_dtype may be CG_DTYPE_AUTO. */
+static cg_status open_on_gpus_in(cg_engine *e, const cg_engine_options *o, const int32_t *gpus,
+                                 int32_t n, cg_dtype dtype, cg_dtype kv_dtype, cg_error *err)
+{
+    size_t at = (size_t)snprintf(e->device.name, sizeof e->device.name, "cuda:");
+
+    fill_prototype(e, o, CG_DEVICE_CUDA, dtype == CG_DTYPE_AUTO ? CG_BF16 : dtype, kv_dtype,
+                   o->deterministic != 0);
     CG_TRY(alloc_workers(e, n, err));
     CG_TRY(check_window_alias(e, err));
-    at = (size_t)snprintf(e->device.name, sizeof e->device.name, "cuda:");
     for (int32_t i = 0; i < n; i++) {
         at += (size_t)snprintf(e->device.name + at, sizeof e->device.name - at, "%s%d",
                                i ? "," : "", gpus[i]);
@@ -201,6 +198,36 @@ static cg_status open_on_gpus(cg_engine *e, const cg_engine_options *o,
                                            e->device.prototype.config.dtype != CG_F32, err));
     }
     return open_workers(e, o, err);
+}
+
+static cg_status open_on_gpus(cg_engine *e, const cg_engine_options *o,
+                              const cg_device_request *request, cg_error *err)
+{
+    const cg_format_config *asked = &e->model.weights->format;
+    const int is_asked = leaves_types(o, request);
+    const cg_dtype dtype = is_asked ? asked->gpu_dtype : request->dtype;
+    const cg_dtype kv_dtype = is_asked ? asked->gpu_kv_dtype : request->kv_dtype;
+    const char *text = request->kind == CG_REQUEST_AUTO ? "auto" : o->device;
+    int32_t gpus[CG_MAX_GPUS], n_gpus = 0, n = 0;
+    cg_error why = CG_ERROR_INIT;
+    cg_status st = cg_gpu_count(&n_gpus, err);
+
+    if (st != CG_OK)
+        return request->kind == CG_REQUEST_CUDA ? cg_fail_prefix(err, st, "device '%.200s'", text)
+                                                : st;
+    CG_TRY(cg_device_resolve(request, text, n_gpus, gpus, &n, err));
+    snprintf(e->device.dtype_reason, CG_REASON_TEXT, "%s",
+             dtype == CG_DTYPE_AUTO ? "default"
+             : is_asked             ? "confgen.json"
+                                    : "requested");
+    st = open_on_gpus_in(e, o, gpus, n, dtype, kv_dtype, &why);
+    if (st == CG_ERR_UNSUPPORTED && is_asked && dtype != CG_DTYPE_AUTO && dtype != CG_BF16) {
+        snprintf(e->device.dtype_reason, CG_REASON_TEXT,
+                 "default, as confgen.json's is refused: %s", why.msg);
+        close_for_another_try(e);
+        return open_on_gpus_in(e, o, gpus, n, CG_BF16, kv_dtype, err);
+    }
+    return st == CG_OK ? CG_OK : cg_fail(err, st, "%s", why.msg);
 }
 
 /* Opens on the first GPU if it supports the model, else on the CPU with the reason. */
@@ -218,8 +245,7 @@ static cg_status open_auto(cg_engine *e, const cg_engine_options *o,
         return cg_fail(err, st, "%s", why.msg);
     if (e->device.n_workers) /* an existing GPU is left unused */
         cg_host_log(&e->host.host, CG_LOG_WARNING, "the GPU is not used: %s", why.msg);
-    cg_engine_close_device(e);
-    e->device.selection = (cg_selection) { .batch_size = 0 };
+    close_for_another_try(e);
     snprintf(e->device.reason, CG_REASON_TEXT, "auto: %s", why.msg);
     return open_on_cpu(e, o, request, err);
 }
@@ -299,6 +325,7 @@ static void fill_info(cg_engine *e)
 
     e->info.device = e->device.name;
     e->info.device_reason = e->device.reason;
+    e->info.dtype_reason = e->device.dtype_reason;
     e->info.attention = w->attention->name;
     e->info.attention_reason = s->attention_reason;
     e->info.kv_cache = w->cache->name;

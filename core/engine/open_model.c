@@ -79,7 +79,8 @@ static cg_status open_shape_over(cg_engine *e, const char *shape, const char *di
     CG_TRY(cg_model_random(&config, 0, &e->model.weights, err));
     if (!is_regular(dir))
         CG_TRY(cg_format_config_read(dir, &e->model.weights->format, err));
-    /* The folder's type was chosen with its weights. */
+    /* The folder's types were chosen with its weights. */
+    e->model.weights->format.gpu_dtype = CG_DTYPE_AUTO;
     e->model.weights->format.gpu_kv_dtype = CG_DTYPE_AUTO;
     if (asprintf(&e->model.name, "shape:%s", shape) < 0) {
         e->model.name = NULL;

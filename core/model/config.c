@@ -430,21 +430,25 @@ static cg_status read_stop(const cg_json *o, cg_format_config *f, cg_error *err)
     return CG_OK;
 }
 
-static cg_status read_gpu_kv_dtype(const cg_json *o, cg_dtype *ret, cg_error *err)
+static cg_status read_gpu_types(const cg_json *o, cg_format_config *f, cg_error *err)
 {
-    const json_t *v = cg_json_member(o, "gpu_kv_dtype");
+    const json_t *run = cg_json_member(o, "gpu_dtype"), *kv = cg_json_member(o, "gpu_kv_dtype");
 
-    if (v && (!json_is_string(v) || cg_kv_dtype_parse(json_string_value(v), ret, err) != CG_OK))
+    if (run && (!json_is_string(run) ||
+                cg_dtype_parse(json_string_value(run), &f->gpu_dtype, err) != CG_OK))
+        return cg_json_fail_wanted(o, "gpu_dtype", "auto, bf16, f16, int8 or f32", err);
+    if (kv && (!json_is_string(kv) ||
+               cg_kv_dtype_parse(json_string_value(kv), &f->gpu_kv_dtype, err) != CG_OK))
         return cg_json_fail_wanted(o, "gpu_kv_dtype", "auto, f32, bf16, f16, fp8 or int8", err);
     return CG_OK;
 }
 
 static cg_status read_format(const cg_json *o, cg_format_config *f, cg_error *err)
 {
-    static const char *const known[] = { "format",   "decimals",    "max_integer_digits",
-                                         "prompt",   "bos",         "completion",
-                                         "end",      "stop",        "frame",
-                                         "sampling", "gpu_kv_dtype" };
+    static const char *const known[] = { "format",   "decimals",  "max_integer_digits",
+                                         "prompt",   "bos",       "completion",
+                                         "end",      "stop",      "frame",
+                                         "sampling", "gpu_dtype", "gpu_kv_dtype" };
     const char *key;
     json_t *value;
 
@@ -456,12 +460,12 @@ static cg_status read_format(const cg_json *o, cg_format_config *f, cg_error *er
         while (i < sizeof known / sizeof *known && strcmp(key, known[i]))
             i++;
         if (i == sizeof known / sizeof *known)
-            return cg_fail(
-                err, CG_ERR_FORMAT,
-                "%s: unknown key \"%.40s\", wanted format, decimals, "
-                "max_integer_digits, prompt, bos, completion, end, stop, frame, sampling or "
-                "gpu_kv_dtype",
-                o->file, key);
+            return cg_fail(err, CG_ERR_FORMAT,
+                           "%s: unknown key \"%.40s\", wanted format, decimals, "
+                           "max_integer_digits, prompt, bos, completion, end, stop, frame, "
+                           "sampling, gpu_dtype "
+                           "or gpu_kv_dtype",
+                           o->file, key);
     }
     CG_TRY(cg_conformer_format_read(o, &f->conformer, err));
     f->has_format = cg_json_member(o, "format") || cg_json_member(o, "decimals") ||
@@ -476,7 +480,7 @@ static cg_status read_format(const cg_json *o, cg_format_config *f, cg_error *er
         return cg_json_fail_wanted(o, "completion", "a tag that no mark of the format holds", err);
     CG_TRY(read_bos(o, f, err));
     CG_TRY(read_stop(o, f, err));
-    CG_TRY(read_gpu_kv_dtype(o, &f->gpu_kv_dtype, err));
+    CG_TRY(read_gpu_types(o, f, err));
     return cg_confgen_sampling_read(o, &f->sampling, err);
 }
 
@@ -489,6 +493,7 @@ cg_status cg_format_config_parse(const char *name, const void *bytes, size_t len
         .completion_open = "[CONFORMER]",
         .completion_close = "[/CONFORMER]",
         .end = "<|endoftext|>",
+        .gpu_dtype = CG_DTYPE_AUTO,
         .gpu_kv_dtype = CG_DTYPE_AUTO,
     };
     json_t *root = NULL;

@@ -138,8 +138,9 @@ typedef struct cg_format_config {
     char stop[CG_MAX_STOP][CG_MAX_TAG]; /* [n_stop] tokens that end a sequence */
     /* not part of the format */
     cg_confgen_sampling sampling; /* values that go before the model's */
-    cg_dtype gpu_kv_dtype; /* of the KV cache on a GPU where nothing is requested; CG_DTYPE_AUTO:
-                            * that of the run */
+    /* Types on a GPU where nothing is requested. */
+    cg_dtype gpu_dtype;    /* of a run; CG_DTYPE_AUTO, or without support: bf16 */
+    cg_dtype gpu_kv_dtype; /* of the KV cache; CG_DTYPE_AUTO: that of the run */
 } cg_format_config;
 
 /**

@@ -11,6 +11,9 @@ enum { CG_DTYPE_AUTO = -1 }; /* no request: the dtype of the device; of a cache:
  */
 cg_status cg_kv_dtype_parse(const char *text, cg_dtype *ret_dtype, cg_error *err);
 
+/** Parses "bf16", "f16", "int8" (CG_I8), "f32", "auto", of a run; NULL is "auto". CG_ERR_USAGE. */
+cg_status cg_dtype_parse(const char *text, cg_dtype *ret_dtype, cg_error *err);
+
 /** The word of --kv-dtype and --dtype for a type, e.g. "int8". Static storage. */
 const char *cg_kv_dtype_name(cg_dtype dtype);
 

@@ -66,7 +66,27 @@ shape=("${gpu[@]}" --limit 2 --gens 2 --deterministic --seed 5 --dtype int8)
 run 0 "${shape[@]}" --output want.sdf || true
 EMULATED_GPU_SEED=2 run 0 "${shape[@]}" --batch-size 1 --output got.sdf || true
 same want.sdf got.sdf '--deterministic: the same bytes for another batch size'
+cp -r model model_int8
+printf '{"gpu_dtype": "int8", "gpu_kv_dtype": "fp8"}\n' >model_int8/confgen.json
+# json_types FILE: dtype and kv_dtype of a report
+json_types() { sed -n 's/^ *"\(kv_\)\{0,1\}dtype": "\([a-z0-9]*\)".*/\2/p' "$1" | paste -sd ' '; }
+# types WANTED OPTION...: the types in the report of a run of the model that asks for two
+types() {
+  local wanted=$1
+  shift
+  run 0 "${gpu[@]/#model/model_int8}" --limit 1 --gens 1 --batch-size 1 "$@" --output types.sdf --report types.json || true
+  verdict "$wanted with '$*'" test "$(json_types types.json)" = "$wanted"
+}
+types 'int8 fp8'
+types 'bf16 bf16' --dtype bf16
+types 'bf16 bf16' --kv-dtype bf16
+types 'bf16 bf16' --attention flash
 tiny_model gpt2 --like gpt2
+cp -r gpt2 model_int8.gpt2
+printf '{"gpu_dtype": "int8"}\n' >model_int8.gpt2/confgen.json
+run 0 "${gpu[@]/#model/model_int8.gpt2}" --limit 1 --gens 1 --batch-size 1 --output bf16.sdf --report bf16.json || true
+verdict 'a model without such products computes in bf16' grep -q '"dtype": "bf16"' bf16.json
+verdict 'and says why' grep -q "\"dtype_reason\": \"default, as confgen.json's is refused: .*LayerNorm" bf16.json
 run 3 "${gpu[@]/#model/gpt2}" --dtype int8 --output x.sdf || true
 says 'dtype int8: found a model with LayerNorm, wanted RMS norm and SwiGLU' 'other layers are refused'
 

@@ -305,9 +305,9 @@ static const struct command_option options[] = {
     { "device", O_DEVICE, "auto|cpu|cuda|cuda:I,J|cuda:all",
       "auto: the first GPU if it supports the model, else the CPU" },
     { "dtype", O_DTYPE, "auto|bf16|f16|int8|f32",
-      "of weights and activations: on a GPU bf16 (auto), f16, or f32 to compare with the CPU; "
-      "int8: "
-      "bf16 with matrix products of int8, on compute capability 9.0; the CPU computes in f32" },
+      "of weights and activations (auto: on a GPU what the model's confgen.json names, else bf16); "
+      "int8: bf16 with matrix products of int8, on compute capability 9.0; f32 to compare with the "
+      "CPU, which computes in f32" },
     { "kv-dtype", O_KV_DTYPE, "auto|f32|bf16|f16|fp8|int8",
       "of the KV cache (auto: as --dtype, or on a GPU what the model's confgen.json names); fp8 "
       "and int8 keep a scale per token and head" },

@@ -173,8 +173,7 @@ const struct command_page page_plugins_matrix = {
         "support the model. Shapes: default, llama380m, qwen3-0.6b, llama1b, llama7b, gpt2. "
         "Without a model or shape: the default model. --deterministic requires on CUDA what a run "
         "with that flag requires; the CPU always does. --dtype and --kv-dtype are those of a run "
-        "that names its plugins: "
-        "gpu_kv_dtype of confgen.json does not count.",
+        "that names its plugins: gpu_dtype and gpu_kv_dtype of confgen.json do not count.",
     .options = matrix_options,
     .n_options = sizeof matrix_options / sizeof matrix_options[0],
     .notes = "",

@@ -101,7 +101,7 @@ static json_t *engine_json(const cg_engine *engine, const cg_report *r)
     return json_pack(
         "{s:o, s:s, s:s, s:I, s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:s, s:o, s:o, s:i, s:o, s:i, "
         "s:i, s:i, "
-        "s:I, s:s, s:s, s:i, s:b, s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:o}",
+        "s:I, s:s, s:o, s:s, s:i, s:b, s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:o}",
         "model", cg_json_text(info->model), "architecture", info->architecture, "fingerprint",
         fingerprint, "parameters", (json_int_t)info->parameters, "device", info->device,
         "attention", info->attention, "attention_reason", cg_json_text(info->attention_reason),
@@ -112,7 +112,8 @@ static json_t *engine_json(const cg_engine *engine, const cg_report *r)
         cg_json_text(info->text_format_reason), "batch_size", (int)info->batch_size, "batch_reason",
         cg_json_text(info->batch_reason), "threads", (int)info->threads, "template_workers",
         (int)info->template_workers, "context", (int)info->max_length, "seed",
-        (json_int_t)info->seed, "dtype", info->dtype, "kv_dtype", info->kv_dtype, "kv_token_bytes",
+        (json_int_t)info->seed, "dtype", info->dtype, "dtype_reason",
+        cg_json_text(info->dtype_reason), "kv_dtype", info->kv_dtype, "kv_token_bytes",
         (int)info->kv_token_bytes, "deterministic", info->deterministic, "reproducibility",
         info->reproducibility, "step_tokens", (int)info->step_tokens, "prompt_step_tokens",
         (int)info->prompt_step_tokens, "gpus", gpus_json(engine, r), "tuning", tuning_json(engine),

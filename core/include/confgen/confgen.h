@@ -69,8 +69,10 @@ typedef struct cg_engine_options {
      */
     const char *shape;
     const char *tokenizer; /* a directory or a tokenizer.json; NULL: that of the model */
-    /** Of weights and activations: "auto", "bf16", "f16", "f32"; "int8": bf16 with matrix products
-     * of int8, on compute capability 9.0. */
+    /** Of weights and activations: "bf16", "f16", "f32"; "int8": bf16 with matrix products of int8,
+     * on compute capability 9.0. NULL, "auto": on a GPU, if kv_dtype, attention and kv_cache are
+     * "auto" too, the one that the model's confgen.json names, where it is supported; else bf16; on
+     * the CPU f32. */
     const char *dtype;
     int32_t deterministic; /* GPU: nonzero: tokens do not depend on the batch; slower */
     int32_t max_length;    /* tokens of a sequence, prompt included; 0: the model's context, at
@@ -199,6 +201,7 @@ typedef struct cg_engine_info {
     const char *kv_dtype;           /* of the KV cache: "f32", "bf16", "f16", "fp8", "int8" */
     int32_t kv_token_bytes;     /* of a token's keys and values, all layers, with their scales */
     int32_t prompt_step_tokens; /* as requested; or CG_PROMPT_STEPS_AUTO, CG_PROMPT_STEPS_OFF */
+    const char *dtype_reason;   /* "requested", "confgen.json", "default", or why not that */
 } cg_engine_info;
 
 /**

@@ -392,12 +392,14 @@ START_TEST(format_settings)
         ck_assert_str_eq(f.completion_open, "[CONFORMER]");
         ck_assert_str_eq(f.completion_close, "[/CONFORMER]");
         ck_assert_str_eq(f.end, "<|endoftext|>");
+        ck_assert_int_eq(f.gpu_dtype, CG_DTYPE_AUTO);
         ck_assert_int_eq(f.gpu_kv_dtype, CG_DTYPE_AUTO);
     }
     ck_assert_int_eq(parse_format("{\"format\": \"enriched-smiles-v2\", \"decimals\": 3, "
                                   "\"max_integer_digits\": 3, \"prompt\": [\"<a>\", \"</a>\"], "
                                   "\"completion\": [\"<b>\", \"</b>\"], \"end\": \"\", "
-                                  "\"frame\": \"first-atoms\", \"gpu_kv_dtype\": \"fp8\"}",
+                                  "\"frame\": \"first-atoms\", \"gpu_dtype\": \"int8\", "
+                                  "\"gpu_kv_dtype\": \"fp8\"}",
                                   &f, &err),
                      CG_OK);
     ck_assert_int_eq(f.conformer.number.decimals, 3);
@@ -410,6 +412,7 @@ START_TEST(format_settings)
     ck_assert_str_eq(f.end, "");
     ck_assert_int_eq(f.has_end, 1);
     ck_assert_int_eq(f.has_bos, 0);
+    ck_assert_int_eq(f.gpu_dtype, CG_I8);
     ck_assert_int_eq(f.gpu_kv_dtype, CG_F8_E4M3);
 }
 END_TEST
@@ -466,6 +469,9 @@ START_TEST(bad_format_settings)
         { "{\"stop\": []}", CG_ERR_FORMAT, "stop: found a list of 0" },
         { "{\"stop\": [\"a\", 3]}", CG_ERR_FORMAT, "stop: found a list of 2" },
         { "{\"stop\": \"\"}", CG_ERR_FORMAT, "stop: found \"\"" },
+        { "{\"gpu_dtype\": \"fp8\"}", CG_ERR_FORMAT,
+          "gpu_dtype: found \"fp8\", wanted auto, bf16, f16, int8 or f32" },
+        { "{\"gpu_dtype\": null}", CG_ERR_FORMAT, "gpu_dtype: found null" },
         { "{\"gpu_kv_dtype\": \"fp16\"}", CG_ERR_FORMAT,
           "gpu_kv_dtype: found \"fp16\", wanted auto, f32, bf16, f16, fp8 or int8" },
         { "{\"gpu_kv_dtype\": 8}", CG_ERR_FORMAT, "gpu_kv_dtype: found 8" },

@@ -309,6 +309,7 @@ typedef struct cg_engine_info {
   const char *kv_dtype;
   int32_t kv_token_bytes;
   int32_t prompt_step_tokens;
+  const char *dtype_reason;
 } cg_engine_info;
 cg_status cg_engine_open(const cg_engine_options *options, cg_engine **ret_engine,
   cg_error *err);
