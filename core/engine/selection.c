@@ -17,6 +17,7 @@
 enum {
     GPU_BATCH = 512, /* without a measurement: the matrix products are compute-bound from here on */
     FEW_BATCHES = 2, /* tuning costs about as much as this many runs of the largest batch */
+    FEW_EQUAL_BATCHES = 4,
     MAX_CANDIDATES = 16, /* plugins of one kind */
     KEY_TEXT = 512,
 };
@@ -26,7 +27,7 @@ static const double attempt_seconds = 0.8; /* of a short time: tuning.h */
  * with them. On the CPU a cache with room for all tokens takes seconds to clear. */
 enum { GPU_SHORT_BUDGET = 10, GPU_BUDGET = 60, CPU_BUDGET = 120 };
 
-static const int32_t gpu_batches[] = { 64, 128, 256, 512, 1024, 2048, 4096 };
+static const int32_t gpu_batches[] = { 64, 128, 256, 512, 1024, 2048, 4096, 8192 };
 static const int32_t cpu_batches[] = { 16, 32, 64, 128, 256 };
 enum {
     N_GPU_BATCHES = sizeof gpu_batches / sizeof gpu_batches[0],
@@ -456,16 +457,25 @@ static int find_tuning(struct selector *s, cg_tuning *ret_tuning, char *ret_sour
     return 1;
 }
 
-/* Limits an automatic batch size to the number of requested conformers. */
+/*
+ * Limits an automatic batch size to the number of requested conformers. Few batches become equal
+ * ones: a step of a batch whose slots are not all used takes as long as one of a full batch.
+ */
 static void cap_batch(const struct selector *s, cg_selection *sel)
 {
-    int64_t n = workload_of(s);
+    const int64_t n = workload_of(s), n_batches = (n + sel->batch_size - 1) / sel->batch_size;
+    const char *equal_parts = s->request->n_workers > 1 ? ", in equal parts" : "";
 
-    if (s->options->batch_size || !n || n >= sel->batch_size)
+    if (s->options->batch_size || !n || n_batches > FEW_EQUAL_BATCHES)
         return;
-    sel->batch_size = (int32_t)n;
-    snprintf(sel->batch_reason, CG_REASON_TEXT, "auto: all requested conformers%s",
-             s->request->n_workers > 1 ? ", in equal parts" : "");
+    sel->batch_size = (int32_t)((n + n_batches - 1) / n_batches);
+    if (n_batches == 1)
+        snprintf(sel->batch_reason, CG_REASON_TEXT, "auto: all requested conformers%s",
+                 equal_parts);
+    else
+        snprintf(sel->batch_reason, CG_REASON_TEXT,
+                 "auto: the requested conformers%s, in %d equal batches", equal_parts,
+                 (int)n_batches);
 }
 
 static void use_tuning(const struct selector *s, cg_selection *sel)

@@ -907,6 +907,18 @@ START_TEST(reasons_not_to_measure)
     ck_assert_int_eq(info->batch_size, 100);
     cg_engine_close(engine);
 
+    options.workload = 1100;
+    engine = open_measured();
+    info = cg_engine_get_info(engine);
+    ck_assert_int_eq(info->batch_size, 367);
+    ck_assert_str_eq(info->batch_reason, "auto: the requested conformers, in 3 equal batches");
+    cg_engine_close(engine);
+
+    options.workload = 4 * 512 + 1;
+    engine = open_measured();
+    ck_assert_int_eq(cg_engine_get_info(engine)->batch_size, 512);
+    cg_engine_close(engine);
+
     options.workload = 0;
     options.tuning = CG_TUNING_NEVER;
     engine = open_measured();
