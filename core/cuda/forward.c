@@ -45,7 +45,7 @@ struct forward_pass {
     const cg_step_batch *batch;
     cg_gemm *qkv, *o, *gate_up, *down; /* products of batch->rows rows */
     /* The same with what follows them: all four, that of gate and up alone, or none; of i8
-     * those of q, k, v and of gate and up. */
+     * those of q, k, v and of gate and up, the others of bf16. */
     cg_product *own_qkv, *own_o, *own_gate_up, *own_down;
     void *plans[CG_MAX_ATTENTION_PROBLEMS];
 };
@@ -427,25 +427,17 @@ static int has_bias(const cg_forward *f, size_t offset)
     return 0;
 }
 
-/* Own products in place of all of a layer, where they are the faster ones (NOTES.md). */
-static cg_status make_all_products(cg_forward *f, struct forward_pass *pass, cg_error *err)
+struct wanted_product {
+    cg_product **ret_product;
+    cg_product_shape shape; /* rows, outputs, inputs, end, head_dim, is_i8, is_invariant */
+};
+
+/* Creates all, or none where one of them has no kernel. */
+static cg_status make_all_or_none(cg_forward *f, const struct wanted_product *products, int n,
+                                  cg_error *err)
 {
-    const int64_t rows = pass->batch->rows, hidden = f->shape.hidden;
-    const struct {
-        cg_product **ret_product;
-        cg_product_shape shape; /* rows, outputs, inputs, end, head_dim, is_i8 */
-    } products[] = {
-        { &pass->own_qkv, { rows, f->qkv_dim, hidden, CG_PRODUCT_HEADS, f->shape.head_dim, 0 } },
-        { &pass->own_o, { rows, hidden, f->q_dim, CG_PRODUCT_RESIDUAL, 0, 0 } },
-        { &pass->own_down, { rows, hidden, f->shape.intermediate, CG_PRODUCT_RESIDUAL, 0, 0 } },
-    };
-    const int n = sizeof products / sizeof *products;
     int n_found = 0;
 
-    if (rows * f->qkv_dim > MOST_QKV || has_bias(f, offsetof(struct device_layer, qkv.bias)) ||
-        has_bias(f, offsetof(struct device_layer, o.bias)) ||
-        has_bias(f, offsetof(struct device_layer, down.bias)))
-        return CG_OK;
     for (int i = 0; i < n; i++) {
         CG_TRY(
             cg_product_create(&products[i].shape, f->config.stream, products[i].ret_product, err));
@@ -458,27 +450,52 @@ static cg_status make_all_products(cg_forward *f, struct forward_pass *pass, cg_
     return CG_OK;
 }
 
+/* Own products in place of all of a layer, where they are the faster ones (NOTES.md). With
+ * --deterministic passes of all numbers of rows have the same products. */
+static cg_status make_all_products(cg_forward *f, struct forward_pass *pass, cg_error *err)
+{
+    const int64_t rows = pass->batch->rows, hidden = f->shape.hidden;
+    const int32_t same = f->config.deterministic;
+    const struct wanted_product products[] = {
+        { &pass->own_qkv,
+          { rows, f->qkv_dim, hidden, CG_PRODUCT_HEADS, f->shape.head_dim, 0, same } },
+        { &pass->own_o, { rows, hidden, f->q_dim, CG_PRODUCT_RESIDUAL, 0, 0, same } },
+        { &pass->own_down,
+          { rows, hidden, f->shape.intermediate, CG_PRODUCT_RESIDUAL, 0, 0, same } },
+    };
+
+    if ((rows * f->qkv_dim > MOST_QKV && !same) ||
+        has_bias(f, offsetof(struct device_layer, qkv.bias)) ||
+        has_bias(f, offsetof(struct device_layer, o.bias)) ||
+        has_bias(f, offsetof(struct device_layer, down.bias)))
+        return CG_OK;
+    return make_all_or_none(f, products, sizeof products / sizeof *products, err);
+}
+
 /* The products of i8, for a shape that check_i8() has passed. */
 static cg_status make_i8_products(cg_forward *f, struct forward_pass *pass, cg_error *err)
 {
     const int64_t rows = pass->batch->rows, hidden = f->shape.hidden;
-    const struct {
-        cg_product **ret_product;
-        cg_product_shape shape; /* rows, outputs, inputs, end, head_dim, is_i8 */
-    } products[] = {
-        { &pass->own_qkv, { rows, f->qkv_dim, hidden, CG_PRODUCT_HEADS, f->shape.head_dim, 1 } },
-        { &pass->own_gate_up, { rows, f->shape.intermediate, hidden, CG_PRODUCT_SWIGLU, 0, 1 } },
+    const int64_t intermediate = f->shape.intermediate;
+    const int32_t same = f->config.deterministic;
+    const struct wanted_product products[] = {
+        { &pass->own_qkv,
+          { rows, f->qkv_dim, hidden, CG_PRODUCT_HEADS, f->shape.head_dim, 1, same } },
+        { &pass->own_gate_up, { rows, intermediate, hidden, CG_PRODUCT_SWIGLU, 0, 1, same } },
+    };
+    const struct wanted_product residual[] = {
+        { &pass->own_o, { rows, hidden, f->q_dim, CG_PRODUCT_RESIDUAL, 0, 0, same } },
+        { &pass->own_down, { rows, hidden, intermediate, CG_PRODUCT_RESIDUAL, 0, 0, same } },
     };
 
-    for (size_t i = 0; i < sizeof products / sizeof *products; i++) {
-        CG_TRY(
-            cg_product_create(&products[i].shape, f->config.stream, products[i].ret_product, err));
-        if (!*products[i].ret_product)
-            return cg_fail(err, CG_ERR_UNSUPPORTED,
-                           "dtype int8: this build has no products of int8 for this GPU; wanted a "
-                           "build for the architecture 90a, or dtype bf16");
-    }
-    return CG_OK;
+    CG_TRY(make_all_or_none(f, products, sizeof products / sizeof *products, err));
+    if (!pass->own_qkv)
+        return cg_fail(err, CG_ERR_UNSUPPORTED,
+                       "dtype int8: this build has no products of int8 for this GPU; wanted a "
+                       "build for the architecture 90a, or dtype bf16");
+    if (!same || has_bias(f, offsetof(struct device_layer, o.bias)))
+        return CG_OK;
+    return make_all_or_none(f, residual, sizeof residual / sizeof *residual, err);
 }
 
 /* Selects products with what follows them, for layers of the kind that these know. */
@@ -486,13 +503,17 @@ static cg_status make_products(cg_forward *f, struct forward_pass *pass, cg_erro
 {
     const cg_model_config *c = &f->shape;
     const cg_product_shape gate_up = {
-        pass->batch->rows, c->intermediate, c->hidden, CG_PRODUCT_SWIGLU, 0, 0
+        .rows = pass->batch->rows,
+        .outputs = c->intermediate,
+        .inputs = c->hidden,
+        .end = CG_PRODUCT_SWIGLU,
+        .is_invariant = f->config.deterministic,
     };
 
     if (f->config.has_i8_products)
         return make_i8_products(f, pass, err);
-    if (f->config.deterministic || f->config.dtype != CG_BF16 || c->norm != CG_NORM_RMS ||
-        c->parallel_residual || c->mlp != CG_MLP_GATED || c->activation != CG_ACT_SILU ||
+    if (f->config.dtype != CG_BF16 || c->norm != CG_NORM_RMS || c->parallel_residual ||
+        c->mlp != CG_MLP_GATED || c->activation != CG_ACT_SILU ||
         has_bias(f, offsetof(struct device_layer, gate_up.bias)))
         return CG_OK;
     CG_TRY(cg_product_create(&gate_up, f->config.stream, &pass->own_gate_up, err));
@@ -770,18 +791,20 @@ static cg_status add_product(cg_forward *f, const cg_product *own, cg_gemm *gemm
                              const void *input, const struct device_matrix *m,
                              const struct device_norm *norm, cg_error *err)
 {
+    const int is_normalised = f->config.has_i8_products; /* f->h */
     const cg_product_args args = {
         .a = input,
         .w = m->w,
         .out = f->h,
         .x = f->x,
-        .norm = norm ? norm->weight : NULL,
+        .norm = norm && !is_normalised ? norm->weight : NULL,
         .out_sums = f->sums,
     };
 
     if (own) {
+        CG_TRY(cg_product_run(own, &args, err));
         f->n_sums = cg_product_sums(own);
-        return cg_product_run(own, &args, err);
+        return norm && is_normalised ? normalise_all(f, norm, rows, err) : CG_OK;
     }
     CG_TRY(cg_gemm_run(gemm, input, m->w, f->x, err));
     if (m->bias)

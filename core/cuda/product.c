@@ -7,8 +7,9 @@
 #include "product_call.h"
 
 enum {
-    PANEL_BYTES = 128, /* of a row of a panel */
-    GROUP = 32,        /* outputs of a group of columns */
+    PANEL_BYTES = 128,     /* of a row of a panel */
+    GROUP = 32,            /* outputs of a group of columns */
+    REFERENCE_ROWS = 1024, /* for which the kernel of an invariant product is selected */
 };
 
 typedef CUresult (*encode_fn)(CUtensorMap *, CUtensorMapDataType, cuuint32_t, void *,
@@ -92,7 +93,7 @@ static double estimate(const cg_product_shape *s, const product_kernel_entry *k,
 
 static int fits(const cg_product_shape *s, const product_kernel_entry *k)
 {
-    return k->end == s->end && k->is_i8 == s->is_i8 &&
+    return k->end == s->end && k->is_i8 == s->is_i8 && (!s->is_invariant || k->split == 1) &&
            k->head_dim == (s->end == CG_PRODUCT_HEADS ? s->head_dim : 0) &&
            s->inputs * size_of(s) % PANEL_BYTES == 0 && panels_of(s) >= k->split &&
            s->outputs % GROUP == 0 && s->outputs % (k->head_dim ? k->head_dim : GROUP) == 0;
@@ -103,17 +104,20 @@ static cg_status select_kernel(cg_product *p, cg_error *err)
 {
     int n, device, n_multiprocessors;
     const product_kernel_entry *kernels = cg_product_kernels(&n);
+    cg_product_shape shape = p->shape;
     double least = 0;
 
+    if (shape.is_invariant)
+        shape.rows = REFERENCE_ROWS;
     CG_TRY(CG_CUDA(cudaGetDevice(&device), err));
     CG_TRY(CG_CUDA(
         cudaDeviceGetAttribute(&n_multiprocessors, cudaDevAttrMultiProcessorCount, device), err));
     for (int i = 0; i < n; i++) {
         const product_kernel_entry *k = &kernels[i];
-        double us = estimate(&p->shape, k, n_multiprocessors);
+        double us = estimate(&shape, k, n_multiprocessors);
         int32_t n_clusters;
 
-        if (!fits(&p->shape, k) || (p->kernel && us >= least))
+        if (!fits(&shape, k) || (p->kernel && us >= least))
             continue;
         CG_TRY(set_up(k, &n_clusters, err));
         if (!n_clusters)

@@ -24,6 +24,9 @@
  * are multiplied by both before anything else.
  *
  * Weights are copied before the wait for earlier kernels.
+ *
+ * Where a sum and a product could be contracted, the code says which are, so that all rows of a
+ * tile are computed in the same way.
  */
 #ifndef CG_CUDA_PRODUCT_CUH
 #define CG_CUDA_PRODUCT_CUH
@@ -149,7 +152,7 @@ DEVICE_INLINE void load_scales(const product_call *c, int row, int t, float scal
                 sum += c->square_sums[(int64_t)i * c->rows + r];
             sum += __shfl_xor_sync(FULL_WARP, sum, 1);
             sum += __shfl_xor_sync(FULL_WARP, sum, 2);
-            scale[h] = rsqrtf(sum * c->inverse_width + c->eps);
+            scale[h] = rsqrtf(fmaf(sum, c->inverse_width, c->eps));
         }
     }
 }
@@ -311,7 +314,7 @@ DEVICE_INLINE void end_residual(const product_call *c, const float (*sums)[4], i
                 take_8(sums, q, h, v);
 #pragma unroll
                 for (int i = 0; i < 8; i++)
-                    squares[h] += v[i] * v[i];
+                    squares[h] = fmaf(v[i], v[i], squares[h]);
                 if (r < c->rows) {
                     store_8(c->x + r * c->outputs + column + 32 * q, v);
                     if (c->norm) {
@@ -417,11 +420,11 @@ DEVICE_INLINE void end_heads(const product_call *c, const float (*sums)[4], int 
                 take_8(sums, i * QS + q, h, v);
 #pragma unroll
                 for (int e = 0; e < 8; e++)
-                    sum += v[e] * v[e];
+                    sum = fmaf(v[e], v[e], sum);
             }
             sum += __shfl_xor_sync(FULL_WARP, sum, 1);
             sum += __shfl_xor_sync(FULL_WARP, sum, 2);
-            factor *= rsqrtf(sum * scale * scale / S::HEAD_DIM + c->head_eps);
+            factor *= rsqrtf(fmaf(sum * scale, scale / S::HEAD_DIM, c->head_eps));
         }
         if (slot < 0)
             continue;
@@ -454,8 +457,8 @@ DEVICE_INLINE void end_heads(const product_call *c, const float (*sums)[4], int 
                 for (int e = 0; e < 8; e++) {
                     const float x = u[e], y = v[e];
 
-                    u[e] = x * a[e] - y * b[e];
-                    v[e] = y * a[e] + x * b[e];
+                    u[e] = fmaf(x, a[e], -y * b[e]);
+                    v[e] = fmaf(y, a[e], x * b[e]);
                 }
             }
             store_8_bf16(out + (32 * q + lane_column) * 2, u);

@@ -9,7 +9,7 @@
  * norm before the product times a factor of the row.
  *
  * Products of i8 have normalised inputs with a scale for each row, and weights with a scale for
- * each output. Their sums are exact, so the bits of a row do not depend on the number of rows.
+ * each output. Their sums are exact.
  */
 #ifndef CG_CUDA_PRODUCT_H
 #define CG_CUDA_PRODUCT_H
@@ -36,9 +36,11 @@ typedef struct cg_product_shape {
     int64_t outputs; /* of w; with CG_PRODUCT_SWIGLU of gate, as many as of up */
     int64_t inputs;  /* columns of a and w */
     cg_product_end end;
-    int32_t head_dim; /* with CG_PRODUCT_HEADS */
-    int32_t is_i8;    /* nonzero: a and w are i8, else bf16; not with
-                       * CG_PRODUCT_RESIDUAL */
+    int32_t head_dim;     /* with CG_PRODUCT_HEADS */
+    int32_t is_i8;        /* nonzero: a and w are i8, else bf16; not with
+                           * CG_PRODUCT_RESIDUAL */
+    int32_t is_invariant; /* nonzero: the bits of a row depend neither on `rows` nor on the other
+                           * rows */
 } cg_product_shape;
 
 /** Arguments of a product. Device memory; pointers to bf16 are multiples of 16. */
@@ -74,7 +76,7 @@ typedef struct cg_product_args {
 
 /**
  * Selects a kernel for a shape on the current GPU. The last bits of a row may differ between shapes
- * of bf16 of different `rows`.
+ * of different `rows` that are not invariant. Whether there is a kernel does not depend on `rows`.
  *
  * @param stream       borrowed
  * @param ret_product  NULL if there is no kernel for this shape or GPU: use cg_gemm and layers.h

@@ -158,7 +158,7 @@ enum { N_ROW_COUNTS = sizeof row_counts / sizeof *row_counts };
 START_TEST(residual)
 {
     const int rows = row_counts[_i % N_ROW_COUNTS], outputs = 160, has_norm = _i < N_ROW_COUNTS;
-    const cg_product_shape shape = { rows, outputs, 192, CG_PRODUCT_RESIDUAL, 0, 0 };
+    const cg_product_shape shape = { rows, outputs, 192, CG_PRODUCT_RESIDUAL, 0, 0, 0 };
     cg_product_args args = { .x = d->x, .norm = has_norm ? d->norm : NULL, .out_sums = d->sums };
     double errors[3][2] = { { 0 } };
     int32_t n_sums;
@@ -193,7 +193,7 @@ END_TEST
 START_TEST(swiglu)
 {
     const int rows = row_counts[_i % N_ROW_COUNTS], outputs = 96, n_parts = _i < 3 ? 6 : 0;
-    const cg_product_shape shape = { rows, outputs, 128, CG_PRODUCT_SWIGLU, 0, _i >= 6 };
+    const cg_product_shape shape = { rows, outputs, 128, CG_PRODUCT_SWIGLU, 0, _i >= 6, 0 };
     cg_product_args args = {
         .sums = d->sums,
         .n_sums = n_parts,
@@ -238,16 +238,23 @@ static void compare_head(const uint16_t *got, const double *y, double scale, con
     }
 }
 
-/* i8: the bits of a row depend neither on the kernel nor on the number of rows. */
-START_TEST(rows_of_i8)
+/* Invariant products: the bits of a row do not depend on the number of rows. */
+START_TEST(invariant_rows)
 {
     static uint16_t want[96];
-    cg_product_args args = { .a_scale = d->a_scale };
+    const int is_residual = _i == 2;
+    cg_product_args args = {
+        .a_scale = d->a_scale, .x = d->x, .norm = d->norm, .out_sums = d->sums
+    };
 
     for (int i = 0; i < N_ROW_COUNTS; i++) {
-        const cg_product_shape shape = { row_counts[i], 96, 256, CG_PRODUCT_SWIGLU, 0, 1 };
+        const cg_product_shape shape = {
+            row_counts[i], 96, 256, is_residual ? CG_PRODUCT_RESIDUAL : CG_PRODUCT_SWIGLU, 0,
+            _i == 1,       1
+        };
         int32_t n_sums;
 
+        memcpy(d->x, old_x, sizeof old_x);
         run(&shape, &args, &n_sums);
         if (!i)
             memcpy(want, d->out, sizeof want);
@@ -262,7 +269,7 @@ START_TEST(heads)
     const int is_i8 = _i >= 12;
     const int n_kv = head_dim == 64 ? 2 : 1, n_heads = head_dim == 64 ? 4 : 2;
     const int outputs = (n_heads + 2 * n_kv) * head_dim;
-    const cg_product_shape shape = { rows, outputs, 128, CG_PRODUCT_HEADS, head_dim, is_i8 };
+    const cg_product_shape shape = { rows, outputs, 128, CG_PRODUCT_HEADS, head_dim, is_i8, 0 };
     const int has_norm = rows != 70, is_rotated = rows != 1;
     cg_product_args args = {
         .sums = is_i8 ? NULL : d->sums,
@@ -312,12 +319,12 @@ END_TEST
 START_TEST(without_a_kernel)
 {
     static const cg_product_shape shapes[] = {
-        { 16, 128, 96, CG_PRODUCT_RESIDUAL, 0, 0 },  /* inputs: multiples of 64 */
-        { 16, 128, 192, CG_PRODUCT_SWIGLU, 0, 1 },   /* of i8: of 128 */
-        { 16, 120, 128, CG_PRODUCT_RESIDUAL, 0, 0 }, /* outputs: multiples of 32 */
-        { 16, 240, 128, CG_PRODUCT_HEADS, 80, 0 },   /* heads of 64 or 128 */
-        { 16, 240, 128, CG_PRODUCT_HEADS, 80, 1 },
-        { 16, 128, 128, CG_PRODUCT_RESIDUAL, 0, 1 }, /* of bf16 alone */
+        { 16, 128, 96, CG_PRODUCT_RESIDUAL, 0, 0, 0 },  /* inputs: multiples of 64 */
+        { 16, 128, 192, CG_PRODUCT_SWIGLU, 0, 1, 0 },   /* of i8: of 128 */
+        { 16, 120, 128, CG_PRODUCT_RESIDUAL, 0, 0, 0 }, /* outputs: multiples of 32 */
+        { 16, 240, 128, CG_PRODUCT_HEADS, 80, 0, 0 },   /* heads of 64 or 128 */
+        { 16, 240, 128, CG_PRODUCT_HEADS, 80, 1, 0 },
+        { 16, 128, 128, CG_PRODUCT_RESIDUAL, 0, 1, 0 }, /* of bf16 alone */
     };
     cg_error err = CG_ERROR_INIT;
     cg_product *p;
@@ -338,7 +345,7 @@ int main(void)
     tcase_add_checked_fixture(tc, set_up, tear_down);
     tcase_add_loop_test(tc, residual, 0, 6);
     tcase_add_loop_test(tc, swiglu, 0, 9);
-    tcase_add_test(tc, rows_of_i8);
+    tcase_add_loop_test(tc, invariant_rows, 0, 3);
     tcase_add_loop_test(tc, heads, 0, 24);
     tcase_add_loop_test(tc, without_a_kernel, 0, 6);
     suite_add_tcase(s, tc);
