@@ -13,6 +13,7 @@
 #include "layers.h"
 #include "model/attention_plans.h"
 #include "model/attention_problem.h"
+#include "model/i8_products.h"
 #include "model/rope.h"
 #include "product.h"
 
@@ -305,37 +306,6 @@ static cg_status check_shape(const cg_model_config *c, cg_error *err)
     return CG_OK;
 }
 
-/* Products of i8 exist for layers of one kind. */
-static cg_status check_i8(const cg_forward_config *config, cg_error *err)
-{
-    const cg_model_config *c = &config->model->config;
-    const int cc = config->compute_capability;
-
-    if (cc != 90)
-        return cg_fail(err, CG_ERR_UNSUPPORTED,
-                       "dtype int8: found a GPU of compute capability %d.%d, wanted 9.0; use dtype "
-                       "bf16",
-                       cc / 10, cc % 10);
-    if (c->norm != CG_NORM_RMS || c->parallel_residual || c->mlp != CG_MLP_GATED ||
-        c->activation != CG_ACT_SILU || c->qkv_bias || c->mlp_bias)
-        return cg_fail(err, CG_ERR_UNSUPPORTED,
-                       "dtype int8: found a model with %s, wanted RMS norm and SwiGLU, no "
-                       "biases of q, k, v and of the MLP; use dtype bf16",
-                       c->norm != CG_NORM_RMS         ? "LayerNorm"
-                       : c->parallel_residual         ? "parallel attention and MLP"
-                       : c->mlp != CG_MLP_GATED       ? "an MLP without a gate"
-                       : c->activation != CG_ACT_SILU ? "another activation than SiLU"
-                                                      : "biases");
-    if (c->hidden % 128 || c->intermediate % 32 || c->hidden > CG_MAX_I8_HIDDEN ||
-        (c->head_dim != 64 && c->head_dim != 128))
-        return cg_fail(err, CG_ERR_UNSUPPORTED,
-                       "dtype int8: found hidden size %d, intermediate size %d, head size %d; "
-                       "wanted a multiple of 128 up to %d, a multiple of 32, and 64 or 128; use "
-                       "dtype bf16",
-                       c->hidden, c->intermediate, c->head_dim, CG_MAX_I8_HIDDEN);
-    return CG_OK;
-}
-
 static cg_status upload_weights(cg_forward *f, cg_error *err)
 {
     const cg_model *m = f->config.model;
@@ -530,7 +500,7 @@ cg_status cg_forward_create(const cg_forward_config *config, const cg_step_state
 
     CG_TRY(check_shape(mc, err));
     if (config->has_i8_products)
-        CG_TRY(check_i8(config, err));
+        CG_TRY(cg_check_i8_products(mc, config->compute_capability, err));
     f = calloc(1, sizeof *f);
     if (!f)
         return cg_fail_nomem(err, "model");

@@ -40,13 +40,12 @@ cg_status cg_cuda_rms_norm(const float *x, const float *weight, float eps, const
                            cudaStream_t stream, cg_error *err);
 
 /** Widest row of cg_cuda_rms_norm_i8(). */
-enum { CG_MAX_I8_HIDDEN = 2048 };
 
 /**
- * h[t] scale[t] = rms_norm(x[t]) * weight. The largest magnitude of a row of h is 127. A row with
- * NaN has the scale NaN.
+ * h[t] scale[t] = rms_norm(x[t]) * weight. The largest magnitude of a row of h is 127, or 0 if that
+ * of the row is below 1e-30. A row with NaN has the scale NaN.
  *
- * @param hidden  a multiple of 8, at most CG_MAX_I8_HIDDEN
+ * @param hidden  a multiple of 8, at most CG_MAX_I8_HIDDEN (model/i8_products.h)
  * @param h       [rows, hidden] i8
  * @param scale   [rows]
  */
@@ -55,8 +54,8 @@ cg_status cg_cuda_rms_norm_i8(const float *x, const float *weight, float eps, in
                               cg_error *err);
 
 /**
- * numbers[i] scale[i] = w[i]. The largest magnitude of a row of numbers is 127. A row with NaN has
- * the scale NaN.
+ * numbers[i] scale[i] = w[i]. The largest magnitude of a row of numbers is 127, or 0 as above. A
+ * row with NaN has the scale NaN.
  *
  * @param w        [rows, columns] f32
  * @param columns  a multiple of 8

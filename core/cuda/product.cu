@@ -38,7 +38,8 @@ template <typename S> static product_kernel_entry entry(void)
              S::IS_I8 };
 }
 
-/* 64-row blocks, outputs, split and stages; those that were the fastest for some shape (NOTES.md)
+/* 64-row blocks, outputs, split and stages; those of bf16 were the fastest for some shape
+ * (NOTES.md)
  */
 template <int B, int N, int SPLIT, int STAGES>
 using residual = product_shape<B, N, CG_PRODUCT_RESIDUAL, SPLIT, STAGES>;
@@ -70,9 +71,8 @@ extern "C" const product_kernel_entry *cg_product_kernels(int *ret_n)
         entry<swiglu_i8<2, 128, 4>>(),     entry<swiglu_i8<2, 160, 4>>(),
         entry<swiglu_i8<3, 96, 4>>(),      entry<heads_i8<1, 64, 6, 64>>(),
         entry<heads_i8<2, 64, 4, 64>>(),   entry<heads_i8<2, 128, 6, 64>>(),
-        entry<heads_i8<2, 256, 4, 64>>(),  entry<heads_i8<3, 128, 5, 64>>(),
-        entry<heads_i8<1, 128, 4, 128>>(), entry<heads_i8<2, 128, 6, 128>>(),
-        entry<heads_i8<3, 128, 5, 128>>(),
+        entry<heads_i8<3, 128, 5, 64>>(),  entry<heads_i8<1, 128, 4, 128>>(),
+        entry<heads_i8<2, 128, 6, 128>>(), entry<heads_i8<3, 128, 5, 128>>(),
     };
 
     *ret_n = sizeof kernels / sizeof *kernels;

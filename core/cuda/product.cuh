@@ -336,8 +336,8 @@ DEVICE_INLINE void end_residual(const product_call *c, const float (*sums)[4], i
     }
 }
 
-/* The sums of i8 times the scales of the weights, in the same registers. column: the thread's first
- */
+/* The sums of i8 times the scales of the weights, in the same registers. column: the thread's
+ * first */
 template <typename S>
 DEVICE_INLINE void scale_outputs(const product_call *c, int32_t (*sums)[4], int column,
                                  float (*ret)[4])

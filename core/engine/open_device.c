@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "engine/engine.h"
 #include "engine/run_shape.h"
+#include "model/i8_products.h"
 #include "plugin/loader.h"
 
 /* ---- workers ------------------------------------------------------------------------------ */
@@ -196,6 +197,9 @@ static cg_status open_on_gpus_in(cg_engine *e, const cg_engine_options *o, const
         if (e->codes)
             CG_TRY(cg_code_decoder_add_gpu(e->codes, gpus[i], o->deterministic,
                                            e->device.prototype.config.dtype != CG_F32, err));
+        if (dtype == CG_I8) /* before plugins and batches are tried */
+            CG_TRY(cg_check_i8_products(&e->model.weights->config,
+                                        e->device.workers[i].gpu_info.compute_capability, err));
     }
     return open_workers(e, o, err);
 }
@@ -224,6 +228,8 @@ static cg_status open_on_gpus(cg_engine *e, const cg_engine_options *o,
     if (st == CG_ERR_UNSUPPORTED && is_asked && dtype != CG_DTYPE_AUTO && dtype != CG_BF16) {
         snprintf(e->device.dtype_reason, CG_REASON_TEXT,
                  "default, as confgen.json's is refused: %s", why.msg);
+        cg_host_log(&e->host.host, CG_LOG_WARNING, "gpu_dtype of confgen.json is not used: %s",
+                    why.msg);
         close_for_another_try(e);
         return open_on_gpus_in(e, o, gpus, n, CG_BF16, kv_dtype, err);
     }

@@ -459,7 +459,7 @@ static int find_tuning(struct selector *s, cg_tuning *ret_tuning, char *ret_sour
 
 /*
  * Limits an automatic batch size to the number of requested conformers. Few batches become equal
- * ones: a step of a batch whose slots are not all used takes as long as one of a full batch.
+ * ones: the products of a batch whose slots are not all used take as long as those of a full one.
  */
 static void cap_batch(const struct selector *s, cg_selection *sel)
 {

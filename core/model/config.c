@@ -463,8 +463,7 @@ static cg_status read_format(const cg_json *o, cg_format_config *f, cg_error *er
             return cg_fail(err, CG_ERR_FORMAT,
                            "%s: unknown key \"%.40s\", wanted format, decimals, "
                            "max_integer_digits, prompt, bos, completion, end, stop, frame, "
-                           "sampling, gpu_dtype "
-                           "or gpu_kv_dtype",
+                           "sampling, gpu_dtype or gpu_kv_dtype",
                            o->file, key);
     }
     CG_TRY(cg_conformer_format_read(o, &f->conformer, err));

@@ -85,6 +85,7 @@ tiny_model gpt2 --like gpt2
 cp -r gpt2 model_int8.gpt2
 printf '{"gpu_dtype": "int8"}\n' >model_int8.gpt2/confgen.json
 run 0 "${gpu[@]/#model/model_int8.gpt2}" --limit 1 --gens 1 --batch-size 1 --output bf16.sdf --report bf16.json || true
+says 'gpu_dtype of confgen.json is not used: dtype int8: found a model with LayerNorm' 'a warning'
 verdict 'a model without such products computes in bf16' grep -q '"dtype": "bf16"' bf16.json
 verdict 'and says why' grep -q "\"dtype_reason\": \"default, as confgen.json's is refused: .*LayerNorm" bf16.json
 run 3 "${gpu[@]/#model/gpt2}" --dtype int8 --output x.sdf || true

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "base/file.h"
+#include "model/i8_products.h"
 #include "model/rope.h"
 #include "scratch.h"
 
@@ -417,6 +418,35 @@ START_TEST(format_settings)
 }
 END_TEST
 
+START_TEST(products_of_int8)
+{
+    cg_model_config c;
+    cg_error err = CG_ERROR_INIT;
+
+    ck_assert_int_eq(cg_model_config_named("default", &c, &err), CG_OK);
+    ck_assert_int_eq(cg_check_i8_products(&c, 90, &err), CG_OK);
+    ck_assert_int_eq(cg_check_i8_products(&c, 80, &err), CG_ERR_UNSUPPORTED);
+    ck_assert_str_eq(err.msg, "dtype int8: found a GPU of compute capability 8.0, wanted 9.0; use "
+                              "dtype bf16");
+    c.hidden += 64;
+    ck_assert_int_eq(cg_check_i8_products(&c, 90, &err), CG_ERR_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(err.msg, "found hidden size 576, intermediate size 1280, head "
+                                          "size 64; wanted a multiple of 128 up to 2048"));
+    c.hidden = 4096;
+    ck_assert_int_eq(cg_check_i8_products(&c, 90, &err), CG_ERR_UNSUPPORTED);
+    c.hidden = 512;
+    c.head_dim = 96;
+    ck_assert_int_eq(cg_check_i8_products(&c, 90, &err), CG_ERR_UNSUPPORTED);
+    c.head_dim = 128;
+    c.mlp_bias = 1;
+    ck_assert_int_eq(cg_check_i8_products(&c, 90, &err), CG_ERR_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(err.msg, "found a model with biases of q, k, v or of the MLP"));
+    c.norm = CG_NORM_LAYER;
+    ck_assert_int_eq(cg_check_i8_products(&c, 90, &err), CG_ERR_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(err.msg, "found a model with LayerNorm"));
+}
+END_TEST
+
 START_TEST(ends_of_a_sequence)
 {
     static const struct {
@@ -656,6 +686,7 @@ int main(void)
     tcase_add_loop_test(tc, bad_configs_are_refused, 0, N_BAD);
     tcase_add_test(tc, named_shapes);
     tcase_add_test(tc, format_settings);
+    tcase_add_test(tc, products_of_int8);
     tcase_add_test(tc, ends_of_a_sequence);
     tcase_add_loop_test(tc, bad_format_settings, 0, 17);
     tcase_add_test(tc, rope_default);
