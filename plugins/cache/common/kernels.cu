@@ -318,6 +318,19 @@ static __device__ __forceinline__ uint32_t largest_magnitude(const char *from, c
     return largest;
 }
 
+/* Whether a view over n_blocks blocks has a place for a position of a slot. */
+static __device__ __forceinline__ bool has_place(const cg_kv_view &view, int32_t slot, int32_t pos,
+                                                 int32_t n_blocks)
+{
+    int64_t capacity = (int64_t)view.block_tokens * (view.page_table ? view.table_stride : 1);
+    int64_t block;
+
+    if (slot < 0 || slot >= view.n_slots || pos < 0 || pos >= capacity)
+        return false;
+    block = cg_kv_block(&view, slot, pos);
+    return block >= 0 && block < n_blocks;
+}
+
 /*
  * Views whose values have a size or strides of their own, and those with scales.
  *
@@ -329,17 +342,12 @@ static __global__ void __launch_bounds__(THREADS)
                         const __grid_constant__ cg_cache_append a, int32_t n_blocks)
 {
     int32_t token = (int32_t)blockIdx.x, lane = (int32_t)threadIdx.x % WARP, slot = a.slot[token];
-    int64_t capacity = (int64_t)view.block_tokens * (view.page_table ? view.table_stride : 1);
-    int64_t block;
     int32_t pos;
 
-    if (slot < 0 || slot >= view.n_slots)
+    if (slot < 0)
         return;
     pos = a.pos[token];
-    if (pos < 0 || pos >= capacity)
-        return;
-    block = cg_kv_block(&view, slot, pos);
-    if (block < 0 || block >= n_blocks)
+    if (!has_place(view, slot, pos, n_blocks))
         return;
     for (int32_t r = (int32_t)threadIdx.x / WARP; r < 2 * view.n_kv_heads; r += THREADS / WARP) {
         int32_t value = r >= view.n_kv_heads, head = value ? r - view.n_kv_heads : r;
@@ -390,10 +398,9 @@ static __global__ void __launch_bounds__(THREADS)
     const int32_t first = (int32_t)(i & ((1u << log2_lanes) - 1)) * VECTOR;
     const int32_t exists = token < a.n_tokens && first < n;
     const int32_t slot = exists ? a.slot[token] : -1, pos = exists ? a.pos[token] : -1;
-    const int64_t capacity = (int64_t)view.block_tokens * (view.page_table ? view.table_stride : 1);
     float x[VECTOR] = {}, scale;
     uint32_t largest = 0, code[2] = {};
-    int64_t block, at;
+    int64_t at;
 
     if (exists)
         load_8((value ? (const char *)a.v + token * a.v_stride
@@ -405,10 +412,7 @@ static __global__ void __launch_bounds__(THREADS)
         largest = max(largest, cg_float_bits(x[j]) & 0x7fffffff);
     for (int32_t j = 1 << log2_lanes >> 1; j > 0; j /= 2)
         largest = max(largest, __shfl_xor_sync(0xffffffff, largest, j));
-    if (slot < 0 || slot >= view.n_slots || pos < 0 || pos >= capacity)
-        return;
-    block = cg_kv_block(&view, slot, pos);
-    if (block < 0 || block >= n_blocks)
+    if (!has_place(view, slot, pos, n_blocks))
         return;
     scale = cg_cache_scale(largest, view.dtype);
     if (first == 0)
