@@ -442,7 +442,7 @@ static cg_status make_all_products(cg_forward *f, struct forward_pass *pass, cg_
     return make_all_or_none(f, products, sizeof products / sizeof *products, err);
 }
 
-/* The products of i8, for a shape that check_i8() has passed. */
+/* The products of i8, for a model that cg_check_i8_products() has passed. */
 static cg_status make_i8_products(cg_forward *f, struct forward_pass *pass, cg_error *err)
 {
     const int64_t rows = pass->batch->rows, hidden = f->shape.hidden;

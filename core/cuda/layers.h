@@ -39,8 +39,6 @@ cg_status cg_cuda_rms_norm(const float *x, const float *weight, float eps, const
                            const int32_t *n, int32_t rows, int32_t hidden, cg_dtype act, void *h,
                            cudaStream_t stream, cg_error *err);
 
-/** Widest row of cg_cuda_rms_norm_i8(). */
-
 /**
  * h[t] scale[t] = rms_norm(x[t]) * weight. The largest magnitude of a row of h is 127, or 0 if that
  * of the row is below 1e-30. A row with NaN has the scale NaN.

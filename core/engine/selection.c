@@ -17,8 +17,8 @@
 enum {
     GPU_BATCH = 512, /* without a measurement: the matrix products are compute-bound from here on */
     FEW_BATCHES = 2, /* tuning costs about as much as this many runs of the largest batch */
-    FEW_EQUAL_BATCHES = 4,
-    MAX_CANDIDATES = 16, /* plugins of one kind */
+    FEW_EQUAL_BATCHES = 4, /* up to so many batches become equal ones */
+    MAX_CANDIDATES = 16,   /* plugins of one kind */
     KEY_TEXT = 512,
 };
 

@@ -17,8 +17,8 @@
  *   bits 62..63  1: 128-byte swizzle
  *
  *   Q and K [rows][elements], 16 elements a product, 32 of 8 bits ("K-major"): the address moves by
- *     32 bytes from one product to the next, four of them in a panel. The leading offset is not
- * used. V [tokens][elements], 16 tokens a product ("MN-major", the transpose bit of B is set): the
+ *     32 bytes from one product to the next, four in a panel. The leading offset is not used.
+ *   V [tokens][elements], 16 tokens a product ("MN-major", the transpose bit of B is set): the
  *     address moves by 16 rows, 2048 bytes; the leading offset is that between panels.
  *
  * Products are asynchronous. No code may touch their registers between wgmma_begin() and the end of

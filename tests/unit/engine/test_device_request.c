@@ -108,6 +108,9 @@ START_TEST(dtypes_are_parsed)
     ck_assert_int_eq(cg_dtype_parse("i8", &t, &err), CG_ERR_USAGE);
     ck_assert_str_eq(err.msg, "dtype 'i8': wanted auto, bf16, f16, int8 or f32");
     ck_assert_int_eq(t, CG_I8); /* as before */
+    ck_assert_int_eq(cg_dtype_parse("fp8", &t, &err), CG_ERR_USAGE);
+    ck_assert_str_eq(err.msg, "dtype 'fp8': wanted auto, bf16, f16, int8 or f32");
+    ck_assert_int_eq(t, CG_I8);
 }
 END_TEST
 

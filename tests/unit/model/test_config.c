@@ -475,46 +475,48 @@ START_TEST(ends_of_a_sequence)
 }
 END_TEST
 
+static const struct {
+    const char *text;
+    cg_status code;
+    const char *found;
+} bad_formats[] = {
+    { "{\"decimals\": 6}", CG_ERR_FORMAT, "decimals: found 6, wanted a whole number from 1" },
+    { "{\"decimals\": 0}", CG_ERR_FORMAT, "decimals" },
+    { "{\"max_integer_digits\": 0}", CG_ERR_FORMAT, "max_integer_digits" },
+    { "{\"format\": \"binned\"}", CG_ERR_UNSUPPORTED, "format: found \"binned\"" },
+    { "{\"frame\": \"inertia\"}", CG_ERR_UNSUPPORTED, "frame: found \"inertia\"" },
+    { "{\"prompt\": [\"a\"]}", CG_ERR_FORMAT, "prompt: found a list of 1" },
+    { "{\"prompt\": [\"a\", \"\"]}", CG_ERR_FORMAT, "prompt" },
+    { "{\"completion\": \"a\"}", CG_ERR_FORMAT, "completion: found \"a\"" },
+    { "{\"completion\": [1, 2]}", CG_ERR_FORMAT, "completion" },
+    { "{\"end\": \"0123456789012345678901234567890123456789012345678901234567890123\"}",
+      CG_ERR_FORMAT, "end: found \"0123456789" },
+    { "{\"end\": 3}", CG_ERR_FORMAT, "end: found 3" },
+    { "{\"bos\": \"\"}", CG_ERR_FORMAT, "bos: found \"\", wanted a token" },
+    { "{\"bos\": false}", CG_ERR_FORMAT, "bos: found false" },
+    { "{\"stop\": []}", CG_ERR_FORMAT, "stop: found a list of 0" },
+    { "{\"stop\": [\"a\", 3]}", CG_ERR_FORMAT, "stop: found a list of 2" },
+    { "{\"stop\": \"\"}", CG_ERR_FORMAT, "stop: found \"\"" },
+    { "{\"gpu_dtype\": \"fp8\"}", CG_ERR_FORMAT,
+      "gpu_dtype: found \"fp8\", wanted auto, bf16, f16, int8 or f32" },
+    { "{\"gpu_dtype\": 8}", CG_ERR_FORMAT, "gpu_dtype: found 8" },
+    { "{\"gpu_kv_dtype\": \"fp16\"}", CG_ERR_FORMAT,
+      "gpu_kv_dtype: found \"fp16\", wanted auto, f32, bf16, f16, fp8 or int8" },
+    { "{\"gpu_kv_dtype\": 8}", CG_ERR_FORMAT, "gpu_kv_dtype: found 8" },
+    { "{\"decimal\": 3}", CG_ERR_FORMAT, "unknown key \"decimal\"" },
+    { "{\"format\": {\"marks\": [\"<\", \",\", \"</c>\"]}, \"completion\": [\"<c>\", "
+      "\"</c>\"]}",
+      CG_ERR_FORMAT, "a tag that no mark of the format holds" },
+};
+enum { N_BAD_FORMATS = sizeof bad_formats / sizeof bad_formats[0] };
+
 START_TEST(bad_format_settings)
 {
-    static const struct {
-        const char *text;
-        cg_status code;
-        const char *found;
-    } bad[] = {
-        { "{\"decimals\": 6}", CG_ERR_FORMAT, "decimals: found 6, wanted a whole number from 1" },
-        { "{\"decimals\": 0}", CG_ERR_FORMAT, "decimals" },
-        { "{\"max_integer_digits\": 0}", CG_ERR_FORMAT, "max_integer_digits" },
-        { "{\"format\": \"binned\"}", CG_ERR_UNSUPPORTED, "format: found \"binned\"" },
-        { "{\"frame\": \"inertia\"}", CG_ERR_UNSUPPORTED, "frame: found \"inertia\"" },
-        { "{\"prompt\": [\"a\"]}", CG_ERR_FORMAT, "prompt: found a list of 1" },
-        { "{\"prompt\": [\"a\", \"\"]}", CG_ERR_FORMAT, "prompt" },
-        { "{\"completion\": \"a\"}", CG_ERR_FORMAT, "completion: found \"a\"" },
-        { "{\"completion\": [1, 2]}", CG_ERR_FORMAT, "completion" },
-        { "{\"end\": \"0123456789012345678901234567890123456789012345678901234567890123\"}",
-          CG_ERR_FORMAT, "end: found \"0123456789" },
-        { "{\"end\": 3}", CG_ERR_FORMAT, "end: found 3" },
-        { "{\"bos\": \"\"}", CG_ERR_FORMAT, "bos: found \"\", wanted a token" },
-        { "{\"bos\": false}", CG_ERR_FORMAT, "bos: found false" },
-        { "{\"stop\": []}", CG_ERR_FORMAT, "stop: found a list of 0" },
-        { "{\"stop\": [\"a\", 3]}", CG_ERR_FORMAT, "stop: found a list of 2" },
-        { "{\"stop\": \"\"}", CG_ERR_FORMAT, "stop: found \"\"" },
-        { "{\"gpu_dtype\": \"fp8\"}", CG_ERR_FORMAT,
-          "gpu_dtype: found \"fp8\", wanted auto, bf16, f16, int8 or f32" },
-        { "{\"gpu_dtype\": null}", CG_ERR_FORMAT, "gpu_dtype: found null" },
-        { "{\"gpu_kv_dtype\": \"fp16\"}", CG_ERR_FORMAT,
-          "gpu_kv_dtype: found \"fp16\", wanted auto, f32, bf16, f16, fp8 or int8" },
-        { "{\"gpu_kv_dtype\": 8}", CG_ERR_FORMAT, "gpu_kv_dtype: found 8" },
-        { "{\"decimal\": 3}", CG_ERR_FORMAT, "unknown key \"decimal\"" },
-        { "{\"format\": {\"marks\": [\"<\", \",\", \"</c>\"]}, \"completion\": [\"<c>\", "
-          "\"</c>\"]}",
-          CG_ERR_FORMAT, "a tag that no mark of the format holds" },
-    };
     cg_format_config f = { .conformer.number.decimals = 77 };
     cg_error err = CG_ERROR_INIT;
 
-    ck_assert_int_eq(parse_format(bad[_i].text, &f, &err), bad[_i].code);
-    ck_assert_contains(err.msg, bad[_i].found);
+    ck_assert_int_eq(parse_format(bad_formats[_i].text, &f, &err), bad_formats[_i].code);
+    ck_assert_contains(err.msg, bad_formats[_i].found);
     ck_assert_int_eq(f.conformer.number.decimals, 77);
 }
 END_TEST
@@ -688,7 +690,7 @@ int main(void)
     tcase_add_test(tc, format_settings);
     tcase_add_test(tc, products_of_int8);
     tcase_add_test(tc, ends_of_a_sequence);
-    tcase_add_loop_test(tc, bad_format_settings, 0, 17);
+    tcase_add_loop_test(tc, bad_format_settings, 0, N_BAD_FORMATS);
     tcase_add_test(tc, rope_default);
     tcase_add_test(tc, rope_llama3);
     tcase_add_test(tc, rope_linear);
