@@ -7,10 +7,12 @@
 #include "product_call.h"
 
 enum {
-    PANEL_BYTES = 128,     /* of a row of a panel */
-    GROUP = 32,            /* outputs of a group of columns */
-    REFERENCE_ROWS = 1024, /* for which the kernel of an invariant product is selected */
+    PANEL_BYTES = 128, /* of a row of a panel */
+    GROUP = 32,        /* outputs of a group of columns */
 };
+
+/* The kernel of an invariant product has the least sum of estimates for these. */
+static const int64_t reference_rows[] = { 640, 1280, 5120 };
 
 typedef CUresult (*encode_fn)(CUtensorMap *, CUtensorMapDataType, cuuint32_t, void *,
                               const cuuint64_t *, const cuuint64_t *, const cuuint32_t *,
@@ -99,25 +101,38 @@ static int fits(const cg_product_shape *s, const product_kernel_entry *k)
            s->outputs % GROUP == 0 && s->outputs % (k->head_dim ? k->head_dim : GROUP) == 0;
 }
 
-/* Selects the kernel with the least estimate, NULL if none fits and runs. */
+/* The estimate by which the kernel is selected. */
+static double selection_estimate(const cg_product_shape *s, const product_kernel_entry *k,
+                                 int32_t n_multiprocessors)
+{
+    cg_product_shape shape = *s;
+    double sum = 0;
+
+    if (!s->is_invariant)
+        return estimate(s, k, n_multiprocessors);
+    for (size_t i = 0; i < sizeof reference_rows / sizeof *reference_rows; i++) {
+        shape.rows = reference_rows[i];
+        sum += estimate(&shape, k, n_multiprocessors);
+    }
+    return sum;
+}
+
+/* Selects the kernel with the least estimate, the first of several; NULL if none fits and runs. */
 static cg_status select_kernel(cg_product *p, cg_error *err)
 {
     int n, device, n_multiprocessors;
     const product_kernel_entry *kernels = cg_product_kernels(&n);
-    cg_product_shape shape = p->shape;
     double least = 0;
 
-    if (shape.is_invariant)
-        shape.rows = REFERENCE_ROWS;
     CG_TRY(CG_CUDA(cudaGetDevice(&device), err));
     CG_TRY(CG_CUDA(
         cudaDeviceGetAttribute(&n_multiprocessors, cudaDevAttrMultiProcessorCount, device), err));
     for (int i = 0; i < n; i++) {
         const product_kernel_entry *k = &kernels[i];
-        double us = estimate(&shape, k, n_multiprocessors);
+        double us = selection_estimate(&p->shape, k, n_multiprocessors);
         int32_t n_clusters;
 
-        if (!fits(&shape, k) || (p->kernel && us >= least))
+        if (!fits(&p->shape, k) || (p->kernel && us >= least))
             continue;
         CG_TRY(set_up(k, &n_clusters, err));
         if (!n_clusters)

@@ -15,8 +15,8 @@
 #include "flash_ops.h"
 
 enum {
-    ALIGNMENT = 16,    /* of all bases and strides: bytes that a thread copies at once */
-    FIXED_SPLIT = 512, /* tokens of a split where bits must not depend on max_seqs */
+    ALIGNMENT = 16,     /* of all bases and strides: bytes that a thread copies at once */
+    FIXED_SPLIT = 2048, /* tokens of a split where bits must not depend on max_seqs */
     MIN_SPLIT = 2 * FLASH_DECODE_WARPS * FLASH_KV_BLOCK, /* tokens: two KV blocks per warp */
     /* Average query tokens per sequence from which a call is compute-bound, not memory-bound. */
     PREFILL_TOKENS = 16,
@@ -162,7 +162,8 @@ static void select_decode(cuda_plan *plan, int32_t multiprocessors)
     int64_t rows = (int64_t)divide_up(p->max_tokens, p->max_seqs) * plan->group;
 
     if (is_of_8_bits(p)) {
-        int fills_gpu = !(p->flags & CG_ATTENTION_BATCH_INVARIANT) &&
+        /* As if it did, where the bits must not depend on max_seqs. */
+        int fills_gpu = p->flags & CG_ATTENTION_BATCH_INVARIANT ||
                         (int64_t)p->max_seqs * p->n_kv_heads >=
                             (int64_t)FULL_GPU * BLOCKS_PER_MULTIPROCESSOR * multiprocessors;
         flash_decode8_variant variant =
