@@ -60,7 +60,6 @@ extern "C" const product_kernel_entry *cg_product_kernels(int *ret_n)
         entry<residual<1, 32, 1, 8>>(),    entry<residual<1, 32, 2, 6>>(),
         entry<residual<1, 64, 1, 6>>(),    entry<residual<1, 64, 2, 5>>(),
         entry<residual<1, 128, 2, 4>>(),   entry<residual<2, 128, 2, 5>>(),
-        entry<residual<3, 64, 1, 6>>(),    entry<residual<3, 128, 1, 5>>(),
         entry<swiglu<1, 32, 6>>(),         entry<swiglu<1, 64, 4>>(),
         entry<swiglu<2, 64, 6>>(),         entry<swiglu<2, 64, 3>>(),
         entry<swiglu<2, 128, 4>>(),        entry<swiglu<2, 160, 4>>(),

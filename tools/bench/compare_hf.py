@@ -40,6 +40,7 @@ PROMPT = 48  # tokens of a prompt of generate()
 PLANS = {
     "llama380m": [
         (1024, "dynamic", None, 256, 20),
+        (1024, "dynamic", "lean", 256, 20),
         (1024, "static", "position", 128, 60),
         (256, "dynamic", "position", 256, 15),
         (1024, "static", "lean", 128, 50),
