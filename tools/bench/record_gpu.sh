@@ -259,6 +259,15 @@ if [ -n "${QWEN3:-}" ]; then
     --limit 600 --batch 512 --kv-cache paged --constraint none,grammar --free-tokens 650
 fi
 
+# ---- the list with a model of 380 M parameters ----------------------------------------------------
+group=llama_list
+if [ "$device" != cpu ] && wanted run_llama_int8_fp8; then
+  python3 "$root/tools/bench/make_llama_model.py" "${llama_tokenizer[1]}" "$work/llama380m" || exit 2
+  record run_llama_int8_fp8 --model "$work/llama380m" --input "$list" --gens 2k --seed 1 --device "$device" --tune never \
+    --attention flash --kv-cache paged --batch-size 4096 --dtype int8 --kv-dtype fp8 --geometry off \
+    --output "$work/llama.sdf.zst" --report "$out/run_llama_int8_fp8.json"
+fi
+
 # ---- text formats, with all work of a run but geometry tests -------------------------------------
 group=formats
 if [ -n "${QWEN3:-}" ] && [ "$device" != cpu ] && wanted formats; then
