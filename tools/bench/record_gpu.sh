@@ -13,6 +13,7 @@
 #   tables     full models: attention x cache x batch size
 #   tune       the pairs that --tune selects
 #   runs       the main job, and the runs of NOTES.md#decode
+#   llama_list the list with a model of 380 M parameters
 #   formats    text formats
 #
 # CONFGEN names the program (build/confgen), COMMIT the commit (default: asked of git), QWEN3 a folder with
