@@ -12,47 +12,18 @@ import json
 import os
 import re
 import shutil
-import struct
 import sys
 
 import torch
 
-HIDDEN, LAYERS, HEADS, KV_HEADS, HEAD, MLP, VOCAB = 1024, 28, 16, 8, 128, 3072, 155904
+from random_model import language_model, random_tensor, write_safetensors, write_settings
+
+CONFIG = {"architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "hidden_size": 1024, "num_hidden_layers": 28,
+          "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 128, "intermediate_size": 3072,
+          "vocab_size": 155904, "max_position_embeddings": 4096, "rms_norm_eps": 1e-6, "rope_theta": 1e6,
+          "tie_word_embeddings": True, "hidden_act": "silu", "torch_dtype": "bfloat16"}
+HIDDEN = 1024  # of the decoder of codes
 TOKEN = re.compile(r"\[[^\]]+\]|Cl|Br|[A-Za-z]|%\d\d|.")
-
-
-def write_safetensors(path, tensors):
-    """tensors: {name: tensor of bf16 or f32}"""
-    header, at = {}, 0
-    for name, t in tensors.items():
-        size = t.numel() * t.element_size()
-        header[name] = {"dtype": "BF16" if t.dtype == torch.bfloat16 else "F32", "shape": list(t.shape),
-                        "data_offsets": [at, at + size]}
-        at += size
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    with open(path, "wb") as f:
-        f.write(struct.pack("<Q", len(text)) + text)
-        for t in tensors.values():
-            f.write(t.contiguous().view(torch.uint8).numpy().tobytes())
-
-
-def random_tensor(*shape, dtype=torch.bfloat16):
-    return (torch.randn(*shape) * 0.02).to(dtype)
-
-
-def language_model():
-    t = {"model.embed_tokens.weight": random_tensor(VOCAB, HIDDEN), "model.norm.weight": torch.ones(HIDDEN).bfloat16()}
-    for i in range(LAYERS):
-        p = "model.layers.%d." % i
-        for name, rows, cols in [("self_attn.q_proj", HEADS * HEAD, HIDDEN), ("self_attn.k_proj", KV_HEADS * HEAD, HIDDEN),
-                                 ("self_attn.v_proj", KV_HEADS * HEAD, HIDDEN), ("self_attn.o_proj", HIDDEN, HEADS * HEAD),
-                                 ("mlp.gate_proj", MLP, HIDDEN), ("mlp.up_proj", MLP, HIDDEN), ("mlp.down_proj", HIDDEN, MLP)]:
-            t[p + name + ".weight"] = random_tensor(rows, cols)
-        for name, n in [("input_layernorm", HIDDEN), ("post_attention_layernorm", HIDDEN), ("self_attn.q_norm", HEAD),
-                        ("self_attn.k_norm", HEAD)]:
-            t[p + name + ".weight"] = torch.ones(n).bfloat16()
-    return t
 
 
 def decoder(n_tokens, layers=8, input_size=256, digits=12):
@@ -81,11 +52,7 @@ def smiles_tokens(path):
 def main():
     source, molecules, out = sys.argv[1:]
     torch.manual_seed(1)
-    weights = language_model()
-    config = {"architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "hidden_size": HIDDEN,
-              "num_hidden_layers": LAYERS, "num_attention_heads": HEADS, "num_key_value_heads": KV_HEADS, "head_dim": HEAD,
-              "intermediate_size": MLP, "vocab_size": VOCAB, "max_position_embeddings": 4096, "rms_norm_eps": 1e-6,
-              "rope_theta": 1e6, "tie_word_embeddings": True, "hidden_act": "silu", "torch_dtype": "bfloat16"}
+    weights = language_model(CONFIG)
     for name, text_format, added in [("decimals", "molgen-v3", []), ("bins", "molgen-binned-258", ["%03d" % i for i in range(258)]),
                                      ("codes", "molgen-fsq", ["<%d>" % i for i in range(4096)])]:
         folder = os.path.join(out, name)
@@ -95,9 +62,7 @@ def main():
             write_safetensors(shared, weights)
         else:
             os.link(shared, os.path.join(folder, "model.safetensors"))
-        json.dump(config, open(os.path.join(folder, "config.json"), "w"))
-        json.dump({"do_sample": True, "temperature": 1.0, "top_k": 0}, open(os.path.join(folder, "generation_config.json"), "w"))
-        json.dump({"format": text_format}, open(os.path.join(folder, "confgen.json"), "w"))
+        write_settings(folder, CONFIG, {"format": text_format})
         for file in ["vocab.json", "merges.txt"]:
             shutil.copy(os.path.join(source, file), folder)
         settings = json.load(open(os.path.join(source, "tokenizer_config.json")))
