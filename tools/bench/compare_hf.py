@@ -41,7 +41,7 @@ PLANS = {
     "llama380m": [
         (1024, "dynamic", None, 256, 20),
         (1024, "dynamic", "lean", 256, 20),
-        (1024, "static", "lean", 128, 20),
+        (1024, "static", "lean", 128, 50),
         (1024, "static", "position", 128, 60),
         (256, "dynamic", "position", 256, 15),
         (256, "static", "position", 256, 50),
