@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <confgen/quantise.h>
+
 #include "element.h"
 #include "fenced_memory.h"
 
@@ -267,7 +269,25 @@ int cache_store(cache_suite *s, void *to, const void *bytes, size_t n)
     return 1;
 }
 
-/* Stores at the addresses of the view, as confgen's own kernels may with CG_CACHE_STORE_BY_VIEW. */
+/* Divides the numbers of a row by their scale, which it stores. */
+static void scale_row(cache_suite *s, float *numbers, int32_t n, void *to)
+{
+    uint32_t largest = 0;
+    float scale;
+
+    for (int32_t d = 0; d < n; d++) {
+        uint32_t magnitude = float_bits(numbers[d]) & 0x7fffffff;
+
+        largest = magnitude > largest ? magnitude : largest;
+    }
+    scale = cg_kv_scale(largest, s->dtype);
+    for (int32_t d = 0; d < n; d++)
+        numbers[d] /= scale;
+    cache_store(s, to, &scale, sizeof scale);
+}
+
+/* Stores at the addresses of the view, as confgen's own kernels may with CG_CACHE_STORE_BY_VIEW and
+ * CG_CACHE_STORE_SCALED. */
 static void store_by_view(cache_suite *s, int32_t layer, const cache_rows *r)
 {
     size_t size = cg_dtype_size(r->dtype), to_size = cg_dtype_size(s->dtype);
@@ -280,9 +300,10 @@ static void store_by_view(cache_suite *s, int32_t layer, const cache_rows *r)
     v.page_table = cache_host_table(s, &v);
     for (int32_t value = 0; value < 2; value++) {
         cache_plane p = cache_plane_of(s, &v, value);
-        char *row = malloc((size_t)p.row);
+        char *row = malloc((size_t)p.row), *scales = (char *)(value ? v.v_scale : v.k_scale);
+        float *numbers = malloc((size_t)cache_dim(s, value) * sizeof *numbers);
 
-        if (!row)
+        if (!row || !numbers)
             abort();
         for (int32_t i = 0; i < r->n && !s->rec.gpu_lost; i++)
             for (int32_t head = 0; head < s->shape.n_kv_heads && r->slot[i] >= 0; head++) {
@@ -291,22 +312,33 @@ static void store_by_view(cache_suite *s, int32_t layer, const cache_rows *r)
                     r->data[value] + (size_t)i * r->stride[value] + (size_t)(head * dim) * size;
 
                 for (int32_t d = 0; d < dim; d++)
-                    element_store(row + (size_t)d * to_size, s->dtype,
-                                  element_load(from + (size_t)d * size, r->dtype));
+                    numbers[d] = element_load(from + (size_t)d * size, r->dtype);
+                if (scales)
+                    scale_row(s, numbers, dim,
+                              scales + cg_kv_scale_offset(&v, r->slot[i], head, r->pos[i]));
+                for (int32_t d = 0; d < dim; d++)
+                    element_store(row + (size_t)d * to_size, s->dtype, numbers[d]);
                 cache_store(s,
                             p.base + (value ? cg_kv_value_offset(&v, r->slot[i], head, r->pos[i])
                                             : cg_kv_offset(&v, r->slot[i], head, r->pos[i])),
                             row, (size_t)p.row);
             }
         free(row);
+        free(numbers);
     }
+}
+
+/* Whether confgen's own kernels may store in place of append(). */
+static int allows_stores(const cache_suite *s)
+{
+    int32_t flag = s->features & CG_CACHE_SCALES ? CG_CACHE_STORE_SCALED : CG_CACHE_STORE_BY_VIEW;
+
+    return s->gpu && CG_HAS_SIZE(s->ops, flags) && (s->ops->flags & flag);
 }
 
 void cache_append_all(cache_suite *s, const int32_t *n)
 {
-    int by_view = s->gpu && CG_HAS_SIZE(s->ops, flags) &&
-                  (s->ops->flags & CG_CACHE_STORE_BY_VIEW) && !(s->features & CG_CACHE_SCALES) &&
-                  random_in(&s->rec, 0, 7) == 0;
+    int by_view = allows_stores(s) && random_in(&s->rec, 0, 7) == 0;
     cache_device_rows d = { .n = 0 };
     cache_rows r;
     int is_ready;

@@ -30,20 +30,36 @@ static __device__ __forceinline__ float block_sum(float x)
     return sum;
 }
 
-/* cg_kv_offset() of confgen/tensor.h, on the device. */
-static __device__ __forceinline__ int64_t kv_offset(const cg_kv_view *kv, int32_t slot,
-                                                    int32_t head, int32_t pos)
+/* Where a token lies in a view. */
+struct kv_place {
+    int64_t block;
+    int32_t token; /* of the block */
+};
+
+static __device__ __forceinline__ kv_place kv_place_of(const cg_kv_view *kv, int32_t slot,
+                                                       int32_t pos)
 {
-    int64_t number = slot;
-    int32_t in_block = pos;
+    uint32_t page;
 
-    if (kv->page_table) {
-        const uint32_t page = (uint32_t)pos / (uint32_t)kv->block_tokens; /* neither is negative */
+    if (!kv->page_table)
+        return { slot, pos };
+    page = (uint32_t)pos / (uint32_t)kv->block_tokens; /* neither is negative */
+    return { kv->page_table[(int64_t)slot * kv->table_stride + page],
+             pos - (int32_t)page * kv->block_tokens };
+}
 
-        number = kv->page_table[(int64_t)slot * kv->table_stride + page];
-        in_block = pos - (int32_t)page * kv->block_tokens;
-    }
-    return number * kv->block_stride + head * kv->head_stride + in_block * kv->token_stride;
+/* cg_kv_offset() of confgen/tensor.h, on the device. */
+static __device__ __forceinline__ int64_t kv_offset(const cg_kv_view *kv, kv_place at, int32_t head)
+{
+    return at.block * kv->block_stride + head * kv->head_stride + at.token * kv->token_stride;
+}
+
+/* cg_kv_scale_offset(). */
+static __device__ __forceinline__ int64_t kv_scale_offset(const cg_kv_view *kv, kv_place at,
+                                                          int32_t head)
+{
+    return at.block * kv->scale_block_stride + head * kv->scale_head_stride +
+           at.token * kv->scale_token_stride;
 }
 
 #endif

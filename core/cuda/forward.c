@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <confgen/quantise.h>
+
 #include "base/plugin_call.h"
 #include "base/size.h"
 #include "device_memory.h"
@@ -592,10 +594,9 @@ cg_status cg_forward_set_head_rows(cg_forward *f, const int32_t *head_token, int
 /* ---- the pass ----------------------------------------------------------------------------- */
 
 /*
- * Whether cg_cuda_rope_store() may store to the cache instead of append(): the cache allows it, and
- * its elements are activations, values in the places of keys. Types of 8 bits need the scales that
- * append() computes. A cache with a window gets the appends of one layer, which tell it how far the
- * sequences are.
+ * Whether the kernels of this module may store to the cache instead of append(): the cache allows
+ * it, and its elements are activations or have scales, values in the places of keys. A cache with a
+ * window gets the appends of one layer, which tell it how far the sequences are.
  */
 static int stores_by_view(const cg_forward_config *c, int32_t layer, const cg_kv_view *view)
 {
@@ -604,8 +605,12 @@ static int stores_by_view(const cg_forward_config *c, int32_t layer, const cg_kv
                                 view->v_head_stride == view->head_stride &&
                                 view->v_token_stride == view->token_stride);
 
-    return CG_HAS_SIZE(c->cache, flags) && (c->cache->flags & CG_CACHE_STORE_BY_VIEW) &&
-           view->dtype == c->dtype && !view->k_scale && same_strides &&
+    int has_scales = cg_kv_is_scaled(view->dtype);
+    int32_t flag = has_scales ? CG_CACHE_STORE_SCALED : CG_CACHE_STORE_BY_VIEW;
+
+    return CG_HAS_SIZE(c->cache, flags) && (c->cache->flags & flag) &&
+           (has_scales || view->dtype == c->dtype) && has_scales == (view->k_scale != NULL) &&
+           has_scales == (view->v_scale != NULL) && same_strides &&
            !(c->cache_has_window && layer == 0);
 }
 

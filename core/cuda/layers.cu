@@ -6,13 +6,14 @@
 
 #include "device.cuh"
 #include "model/config.h"
-#include "ptx/ptx.cuh"
+#include "ptx/quantise.cuh"
 
 enum {
     THREADS = 256,
-    NORM_THREADS = 128,  /* of a block whose warps have a row each */
-    ROPE_THREADS = 128,  /* the same */
-    ROPE_BLOCKS = 10,    /* on a multiprocessor at once */
+    NORM_THREADS = 128, /* of a block whose warps have a row each */
+    ROPE_THREADS = 128, /* the same */
+    ROPE_BLOCKS = 10,   /* on a multiprocessor at once */
+    SCALED_ROPE_BLOCKS = 8,
     HEADS_IN_FLIGHT = 4, /* heads of a row that a group of lanes of rope_store loads together */
 };
 
@@ -130,6 +131,19 @@ normalise_row_of_warp(const float v[CHUNKS][8], const float *weight, float eps, 
         if (256 * c + 8 * lane < hidden)
             for (int j = 0; j < 8; j++)
                 w[c][j] *= v[c][j] * sum;
+}
+
+/* Bits of the largest magnitude of a row, of which `lanes` neighbouring lanes hold v. All lanes. */
+template <int N>
+static __device__ __forceinline__ uint32_t largest_of_row(const float v[N], int32_t lanes)
+{
+    uint32_t largest = 0;
+
+    for (int j = 0; j < N; j++)
+        largest = max(largest, __float_as_uint(fabsf(v[j])));
+    for (int32_t step = lanes >> 1; step > 0; step /= 2)
+        largest = max(largest, __shfl_xor_sync(0xffffffffu, largest, step));
+    return largest;
 }
 
 #define LOAD8    load8_16bit
@@ -437,10 +451,23 @@ extern "C" cg_status cg_cuda_activate(const void *in, const float *bias, int32_t
     return CG_CUDA(cudaGetLastError(), err);
 }
 
+/* The kernels without and with a bias or a norm, each without and with scales. */
+#define KERNELS_OF_ROPE(type)                                                                      \
+    {                                                                                              \
+        { rope_store_##type##_kernel<false, false>, rope_store_##type##_kernel<false, true> },     \
+            { rope_store_##type##_kernel<true, false>, rope_store_##type##_kernel<true, true> },   \
+    }
+
 extern "C" cg_status cg_cuda_rope_store(const cg_cuda_qkv *args, cudaStream_t stream, cg_error *err)
 {
+    typedef void (*rope_kernel)(cg_cuda_qkv, int32_t);
+
+    static const rope_kernel f32[2][2] = KERNELS_OF_ROPE(f32);
+    static const rope_kernel f16[2][2] = KERNELS_OF_ROPE(f16);
+    static const rope_kernel bf16[2][2] = KERNELS_OF_ROPE(bf16);
     const int32_t warps = ROPE_THREADS / 32, n_all = args->n_heads + 2 * args->n_kv_heads;
     const bool has_more = args->bias || args->q_norm || args->k_norm;
+    const bool has_scales = args->store && args->view.k_scale;
     int32_t log2_lanes = 0, heads;
     dim3 blocks;
 
@@ -449,17 +476,11 @@ extern "C" cg_status cg_cuda_rope_store(const cg_cuda_qkv *args, cudaStream_t st
     heads = HEADS_IN_FLIGHT * (32 >> log2_lanes);
     blocks = dim3((args->rows + warps - 1) / warps, (n_all + heads - 1) / heads);
     if (args->act == CG_F32)
-        (has_more ? rope_store_f32_kernel<true>
-                  : rope_store_f32_kernel<false>)<<<blocks, ROPE_THREADS, 0, stream>>>(*args,
-                                                                                       log2_lanes);
+        f32[has_more][has_scales]<<<blocks, ROPE_THREADS, 0, stream>>>(*args, log2_lanes);
     else if (args->act == CG_F16)
-        (has_more ? rope_store_f16_kernel<true>
-                  : rope_store_f16_kernel<false>)<<<blocks, ROPE_THREADS, 0, stream>>>(*args,
-                                                                                       log2_lanes);
+        f16[has_more][has_scales]<<<blocks, ROPE_THREADS, 0, stream>>>(*args, log2_lanes);
     else
-        (has_more ? rope_store_bf16_kernel<true>
-                  : rope_store_bf16_kernel<false>)<<<blocks, ROPE_THREADS, 0, stream>>>(*args,
-                                                                                        log2_lanes);
+        bf16[has_more][has_scales]<<<blocks, ROPE_THREADS, 0, stream>>>(*args, log2_lanes);
     return CG_CUDA(cudaGetLastError(), err);
 }
 

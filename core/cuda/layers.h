@@ -99,8 +99,10 @@ typedef struct cg_cuda_qkv {
     int32_t rows, n_heads, n_kv_heads, head_dim;
     float eps;
     cg_dtype act;
-    int32_t store;   /* nonzero: keys and values go to `view`, else in place */
-    cg_kv_view view; /* of type act, without scales, values in the strides of keys */
+    int32_t store; /* nonzero: keys and values go to `view`, else in place */
+    /* Of type act without scales or of 8 bits with a scale for each head of each token
+     * (confgen/quantise.h), values in the strides of keys */
+    cg_kv_view view;
 } cg_cuda_qkv;
 
 /** Adds the bias, normalises and rotates q and k, and stores keys and values, in one pass. */

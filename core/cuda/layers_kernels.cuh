@@ -258,11 +258,14 @@ static __device__ __forceinline__ void FN(add_bias_and_norm)(const cg_cuda_qkv &
  * `lanes` = 1 << log2_lanes neighbouring lanes process a head. Lane l holds elements 4l to 4l+3 and
  * head_dim/2 + 4l to head_dim/2 + 4l+3: four pairs to rotate. Lanes from head_dim/8 on are idle.
  *
- * @param HAS_MORE  there is a bias or a norm
+ * @param HAS_MORE    there is a bias or a norm
+ * @param HAS_SCALES  keys and values go to a view with scales: the codes of the numbers that are
+ *                    stored in a view without
  */
-template <bool HAS_MORE>
-static __global__ void __launch_bounds__(ROPE_THREADS,
-                                         HAS_MORE || sizeof(ACT) > 2 ? 1 : ROPE_BLOCKS)
+template <bool HAS_MORE, bool HAS_SCALES>
+static __global__ void __launch_bounds__(ROPE_THREADS, HAS_MORE || sizeof(ACT) > 2 ? 1
+                                                       : HAS_SCALES ? SCALED_ROPE_BLOCKS
+                                                                    : ROPE_BLOCKS)
     FN(rope_store)(const __grid_constant__ cg_cuda_qkv a, int32_t log2_lanes)
 {
     const int32_t groups = 32 >> log2_lanes, lane = threadIdx.x % 32;
@@ -271,12 +274,14 @@ static __global__ void __launch_bounds__(ROPE_THREADS,
     const int32_t n_qk = a.n_heads + a.n_kv_heads, n_all = n_qk + a.n_kv_heads;
     const int32_t half = a.head_dim / 2, first = 4 * (lane & ((1 << log2_lanes) - 1));
     const int32_t end = first < half ? n_all : 0; /* of this lane's heads */
+    const int32_t kv_element = HAS_SCALES ? 1 : sizeof(ACT);
     ACT *const q = (ACT *)a.qkv + (int64_t)t * (n_all * a.head_dim) + first;
-    ACT *k = q + a.n_heads * a.head_dim, *v = q + n_qk * a.head_dim;
+    char *k = (char *)(q + a.n_heads * a.head_dim), *v = (char *)(q + n_qk * a.head_dim);
     int64_t kv_stride = a.head_dim * sizeof(ACT);
     four_elements<ACT> low[HEADS_IN_FLIGHT] = {}, high[HEADS_IN_FLIGHT] = {};
     float c[4] = { 1, 1, 1, 1 }, s[4] = { 0, 0, 0, 0 };
     int32_t slot, pos;
+    kv_place at = {};
 
     allow_next_kernel();
     if (t >= a.rows)
@@ -297,18 +302,17 @@ static __global__ void __launch_bounds__(ROPE_THREADS,
         load4_f32(a.cosines + (int64_t)pos * half + first, c);
         load4_f32(a.sines + (int64_t)pos * half + first, s);
     }
-    if (a.store) {
-        const int64_t offset = kv_offset(&a.view, max(slot, 0), 0, pos);
-
-        k = (ACT *)((char *)a.view.k + offset) + first;
-        v = (ACT *)((char *)a.view.v + offset) + first;
+    if (HAS_SCALES || a.store) {
+        at = kv_place_of(&a.view, max(slot, 0), pos);
+        k = (char *)a.view.k + kv_offset(&a.view, at, 0) + first * kv_element;
+        v = (char *)a.view.v + kv_offset(&a.view, at, 0) + first * kv_element;
         kv_stride = a.view.head_stride;
     }
 #pragma unroll
     for (int i = 0; i < HEADS_IN_FLIGHT; i++) {
         const int32_t head = head0 + i * groups;
         const bool is_q = head < a.n_heads, is_k = !is_q && head < n_qk;
-        float x[4], y[4];
+        float x[8], *const y = x + 4, scale = 1, inverse = 1;
 
         LOAD4((const ACT *)&low[i], x);
         LOAD4((const ACT *)&high[i], y);
@@ -321,13 +325,29 @@ static __global__ void __launch_bounds__(ROPE_THREADS,
                 x[j] = x0 * c[j] - y0 * s[j];
                 y[j] = y0 * c[j] + x0 * s[j];
             }
+        if (HAS_SCALES) {
+            STORE4((ACT *)&low[i], x);
+            STORE4((ACT *)&high[i], y);
+            LOAD4((const ACT *)&low[i], x);
+            LOAD4((const ACT *)&high[i], y);
+            scale = cg_kv_scale(largest_of_row<8>(x, 1 << log2_lanes), a.view.dtype);
+            inverse = __frcp_rn(scale);
+        }
         if (head < end && slot >= 0) {
             const uint32_t n = is_q ? head : is_k ? head - a.n_heads : head - n_qk;
             const uint64_t stride = is_q ? a.head_dim * sizeof(ACT) : kv_stride;
-            ACT *out = (ACT *)((char *)(is_q ? q : is_k ? k : v) + n * stride);
+            char *out = (is_q ? (char *)q : is_k ? k : v) + n * stride;
 
-            STORE4(out, x);
-            STORE4(out + half, y);
+            if (HAS_SCALES && !is_q) {
+                *(uint32_t *)out = quantise_4(x, scale, inverse, a.view.dtype);
+                *(uint32_t *)(out + half) = quantise_4(y, scale, inverse, a.view.dtype);
+                if (first == 0)
+                    *(float *)((char *)(is_k ? a.view.k_scale : a.view.v_scale) +
+                               kv_scale_offset(&a.view, at, (int32_t)n)) = scale;
+            } else {
+                STORE4((ACT *)out, x);
+                STORE4((ACT *)out + half, y);
+            }
         }
     }
 }

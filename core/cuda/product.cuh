@@ -34,6 +34,7 @@
 #include "device.cuh"
 #include "product_call.h"
 #include "ptx/cluster.cuh"
+#include "ptx/quantise.cuh"
 
 template <int GROUPS_, int N_, cg_product_end END_, int SPLIT_, int STAGES_, int HEAD_DIM_ = 0,
           bool IS_I8_ = false>
@@ -171,10 +172,19 @@ DEVICE_INLINE void store_8(float *p, const float v[8])
     ((float4 *)p)[1] = make_float4(v[4], v[5], v[6], v[7]);
 }
 
+DEVICE_INLINE void pack_8_bf16(uint32_t ret[4], const float v[8])
+{
+#pragma unroll
+    for (int i = 0; i < 4; i++)
+        ret[i] = pack<__nv_bfloat16>(v[2 * i], v[2 * i + 1]);
+}
+
 DEVICE_INLINE void store_8_bf16(void *p, const float v[8])
 {
-    *(uint4 *)p = make_uint4(pack<__nv_bfloat16>(v[0], v[1]), pack<__nv_bfloat16>(v[2], v[3]),
-                             pack<__nv_bfloat16>(v[4], v[5]), pack<__nv_bfloat16>(v[6], v[7]));
+    uint32_t w[4];
+
+    pack_8_bf16(w, v);
+    *(uint4 *)p = make_uint4(w[0], w[1], w[2], w[3]);
 }
 
 /* The thread's outputs 32 q + 8 t .. + 7 of row g + 8 h. */
@@ -391,6 +401,54 @@ DEVICE_INLINE void end_swiglu(const product_call *c, const float (*sums)[4], int
             }
 }
 
+/*
+ * Stores the codes of a row of a head and its scale. Four lanes have a row; all lanes of a warp.
+ *
+ * @param slot  negative: the row is padding and is not stored
+ * @param v     the lane's numbers, rounded to bf16: eight neighbours of each group of 32
+ */
+template <int QS>
+DEVICE_INLINE void store_scaled(const cg_kv_view *view, bool is_value, int slot, int pos, int head,
+                                int lane_column, const uint32_t (*v)[4])
+{
+    uint32_t largest = 0;
+    float scale, inverse;
+    kv_place at;
+    char *out;
+
+#pragma unroll
+    for (int i = 0; i < 4 * QS; i++) {
+        const uint32_t pair = v[i / 4][i % 4] & 0x7fff7fffu;
+
+        largest = max(largest, max(pair << 16, pair & 0xffff0000u));
+    }
+    largest = max(largest, __shfl_xor_sync(FULL_WARP, largest, 1));
+    largest = max(largest, __shfl_xor_sync(FULL_WARP, largest, 2));
+    scale = cg_kv_scale(largest, view->dtype);
+    inverse = __frcp_rn(scale);
+    if (slot < 0)
+        return;
+    at = kv_place_of(view, slot, pos);
+    out = (char *)(is_value ? view->v : view->k) + kv_offset(view, at, head);
+    if (lane_column == 0)
+        *(float *)((char *)(is_value ? view->v_scale : view->k_scale) +
+                   kv_scale_offset(view, at, head)) = scale;
+#pragma unroll
+    for (int q = 0; q < QS; q++) {
+        uint32_t code[2];
+
+#pragma unroll
+        for (int i = 0; i < 2; i++) {
+            const uint32_t a = v[q][2 * i], b = v[q][2 * i + 1];
+            const float x[4] = { __uint_as_float(a << 16), __uint_as_float(a & 0xffff0000u),
+                                 __uint_as_float(b << 16), __uint_as_float(b & 0xffff0000u) };
+
+            code[i] = quantise_4(x, scale, inverse, view->dtype);
+        }
+        *(uint2 *)(out + 32 * q + lane_column) = make_uint2(code[0], code[1]);
+    }
+}
+
 /* One row of the heads of the tile. column: the thread's first; a tile begins at a head. */
 template <typename S>
 DEVICE_INLINE void end_heads(const product_call *c, const float (*sums)[4], int rank, int h,
@@ -399,12 +457,16 @@ DEVICE_INLINE void end_heads(const product_call *c, const float (*sums)[4], int 
     constexpr int QS = S::HEAD_DIM / 32, HALF = QS / 2; /* groups of a head, of half of one */
     const int lane_column = column % 32, slot = row < c->rows ? c->slot[row] : -1;
     const int pos = slot >= 0 ? c->pos[row] : 0;
+    const bool has_scales = c->store && c->view.k_scale;
 
 #pragma unroll
     for (int i = 0; i < S::N / S::HEAD_DIM; i++) {
         const int head = (column + i * S::HEAD_DIM) / S::HEAD_DIM;
         const bool is_q = head < c->n_heads, is_v = head >= c->n_heads + c->n_kv_heads;
         const float *norm = is_q ? c->q_norm : is_v ? NULL : c->k_norm;
+        const bool is_scaled = has_scales && !is_q; /* uniform */
+        const int kv_head = head - c->n_heads - (is_v ? c->n_kv_heads : 0);
+        uint32_t packed[QS][4];
         float factor = scale;
         char *out = (char *)c->out + ((int64_t)row * c->outputs + head * S::HEAD_DIM) * 2;
 
@@ -426,13 +488,11 @@ DEVICE_INLINE void end_heads(const product_call *c, const float (*sums)[4], int 
             sum += __shfl_xor_sync(FULL_WARP, sum, 2);
             factor *= rsqrtf(fmaf(sum * scale, scale / S::HEAD_DIM, c->head_eps));
         }
-        if (slot < 0)
+        if (slot < 0 && !is_scaled)
             continue;
-        if (!is_q && c->store) {
-            const int kv_head = head - c->n_heads - (is_v ? c->n_kv_heads : 0);
-
-            out = (char *)(is_v ? c->view.v : c->view.k) + kv_offset(&c->view, slot, kv_head, pos);
-        }
+        if (!is_q && c->store && !is_scaled)
+            out = (char *)(is_v ? c->view.v : c->view.k) +
+                  kv_offset(&c->view, kv_place_of(&c->view, slot, pos), kv_head);
 #pragma unroll
         for (int q = 0; q < HALF; q++) {
             float u[8], v[8], a[8], b[8];
@@ -461,9 +521,16 @@ DEVICE_INLINE void end_heads(const product_call *c, const float (*sums)[4], int 
                     v[e] = fmaf(y, a[e], x * b[e]);
                 }
             }
-            store_8_bf16(out + (32 * q + lane_column) * 2, u);
-            store_8_bf16(out + (32 * (q + HALF) + lane_column) * 2, v);
+            if (is_scaled) {
+                pack_8_bf16(packed[q], u);
+                pack_8_bf16(packed[q + HALF], v);
+            } else {
+                store_8_bf16(out + (32 * q + lane_column) * 2, u);
+                store_8_bf16(out + (32 * (q + HALF) + lane_column) * 2, v);
+            }
         }
+        if (is_scaled)
+            store_scaled<QS>(&c->view, is_v, slot, pos, kv_head, lane_column, packed);
     }
 }
 

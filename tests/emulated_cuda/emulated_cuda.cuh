@@ -291,6 +291,11 @@ static inline float __fadd_rn(float x, float y)
     return x + y;
 }
 
+static inline float __frcp_rn(float x)
+{
+    return 1.0f / x;
+}
+
 static inline float __fsub_rn(float x, float y)
 {
     return x - y;

@@ -10,6 +10,7 @@
 #include "cuda/layers.h"
 #include "model/config.h"
 #include "ops/elementwise.h"
+#include "scaled_row.h"
 
 enum {
     ROWS = 6,
@@ -17,7 +18,8 @@ enum {
     BLOCK_TOKENS = 4,
     MAX_TOKENS = 12, /* of a slot */
     MAX_BLOCKS = 8,
-    MAX_CACHE = MAX_BLOCKS * 3 * BLOCK_TOKENS * 256,
+    MAX_SCALES = MAX_BLOCKS * 3 * BLOCK_TOKENS,
+    MAX_CACHE = MAX_SCALES * 256,
 };
 
 static const float eps = 1e-5f;
@@ -31,6 +33,7 @@ static struct {
     float weight[MAX_WIDTH], bias[MAX_WIDTH], q_norm[256], k_norm[256];
     float cosines[MAX_TOKENS * 128], sines[MAX_TOKENS * 128];
     float k[MAX_CACHE], v[MAX_CACHE];
+    float k_scale[MAX_SCALES], v_scale[MAX_SCALES];
     int32_t token[ROWS], row[ROWS], n, slot[ROWS], pos[ROWS];
     int32_t pages[2 * MAX_TOKENS / BLOCK_TOKENS];
 } * d;
@@ -443,16 +446,21 @@ static void compute_head(const cg_cuda_qkv *a, int kind, int head, int pos, floa
         cg_rope(x, a->cosines + pos * half, a->sines + pos * half, a->head_dim);
 }
 
-/* Each width of each type; each case of heads of 64 in bf16. */
-START_TEST(rotation_and_store)
+/* The arguments of a case over random numbers; the cache holds NaN. */
+static cg_cuda_qkv rope_args(const struct rope_case *c, int32_t n_heads, int32_t n_kv,
+                             int32_t head_dim, cg_dtype t)
 {
-    const int is_width = _i < N_HEAD_DIMS * N_TYPES;
-    const cg_dtype t = is_width ? types[_i % N_TYPES] : CG_BF16;
-    const int32_t head_dim = is_width ? head_dims[_i / N_TYPES] : 64;
-    const struct rope_case *c = &rope_cases[_i % N_ROPE_CASES];
-    const int32_t n_heads = 12, n_kv = 3, n_all = n_heads + 2 * n_kv, width = n_all * head_dim;
-    const cg_kv_view view = view_of(c, n_kv, head_dim, t);
-    const cg_cuda_qkv args = {
+    const int32_t width = (n_heads + 2 * n_kv) * head_dim;
+
+    fill(d->out, t, ROWS * width, 1);
+    fill(d->bias, CG_F32, width, 1);
+    fill(d->q_norm, CG_F32, head_dim, 1);
+    fill(d->k_norm, CG_F32, head_dim, 1);
+    fill(d->cosines, CG_F32, MAX_TOKENS * head_dim / 2, 1);
+    fill(d->sines, CG_F32, MAX_TOKENS * head_dim / 2, 1);
+    memset(d->k, 0xff, sizeof d->k);
+    memset(d->v, 0xff, sizeof d->v);
+    return (cg_cuda_qkv) {
         .qkv = d->out,
         .bias = c->has_bias ? d->bias : NULL,
         .q_norm = c->has_q_norm ? d->q_norm : NULL,
@@ -468,17 +476,21 @@ START_TEST(rotation_and_store)
         .eps = 1e-6f,
         .act = t,
         .store = c->store,
-        .view = view,
+        .view = view_of(c, n_kv, head_dim, t),
     };
+}
 
-    fill(d->out, t, ROWS * width, 1);
-    fill(d->bias, CG_F32, width, 1);
-    fill(d->q_norm, CG_F32, head_dim, 1);
-    fill(d->k_norm, CG_F32, head_dim, 1);
-    fill(d->cosines, CG_F32, MAX_TOKENS * head_dim / 2, 1);
-    fill(d->sines, CG_F32, MAX_TOKENS * head_dim / 2, 1);
-    memset(d->k, 0xff, sizeof d->k); /* NaN */
-    memset(d->v, 0xff, sizeof d->v);
+/* Each width of each type; each case of heads of 64 in bf16. */
+START_TEST(rotation_and_store)
+{
+    const int is_width = _i < N_HEAD_DIMS * N_TYPES;
+    const cg_dtype t = is_width ? types[_i % N_TYPES] : CG_BF16;
+    const int32_t head_dim = is_width ? head_dims[_i / N_TYPES] : 64;
+    const struct rope_case *c = &rope_cases[_i % N_ROPE_CASES];
+    const int32_t n_heads = 12, n_kv = 3, n_all = n_heads + 2 * n_kv, width = n_all * head_dim;
+    const cg_cuda_qkv args = rope_args(c, n_heads, n_kv, head_dim, t);
+    const cg_kv_view view = args.view;
+
     memset(want_k, 0xff, sizeof want_k);
     memset(want_v, 0xff, sizeof want_v);
     read_elements(d->out, t, ROWS * width, want);
@@ -505,6 +517,51 @@ START_TEST(rotation_and_store)
 }
 END_TEST
 
+/* What goes to a view with scales are the codes of what stays in place without a view. */
+START_TEST(rotation_and_scaled_store)
+{
+    static float before[ROWS * MAX_WIDTH], in_place[ROWS * MAX_WIDTH];
+    const cg_dtype kv = scaled_types[_i % N_SCALED_TYPES], t = types[_i % N_TYPES];
+    const int32_t head_dim = head_dims[_i / N_TYPES % N_HEAD_DIMS];
+    const struct rope_case *c = &rope_cases[_i / N_TYPES % N_ROPE_CASES];
+    const int32_t n_heads = 12, n_kv = 3, n_all = n_heads + 2 * n_kv, width = n_all * head_dim;
+    cg_cuda_qkv args = rope_args(c, n_heads, n_kv, head_dim, t);
+    cg_kv_view *view = &args.view;
+
+    memset((char *)d->out + n_heads * head_dim * (int)cg_dtype_size(t), 0,
+           head_dim * cg_dtype_size(t)); /* a head of k */
+    memcpy(before, d->out, sizeof before);
+    args.store = 0;
+    finish(cg_cuda_rope_store(&args, NULL, &err));
+    read_elements(d->out, t, ROWS * width, in_place);
+    memcpy(d->out, before, sizeof before);
+    args.store = 1;
+    *view = view_of(c, n_kv, head_dim, kv);
+    view->dtype = kv;
+    view->k_scale = d->k_scale;
+    view->v_scale = d->v_scale;
+    view->scale_token_stride = sizeof(float);
+    view->scale_head_stride = view->block_tokens * view->scale_token_stride;
+    view->scale_block_stride = n_kv * view->scale_head_stride;
+    finish(cg_cuda_rope_store(&args, NULL, &err));
+    read_elements(d->out, t, ROWS * width, want);
+    for (int r = 0; r < ROWS; r++) {
+        const int32_t slot = d->slot[r], pos = d->pos[r];
+
+        ck_assert_mem_eq(want + r * width, in_place + r * width, n_heads * head_dim * sizeof *want);
+        for (int i = 0; i < 2 * n_kv && slot >= 0; i++) {
+            const int is_value = i >= n_kv, head = i % n_kv;
+            const int64_t at = cg_kv_offset(view, slot, head, pos);
+            const float *scales = is_value ? d->v_scale : d->k_scale;
+
+            expect_scaled_row((const uint8_t *)(is_value ? d->v : d->k) + at,
+                              scales[cg_kv_scale_offset(view, slot, head, pos) / 4],
+                              in_place + r * width + (n_heads + i) * head_dim, head_dim, kv);
+        }
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("cuda_layers");
@@ -525,6 +582,7 @@ int main(void)
     tcase_add_test(tc, fused_silu);
     tcase_add_test(tc, added_bias);
     tcase_add_loop_test(tc, rotation_and_store, 0, N_HEAD_DIMS * N_TYPES + N_ROPE_CASES);
+    tcase_add_loop_test(tc, rotation_and_scaled_store, 0, N_HEAD_DIMS * N_TYPES);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "scaled_row.h"
+
 enum { MAX_ROWS = 150, MAX_OUTPUTS = 512, MAX_INPUTS = 256, CACHE_TOKENS = 40, MAX_PARTS = 24 };
 
 /* Device memory is host memory. */
@@ -18,6 +20,7 @@ static struct {
     float x[MAX_ROWS * MAX_OUTPUTS], norm[MAX_OUTPUTS], sums[MAX_PARTS * MAX_ROWS];
     float q_norm[128], k_norm[128], cosines[CACHE_TOKENS * 64], sines[CACHE_TOKENS * 64];
     float a_scale[MAX_ROWS];
+    float k_scale[MAX_ROWS * CACHE_TOKENS * 2], v_scale[MAX_ROWS * CACHE_TOKENS * 2];
     int32_t slot[MAX_ROWS], pos[MAX_ROWS];
 } * d;
 static float old_x[MAX_ROWS * MAX_OUTPUTS];
@@ -272,15 +275,12 @@ START_TEST(invariant_rows)
 }
 END_TEST
 
-START_TEST(heads)
+/* Arguments of CG_PRODUCT_HEADS without a view. */
+static cg_product_args args_of_heads(int rows, int is_i8, int n_heads, int n_kv)
 {
-    const int rows = row_counts[_i % 3], head_dim = _i / 3 % 2 ? 128 : 64, store = _i / 6 % 2 == 0;
-    const int is_i8 = _i >= 12;
-    const int n_kv = head_dim == 64 ? 2 : 1, n_heads = head_dim == 64 ? 4 : 2;
-    const int outputs = (n_heads + 2 * n_kv) * head_dim;
-    const cg_product_shape shape = { rows, outputs, 128, CG_PRODUCT_HEADS, head_dim, is_i8, 0 };
     const int has_norm = rows != 70, is_rotated = rows != 1;
-    cg_product_args args = {
+
+    return (cg_product_args) {
         .sums = is_i8 ? NULL : d->sums,
         .n_sums = is_i8 ? 0 : 6,
         .a_scale = d->a_scale,
@@ -295,16 +295,37 @@ START_TEST(heads)
         .n_heads = n_heads,
         .n_kv_heads = n_kv,
         .head_eps = 1e-6f,
-        .store = store,
-        .view = { .k = d->k,
-                  .v = d->v,
-                  .block_tokens = CACHE_TOKENS,
-                  .token_stride = head_dim * 2,
-                  .head_stride = head_dim * 2 * CACHE_TOKENS,
-                  .block_stride = head_dim * 2 * CACHE_TOKENS * n_kv },
     };
+}
+
+/* The cache that d->k and d->v hold. */
+static cg_kv_view view_of_heads(int n_kv, int head_dim, cg_dtype type)
+{
+    const int64_t bytes = head_dim * (int64_t)cg_dtype_size(type);
+
+    return (cg_kv_view) {
+        .dtype = type,
+        .k = d->k,
+        .v = d->v,
+        .block_tokens = CACHE_TOKENS,
+        .token_stride = bytes,
+        .head_stride = bytes * CACHE_TOKENS,
+        .block_stride = bytes * CACHE_TOKENS * n_kv,
+    };
+}
+
+START_TEST(heads)
+{
+    const int rows = row_counts[_i % 3], head_dim = _i / 3 % 2 ? 128 : 64, store = _i / 6 % 2 == 0;
+    const int is_i8 = _i >= 12;
+    const int n_kv = head_dim == 64 ? 2 : 1, n_heads = head_dim == 64 ? 4 : 2;
+    const int outputs = (n_heads + 2 * n_kv) * head_dim;
+    const cg_product_shape shape = { rows, outputs, 128, CG_PRODUCT_HEADS, head_dim, is_i8, 0 };
+    cg_product_args args = args_of_heads(rows, is_i8, n_heads, n_kv);
     int32_t n_sums;
 
+    args.store = store;
+    args.view = view_of_heads(n_kv, head_dim, CG_BF16);
     run(&shape, &args, &n_sums);
     for (int r = 0; r < rows; r++)
         for (int head = 0; head < n_heads + 2 * n_kv && d->slot[r] >= 0; head++) {
@@ -319,9 +340,51 @@ START_TEST(heads)
                          is_v   ? NULL
                          : is_q ? args.q_norm
                                 : args.k_norm,
-                         is_rotated && !is_v, d->pos[r], head_dim / 2);
+                         args.cosines && !is_v, d->pos[r], head_dim / 2);
         }
     expect(3e-3);
+}
+END_TEST
+
+/* What goes to a view with scales are the codes of what goes to `out` without a view. */
+START_TEST(scaled_heads)
+{
+    static uint16_t in_out[MAX_ROWS * MAX_OUTPUTS];
+    const int rows = row_counts[_i % 3], head_dim = _i / 3 % 2 ? 128 : 64, is_i8 = _i / 6 % 2;
+    const cg_dtype type = scaled_types[_i / 12];
+    const int n_kv = head_dim == 64 ? 2 : 1, n_heads = head_dim == 64 ? 4 : 2;
+    const int outputs = (n_heads + 2 * n_kv) * head_dim;
+    const cg_product_shape shape = { rows, outputs, 128, CG_PRODUCT_HEADS, head_dim, is_i8, 0 };
+    cg_product_args args = args_of_heads(rows, is_i8, n_heads, n_kv);
+    int32_t n_sums;
+
+    run(&shape, &args, &n_sums);
+    memcpy(in_out, d->out, sizeof in_out);
+    args.store = 1;
+    args.view = view_of_heads(n_kv, head_dim, type);
+    args.view.k_scale = d->k_scale;
+    args.view.v_scale = d->v_scale;
+    args.view.scale_token_stride = sizeof(float);
+    args.view.scale_head_stride = CACHE_TOKENS * sizeof(float);
+    args.view.scale_block_stride = n_kv * args.view.scale_head_stride;
+    memset(d->out, 0xff, sizeof d->out);
+    run(&shape, &args, &n_sums);
+    for (int r = 0; r < rows; r++)
+        for (int head = 0; head < n_heads + 2 * n_kv && d->slot[r] >= 0; head++) {
+            const int is_q = head < n_heads, is_v = head >= n_heads + n_kv;
+            const uint16_t *row = in_out + r * outputs + head * head_dim;
+            const int32_t at =
+                (d->slot[r] * n_kv + (head - n_heads) % n_kv) * CACHE_TOKENS + d->pos[r];
+            float numbers[128];
+
+            for (int i = 0; i < head_dim; i++)
+                numbers[i] = of_bf16(row[i]);
+            if (is_q)
+                ck_assert_mem_eq(d->out + r * outputs + head * head_dim, row, 2 * head_dim);
+            else
+                expect_scaled_row((const uint8_t *)(is_v ? d->v : d->k) + at * head_dim,
+                                  (is_v ? d->v_scale : d->k_scale)[at], numbers, head_dim, type);
+        }
 }
 END_TEST
 
@@ -356,6 +419,7 @@ int main(void)
     tcase_add_loop_test(tc, swiglu, 0, 9);
     tcase_add_loop_test(tc, invariant_rows, 0, 3);
     tcase_add_loop_test(tc, heads, 0, 24);
+    tcase_add_loop_test(tc, scaled_heads, 0, 12 * N_SCALED_TYPES);
     tcase_add_loop_test(tc, without_a_kernel, 0, 6);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Keys and values of 8 bits, as append() stores and a reader of the views reads them: the error of
- * each element is within the bound of plugins/cache/common/quantise.h.
+ * each element is within the bound of confgen/quantise.h.
  */
 #include <check.h>
 #include <float.h>

@@ -81,9 +81,11 @@ typedef struct cg_cache_stats {
 /** cg_cache_ops.flags */
 enum {
     /* CUDA: instead of calling append(), a kernel of the host may store new keys and values at the
-     * addresses of view(), converted to the view's dtype; but not in a view with scales, which
-     * append() computes */
+     * addresses of view(), converted to the view's dtype; but not in a view with scales */
     CG_CACHE_STORE_BY_VIEW = 1 << 0,
+    /* Since 1.2. CUDA: the same for a view with scales, of types of 8 bits. Each head of each token
+     * then has a scale of its own; kernels of the host compute it and the elements by quantise.h */
+    CG_CACHE_STORE_SCALED = 1 << 1,
 };
 
 /** The operations of a cache plugin. */
@@ -127,7 +129,7 @@ typedef struct cg_cache_ops {
     void (*stats)(const void *self, cg_cache_stats *ret_stats);
     /** Tokens per block if known before create(), 0 if only views have it. For pairing. */
     int32_t block_tokens;
-    int32_t flags; /* CG_CACHE_STORE_BY_VIEW */
+    int32_t flags; /* CG_CACHE_STORE_BY_VIEW and following */
     /* Since 1.2 */
     int32_t kv_layout; /* CG_KV_HND or CG_KV_NHD, of all views. For pairing. */
     uint32_t features; /* CG_CACHE_VALUE_SIZE and following that the plugin knows */

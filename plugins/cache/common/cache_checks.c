@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cache_checks.h"
 
-#include "quantise.h"
+#include <confgen/quantise.h>
 
 enum {
     CUDA_TOKEN_MAX = 1 << 20, /* maximum elements of a token's keys: kernels count in 32 bits */
@@ -15,9 +15,9 @@ static int is_float(cg_dtype dtype)
 
 static cg_status check_type(const cg_host *host, const cg_cache_config *c, cg_error *err)
 {
-    if (is_float(c->dtype) || (cg_cache_is_scaled(c->dtype) && c->features & CG_CACHE_SCALES))
+    if (is_float(c->dtype) || (cg_kv_is_scaled(c->dtype) && c->features & CG_CACHE_SCALES))
         return CG_OK;
-    if (cg_cache_is_scaled(c->dtype))
+    if (cg_kv_is_scaled(c->dtype))
         return host->fail(err, CG_ERR_UNSUPPORTED,
                           "keys and values of %s need scales, which the host does not ask for",
                           cg_dtype_name(c->dtype));

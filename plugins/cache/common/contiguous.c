@@ -11,10 +11,10 @@
 #include <string.h>
 
 #include <confgen/cache.h>
+#include <confgen/quantise.h>
 
 #include "cache_checks.h"
 #include "memory.h"
-#include "quantise.h"
 
 #ifdef CG_CACHE_STATIC
 #define NAME        "static"
@@ -61,7 +61,7 @@ static void set_parts(contiguous *s)
         s->values = s->n_parts;
         s->parts[s->n_parts++] = (slot_part) { c->n_layers, value };
     }
-    if (cg_cache_is_scaled(c->dtype)) {
+    if (cg_kv_is_scaled(c->dtype)) {
         s->scales = s->n_parts;
         s->parts[s->n_parts++] = (slot_part) { 2 * (int64_t)c->n_layers, sizeof(float) };
     }
@@ -397,7 +397,7 @@ static const cg_cache_ops ops = {
     .release = release,
     .view = view,
     .stats = stats,
-    .flags = CG_CACHE_STORE_BY_VIEW,
+    .flags = CG_CACHE_STORE_BY_VIEW | CG_CACHE_STORE_SCALED,
     .kv_layout = CG_KV_HND,
     .features = CG_CACHE_VALUE_SIZE | CG_CACHE_SCALES | CG_CACHE_GATHER,
     .gather = gather,

@@ -4,7 +4,9 @@
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
-#include "quantise.h"
+#include <confgen/quantise.h>
+
+#include "../../common/elements.h"
 
 enum {
     WARP = 32,
@@ -361,7 +363,7 @@ static __global__ void __launch_bounds__(THREADS)
 
         from += (int64_t)head * n * element_size(a.dtype);
         if (scales) {
-            scale = cg_cache_scale(largest_magnitude(from, a.dtype, n, lane), view.dtype);
+            scale = cg_kv_scale(largest_magnitude(from, a.dtype, n, lane), view.dtype);
             if (lane == 0)
                 *(float *)(scales + cg_kv_scale_offset(&view, slot, head, pos)) = scale;
         }
@@ -414,7 +416,7 @@ static __global__ void __launch_bounds__(THREADS)
         largest = max(largest, __shfl_xor_sync(0xffffffff, largest, j));
     if (!has_place(view, slot, pos, n_blocks))
         return;
-    scale = cg_cache_scale(largest, view.dtype);
+    scale = cg_kv_scale(largest, view.dtype);
     if (first == 0)
         *(float *)((char *)(value ? view.v_scale : view.k_scale) +
                    cg_kv_scale_offset(&view, slot, head, pos)) = scale;

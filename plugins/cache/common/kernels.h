@@ -33,8 +33,8 @@ cudaError_t cg_cache_set_entries_cuda(int32_t *table, const int32_t *entries, in
 
 /**
  * Stores new keys and values, converted to the view's dtype (to nearest, ties to even), with their
- * scales if it has any (quantise.h), on args->stream. Tokens whose slot, position or block is
- * outside of the view are skipped.
+ * scales if it has any (confgen/quantise.h), on args->stream. Tokens whose slot, position or block
+ * is outside of the view are skipped.
  *
  * @param view      borrowed for the call
  * @param n_blocks  valid block numbers of the page table are [0, n_blocks)

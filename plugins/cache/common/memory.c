@@ -4,8 +4,10 @@
 
 #include <string.h>
 
+#include <confgen/quantise.h>
+
+#include "../../common/elements.h"
 #include "cache_checks.h"
-#include "quantise.h"
 
 enum {
     STORE_TOKENS = 32, /* tokens per item of work */
@@ -90,7 +92,7 @@ static void store_scaled(char *to, float *scale, cg_dtype dtype, const float *x,
 
         largest = magnitude > largest ? magnitude : largest;
     }
-    *scale = cg_cache_scale((uint32_t)largest, dtype);
+    *scale = cg_kv_scale((uint32_t)largest, dtype);
     for (int32_t from = 0; from < n; from += CHUNK) {
         int32_t now = n - from < CHUNK ? n - from : CHUNK;
 

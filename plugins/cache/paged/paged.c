@@ -3,10 +3,11 @@
 
 #include <string.h>
 
+#include <confgen/quantise.h>
+
 #include "cache_checks.h"
 #include "deferred.h"
 #include "memory.h"
-#include "quantise.h"
 
 enum {
     NO_PAGE = -1,
@@ -67,11 +68,11 @@ static cg_status set_parts(paged *s, cg_error *err)
     int64_t element = cg_dtype_size(c->dtype), key = c->head_dim * element,
             value = c->v_head_dim * element;
 
-    if (key == value && !cg_cache_is_scaled(c->dtype))
+    if (key == value && !cg_kv_is_scaled(c->dtype))
         return add_part(s, 2 * (int64_t)c->n_layers, c->n_kv_heads, key, err);
     CG_TRY(add_part(s, c->n_layers, c->n_kv_heads, key, err));
     CG_TRY(add_part(s, c->n_layers, c->n_kv_heads, value, err));
-    return cg_cache_is_scaled(c->dtype)
+    return cg_kv_is_scaled(c->dtype)
                ? add_part(s, c->n_layers, 2 * (int64_t)c->n_kv_heads, sizeof(float), err)
                : CG_OK;
 }

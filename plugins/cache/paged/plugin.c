@@ -19,7 +19,7 @@ static const cg_cache_ops ops = {
     .view = cg_paged_view,
     .stats = cg_paged_stats,
     .block_tokens = CG_PAGE_TOKENS,
-    .flags = CG_CACHE_STORE_BY_VIEW,
+    .flags = CG_CACHE_STORE_BY_VIEW | CG_CACHE_STORE_SCALED,
     .kv_layout = CG_KV_HND,
     .features =
         CG_CACHE_VALUE_SIZE | CG_CACHE_SCALES | CG_CACHE_WINDOW | CG_CACHE_GATHER | CG_CACHE_DEFER,

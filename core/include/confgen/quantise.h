@@ -1,22 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /** @file quantise.h  Scales of keys and values of 8 bits, on the host and in kernels. */
-#ifndef CACHE_COMMON_QUANTISE_H
-#define CACHE_COMMON_QUANTISE_H
+#ifndef CONFGEN_QUANTISE_H
+#define CONFGEN_QUANTISE_H
 
 #include <float.h>
+#include <string.h>
 
-#include "../../common/elements.h"
+#include <confgen/tensor.h>
 
-/** True if a type needs scales. */
-static inline CG_HOST_DEVICE int cg_cache_is_scaled(cg_dtype dtype)
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** True if keys and values of a type have scales. */
+static inline CG_HOST_DEVICE int cg_kv_is_scaled(cg_dtype dtype)
 {
     return cg_dtype_size(dtype) == 1;
 }
 
 /**
  * The scale s of one head of one token: its largest magnitude by the largest number L of the type.
- * An element x is stored as x / s, rounded to nearest. With u = 2^-24 for each rounding in f32 it
- * is read with an error of at most, for |x| <= m and m the largest magnitude,
+ * An element x is stored as x / s, rounded to nearest, ties to even, at most L. With u = 2^-24 for
+ * each rounding in f32 it is read with an error of at most, for |x| <= m and m the largest
+ * magnitude,
  *
  *   i8       m / 254                             half of a step of s
  *   f8_e4m3  max(|x| 2^-4, m / 448 * 2^-10)      half of the last place of 3 bits; of 2^-9, the
@@ -30,14 +36,19 @@ static inline CG_HOST_DEVICE int cg_cache_is_scaled(cg_dtype dtype)
  * @param largest  bits of the largest magnitude as a float; NaN is above infinity
  * @param dtype    one with scales
  */
-static inline CG_HOST_DEVICE float cg_cache_scale(uint32_t largest, cg_dtype dtype)
+static inline CG_HOST_DEVICE float cg_kv_scale(uint32_t largest, cg_dtype dtype)
 {
     const float number = dtype == CG_I8 ? 127.0f : dtype == CG_F8_E4M3 ? 448.0f : 57344.0f;
-    float scale = cg_float_of_bits(largest) / number;
+    const uint32_t nan = 0x7fc00000;
+    float scale;
 
-    if (largest >= 0x7f800000)
-        return cg_float_of_bits(0x7fc00000);
-    return scale > FLT_MIN ? scale : FLT_MIN;
+    memcpy(&scale, largest < 0x7f800000 ? &largest : &nan, sizeof scale);
+    scale /= number;
+    return scale < FLT_MIN ? FLT_MIN : scale;
 }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
