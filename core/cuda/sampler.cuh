@@ -10,34 +10,44 @@
 
 #include "block.cuh"
 
+enum {
+    READ_AHEAD = 4, /* logits that a thread reads at a time */
+    DIGIT_BITS = 8, /* of select_key() */
+    DIGITS = 1 << DIGIT_BITS,
+};
+
+static const uint32_t NOT_FINITE = UINT32_MAX; /* key of a logit that is not finite */
+
 /* Candidates for the next token of one row: the allowed transitions of its automaton state. */
 struct candidates {
     const float *logits;     /* of the row, by head row */
     const int32_t *head_row; /* [n] */
-    float *p;                /* [n] shared: cached probabilities; NULL: recomputed on each use */
+    float *cached;           /* [n] shared: the logits; NULL: read again on each use */
+    const float *p; /* [n] probabilities in the place of the logits; NULL: computed on each use */
     int32_t n;
-    float max, scale; /* probability = exp2((logit - max) * scale) */
-    uint32_t least;   /* top-k keeps the candidates whose logit has this key or a higher one */
+    float max, scale;         /* probability = exp2((logit - max) * scale) */
+    uint32_t lowest, highest; /* keys of the least and the greatest logit */
+    uint32_t least; /* top-k keeps the candidates whose logit has this key or a higher one */
+};
+
+/*
+ * Sums by digit, in halves of 32 bits: on shared memory an atomic addition of 64 bits is a loop.
+ * Digit d is at d + d / 8: the lanes of find_bin(), of eight digits each, read different banks.
+ */
+struct bins {
+    uint32_t low[DIGITS + DIGITS / 8], high[DIGITS + DIGITS / 8];
 };
 
 /* Shared memory of the block. */
 struct sampler_shared {
-    u64 bins[258]; /* of select_key() */
-    u64 part[33];  /* of scan() */
-    int32_t sampled;
+    struct bins bins;    /* 0 between calls of select_key() */
+    u64 rest, size;      /* of find_bin() */
+    u64 part[2][32];     /* of scan(), in turn */
+    u64 best[32];        /* of read_logits(), by warp */
+    uint32_t lowest[32]; /* of read_logits(), by warp */
+    uint32_t digit;      /* of find_bin() */
+    float u;             /* random number, uniform in [0, 1) */
 };
-
-/* Probability of candidate i relative to the most likely one, in [0, 1]. */
-static __device__ __forceinline__ float probability(const struct candidates *c, int32_t i)
-{
-    return c->p ? c->p[i] : exp2f((c->logits[c->head_row[i]] - c->max) * c->scale);
-}
-
-/* A probability as an integer, in units of 2^-40. */
-static __device__ __forceinline__ u64 weight(float p)
-{
-    return (u64)(p * 0x1p40f);
-}
 
 /* A number that is ordered as x is; -0 is 0. */
 static __device__ __forceinline__ uint32_t order_key(float x)
@@ -47,156 +57,208 @@ static __device__ __forceinline__ uint32_t order_key(float x)
     return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
 }
 
-static __device__ __forceinline__ uint32_t logit_key(const struct candidates *c, int32_t i)
+/* The number with this key. */
+static __device__ __forceinline__ float of_order_key(uint32_t key)
 {
-    return order_key(c->logits[c->head_row[i]]);
+    return __uint_as_float(key & 0x80000000u ? key ^ 0x80000000u : ~key);
 }
 
-static __device__ __forceinline__ int is_in_top_k(const struct candidates *c, int32_t i)
+/* Logit of candidate i, until its probability takes its place. */
+static __device__ __forceinline__ float logit(const struct candidates *c, int32_t i)
 {
-    return !c->least || logit_key(c, i) >= c->least;
+    return c->cached ? c->cached[i] : c->logits[c->head_row[i]];
 }
 
-/* Index of the most likely candidate, the first of equal ones; all threads. */
-static __device__ int32_t argmax(const struct candidates *c, u64 *part)
+/*
+ * Probability of candidate i relative to the most likely one, in [0, 1]; 0 if top-k excludes it.
+ */
+static __device__ __forceinline__ float probability(const struct candidates *c, int32_t i)
 {
-    int lane = threadIdx.x % 32, warp = threadIdx.x / 32, n_warps = blockDim.x / 32;
-    u64 key = 0;
+    float x;
 
-    for (int32_t i = threadIdx.x; i < c->n; i += blockDim.x) {
-        u64 x = (u64)logit_key(c, i) << 32 | (0xffffffffu - (uint32_t)i);
+    if (c->p)
+        return c->p[i];
+    x = logit(c, i);
+    return order_key(x) < c->least ? 0.0f : exp2f((x - c->max) * c->scale);
+}
 
-        if (x > key)
-            key = x;
+/* A probability as an integer, in units of 2^-40. */
+static __device__ __forceinline__ u64 weight(float p)
+{
+    return (u64)(p * 0x1p40f);
+}
+
+/* The greatest key of the warp, high, with the complement of the least index that has it. */
+static __device__ __forceinline__ u64 warp_best(uint32_t key, uint32_t index)
+{
+    uint32_t best = __reduce_max_sync(0xffffffffu, key);
+
+    return (u64)best << 32 | __reduce_max_sync(0xffffffffu, key == best ? ~index : 0);
+}
+
+/*
+ * Reads the logits, into c->cached unless it is NULL, and sets what c says of them. Returns the
+ * index of the most likely candidate, the first of equal ones; -1 if a logit is not finite. All
+ * threads; before the other functions, whose bins it clears.
+ */
+static __device__ int32_t read_logits(struct candidates *c, struct sampler_shared *shared)
+{
+    const int n_warps = blockDim.x / 32;
+    const int32_t step = blockDim.x;
+    uint32_t highest = 0, lowest = UINT32_MAX, at = 0;
+    u64 best;
+
+    for (int32_t i = threadIdx.x; i < DIGITS + DIGITS / 8; i += step)
+        shared->bins.low[i] = shared->bins.high[i] = 0;
+    for (int32_t first = threadIdx.x; first < c->n; first += READ_AHEAD * step) {
+        int32_t row[READ_AHEAD];
+        float x[READ_AHEAD];
+
+        for (int k = 0; k < READ_AHEAD; k++)
+            row[k] = c->head_row[first + k * step < c->n ? first + k * step : first];
+        for (int k = 0; k < READ_AHEAD; k++)
+            x[k] = c->logits[row[k]];
+        for (int k = 0; k < READ_AHEAD; k++) {
+            int32_t i = first + k * step;
+            uint32_t key = isfinite(x[k]) ? order_key(x[k]) : NOT_FINITE;
+
+            if (i >= c->n)
+                break;
+            if (c->cached)
+                c->cached[i] = x[k];
+            if (key > highest) {
+                highest = key;
+                at = (uint32_t)i;
+            }
+            lowest = key < lowest ? key : lowest;
+        }
     }
-    for (int step = 16; step > 0; step /= 2) {
-        u64 y = __shfl_xor_sync(0xffffffffu, key, step);
-
-        if (y > key)
-            key = y;
+    best = warp_best(highest, at);
+    lowest = ~__reduce_max_sync(0xffffffffu, ~lowest);
+    if (threadIdx.x % 32 == 0) {
+        shared->best[threadIdx.x / 32] = best;
+        shared->lowest[threadIdx.x / 32] = lowest;
     }
-    if (lane == 0)
-        part[warp] = key;
     __syncthreads();
-    key = part[0];
-    for (int w = 1; w < n_warps; w++)
-        if (part[w] > key)
-            key = part[w];
-    __syncthreads();
-    return (int32_t)(0xffffffffu - (uint32_t)key);
+    for (int w = 0; w < n_warps; w++) {
+        best = shared->best[w] > best ? shared->best[w] : best;
+        lowest = shared->lowest[w] < lowest ? shared->lowest[w] : lowest;
+    }
+    c->lowest = lowest;
+    c->highest = (uint32_t)(best >> 32);
+    c->max = of_order_key(c->highest);
+    return c->highest == NOT_FINITE ? -1 : (int32_t) ~(uint32_t)best;
+}
+
+/* Puts the probabilities in the place of the cached logits. The next barrier publishes them. */
+static __device__ void compute_probabilities(struct candidates *c)
+{
+    for (int32_t i = threadIdx.x; i < c->n; i += blockDim.x)
+        c->cached[i] = probability(c, i);
+    c->p = c->cached;
+}
+
+static __device__ __forceinline__ void add_to_bin(struct bins *bins, uint32_t digit, u64 x)
+{
+    uint32_t at = digit + digit / 8, low = (uint32_t)x, high = (uint32_t)(x >> 32);
+
+    high += atomicAdd(&bins->low[at], low) + low < low; /* the carry */
+    if (high)
+        atomicAdd(&bins->high[at], high);
+}
+
+/*
+ * Sums the digits from the highest down until the sum reaches `need`, or `share` of all if need is
+ * 0. Stores the last digit of the sum, its part of `need` and its size; digit 0 if the sum stays
+ * below. Clears the bins. One warp.
+ */
+static __device__ void find_bin(struct sampler_shared *shared, u64 need, double share)
+{
+    int lane = threadIdx.x % 32, group = 31 - lane;
+    uint32_t *low = shared->bins.low + 9 * group, *high = shared->bins.high + 9 * group;
+    u64 bin[8], sum = 0, before, total;
+
+    for (int d = 0; d < 8; d++) {
+        bin[d] = (u64)high[d] << 32 | low[d];
+        sum += bin[d];
+        low[d] = high[d] = 0;
+    }
+    before = warp_scan(sum, 32);
+    total = __shfl_sync(0xffffffffu, before, 31);
+    before -= sum;
+    if (!need) {
+        need = (u64)(share * (double)total);
+        need = need < 1 ? 1 : need > total ? total : need;
+    }
+    if (before < need && (lane == 31 || before + sum >= need)) {
+        int d = 7;
+        u64 size = bin[7];
+
+        need -= before;
+        for (int k = 6; k >= 0; k--) /* unrolled: `bin` is in registers */
+            if (d == k + 1 && size < need) {
+                need -= size;
+                size = bin[k];
+                d = k;
+            }
+        shared->digit = (uint32_t)(8 * group + d);
+        shared->rest = need;
+        shared->size = size;
+    }
 }
 
 /* Key of candidate i: of its logit, or the bits of its probability, which is not negative. */
 static __device__ __forceinline__ uint32_t selection_key(const struct candidates *c, int by_mass,
                                                          int32_t i)
 {
-    return by_mass ? __float_as_uint(probability(c, i)) : logit_key(c, i);
-}
-
-/* The least and the greatest logit key, in all threads. */
-static __device__ void key_range(const struct candidates *c, u64 *part, uint32_t *ret_least,
-                                 uint32_t *ret_greatest)
-{
-    int lane = threadIdx.x % 32, warp = threadIdx.x / 32, n_warps = blockDim.x / 32;
-    uint32_t least = UINT32_MAX, greatest = 0;
-
-    for (int32_t i = threadIdx.x; i < c->n; i += blockDim.x) {
-        uint32_t key = logit_key(c, i);
-
-        least = key < least ? key : least;
-        greatest = key > greatest ? key : greatest;
-    }
-    for (int step = 16; step > 0; step /= 2) {
-        u64 other = __shfl_xor_sync(0xffffffffu, (u64)greatest << 32 | least, step);
-
-        least = (uint32_t)other < least ? (uint32_t)other : least;
-        greatest = other >> 32 > greatest ? (uint32_t)(other >> 32) : greatest;
-    }
-    if (lane == 0)
-        part[warp] = (u64)greatest << 32 | least;
-    __syncthreads();
-    for (int w = 0; w < n_warps; w++) {
-        least = (uint32_t)part[w] < least ? (uint32_t)part[w] : least;
-        greatest = part[w] >> 32 > greatest ? (uint32_t)(part[w] >> 32) : greatest;
-    }
-    __syncthreads();
-    *ret_least = least;
-    *ret_greatest = greatest;
+    return by_mass ? __float_as_uint(probability(c, i)) : order_key(logit(c, i));
 }
 
 /*
- * Sums the 256 bins from the highest down until the sum reaches `need`. Stores the last bin of the
- * sum in bins[256] and its part of `need` in bins[257]; bin 0 if the sum stays below. One warp.
- */
-static __device__ void find_bin(u64 need, u64 *bins)
-{
-    int lane = threadIdx.x % 32, top = 255 - 8 * lane;
-    u64 sum = 0, before;
-
-    for (int b = top; b > top - 8; b--)
-        sum += bins[b];
-    before = sum;
-    for (int step = 1; step < 32; step *= 2) {
-        u64 y = __shfl_up_sync(0xffffffffu, before, step);
-
-        if (lane >= step)
-            before += y;
-    }
-    before -= sum;
-    if (before < need && (lane == 31 || before + sum >= need)) {
-        int b = top;
-
-        need -= before;
-        while (b > top - 7 && bins[b] < need)
-            need -= bins[b--];
-        bins[256] = (u64)b;
-        bins[257] = need;
-    }
-}
-
-/*
- * The highest key such that the candidates of this key and higher ones reach `need`; `need` is at
- * least 1 and at most what all reach. by_mass 0: by logit, each counts as 1. by_mass 1: by
- * probability; those that top-k keeps count as their weight.
+ * A key such that the candidates of this key and higher ones, less some of this key, are the fewest
+ * that reach a target. by_mass 0: by logit, each counts as 1, `amount` is the target; by_mass 1: by
+ * probability, they count as their weight, the target is the share `amount` of all. *ret_rest is
+ * the part of the target that candidates of this key cover; 0: all of them are needed.
  *
  * A radix select over the distance from the least key that counts, eight bits at a time from the
  * highest bit in which keys differ: the first histogram, which has all candidates, has them in many
- * bins. A histogram of those that share the bits found so far gives the next eight. All threads;
- * *ret_rest is the part of `need` that candidates of this key cover.
+ * bins. A histogram of those that share the bits found so far gives the next eight, until all
+ * candidates of a bin are needed. All threads.
  */
-static __device__ uint32_t select_key(const struct candidates *c, int by_mass, u64 need,
+static __device__ uint32_t select_key(const struct candidates *c, int by_mass, double amount,
                                       struct sampler_shared *shared, u64 *ret_rest)
 {
-    u64 *bins = shared->bins;
-    uint32_t least = __float_as_uint(0x1p-40f), greatest = __float_as_uint(1.0f), found = 0;
-    int bits = 0; /* of the distance, not yet found */
+    /* weights of smaller probabilities are 0: their distances are above all bits */
+    uint32_t least = by_mass ? __float_as_uint(0x1p-40f) : c->lowest;
+    uint32_t greatest = by_mass ? __float_as_uint(1.0f) : c->highest, found = 0;
+    int bits = 32 - __clz((int)(greatest - least)); /* of the distance, not yet found */
+    u64 need = by_mass ? 0 : (u64)amount;
 
-    if (!by_mass) /* else weights of smaller probabilities are 0 */
-        key_range(c, shared->part, &least, &greatest);
-    while (bits < 32 && (greatest - least) >> bits)
-        bits++;
-    while (bits > 0) {
-        int shift = bits > 8 ? bits - 8 : 0;
+    for (;;) {
+        int shift = bits > DIGIT_BITS ? bits - DIGIT_BITS : 0;
+        uint32_t above = bits < 32 ? 0xffffffffu << bits : 0;
+        u64 lightest; /* bound of the weights of the bin */
 
-        for (int32_t b = threadIdx.x; b < 256; b += blockDim.x)
-            bins[b] = 0;
-        __syncthreads();
         for (int32_t i = threadIdx.x; i < c->n; i += blockDim.x) {
-            uint32_t key = selection_key(c, by_mass, i), distance = key - least;
+            uint32_t key = selection_key(c, by_mass, i), digits = (key - least) ^ found;
 
-            if (key >= least && (bits == 32 || (distance ^ found) >> bits == 0) &&
-                (!by_mass || is_in_top_k(c, i)))
-                atomicAdd(&bins[distance >> shift & ((1u << (bits - shift)) - 1)],
-                          by_mass ? weight(probability(c, i)) : 1);
+            if (!(digits & above))
+                add_to_bin(&shared->bins, digits >> shift,
+                           by_mass ? weight(__uint_as_float(key)) : 1);
         }
         __syncthreads();
         if (threadIdx.x < 32)
-            find_bin(need, bins);
+            find_bin(shared, need, amount);
         __syncthreads();
-        found |= (uint32_t)bins[256] << shift;
-        need = bins[257];
+        found |= shared->digit << shift;
+        need = shared->rest;
+        lightest = by_mass ? weight(__uint_as_float(least + found)) : 1;
+        /* the second: the bin has one candidate */
+        if (shared->size - need < lightest || shared->size < 2 * lightest)
+            need = 0;
+        if (!need || !shift)
+            break;
         bits = shift;
-        __syncthreads();
     }
     *ret_rest = need;
     return least + found;
@@ -222,7 +284,7 @@ static __device__ u64 kept_weight(const struct candidates *c, const struct kept 
     float p = probability(c, i);
     uint32_t key = __float_as_uint(p);
 
-    if (key < k->key || p < k->min_p || !is_in_top_k(c, i))
+    if (key < k->key || p < k->min_p)
         return 0;
     if (key == k->key && (*rank)++ >= k->ties)
         return 0;
@@ -236,23 +298,19 @@ static __device__ u64 kept_weight(const struct candidates *c, const struct kept 
 static __device__ void apply_top_p(const struct candidates *c, double top_p,
                                    struct sampler_shared *shared, struct kept *k)
 {
-    u64 sum = 0, total, target, rest, one;
+    u64 rest, one, equal = 0;
 
+    k->key = select_key(c, 1, top_p, shared, &rest);
+    if (!rest)
+        return;
     for (int32_t i = k->begin; i < k->end; i++)
-        sum += is_in_top_k(c, i) ? weight(probability(c, i)) : 0;
-    scan(sum, shared->part, &total);
-    target = (u64)(top_p * (double)total);
-    target = target < 1 ? 1 : target > total ? total : target;
-    k->key = select_key(c, 1, target, shared, &rest);
-    sum = 0;
-    for (int32_t i = k->begin; i < k->end; i++)
-        sum += is_in_top_k(c, i) && __float_as_uint(probability(c, i)) == k->key;
-    k->rank = (int32_t)scan(sum, shared->part, &total);
+        equal += __float_as_uint(probability(c, i)) == k->key;
+    k->rank = (int32_t)scan(equal, shared->part[1], &equal);
     one = weight(__uint_as_float(k->key));
-    k->ties = one ? (int32_t)((rest + one - 1) / one) : 1;
+    k->ties = (int32_t)((rest + one - 1) / one);
 }
 
-/* Applies the filters; all threads. Sets c->least. */
+/* Applies the filters; all threads. Sets c->least and c->p. */
 static __device__ struct kept apply_filters(struct candidates *c, const cg_sampling *sampling,
                                             struct sampler_shared *shared)
 {
@@ -265,15 +323,19 @@ static __device__ struct kept apply_filters(struct candidates *c, const cg_sampl
     k.begin = k.begin < c->n ? k.begin : c->n;
     k.end = k.begin + chunk < c->n ? k.begin + chunk : c->n;
     if (sampling->top_k > 0 && sampling->top_k < c->n)
-        c->least = select_key(c, 0, (u64)sampling->top_k, shared, &unused);
+        c->least = select_key(c, 0, sampling->top_k, shared, &unused);
+    if (c->cached)
+        compute_probabilities(c);
     if (sampling->top_p < 1)
         apply_top_p(c, sampling->top_p, shared, &k);
+    else
+        __syncthreads(); /* of the probabilities; that of the histogram otherwise */
     return k;
 }
 
-/* Samples a candidate with the uniform random number u; all threads get its index. */
+/* Samples a candidate. Its index in one thread, -1 in the others; all threads. */
 static __device__ int32_t sample_candidate(struct candidates *c, const cg_sampling *sampling,
-                                           float u, struct sampler_shared *shared)
+                                           struct sampler_shared *shared)
 {
     struct kept k = apply_filters(c, sampling, shared);
     int32_t rank = k.rank;
@@ -281,23 +343,18 @@ static __device__ int32_t sample_candidate(struct candidates *c, const cg_sampli
 
     for (int32_t i = k.begin; i < k.end; i++)
         sum += kept_weight(c, &k, i, &rank);
-    before = scan(sum, shared->part, &total);
+    before = scan(sum, shared->part[0], &total);
     /* u is a multiple of 2^-24: floor(u * total) without rounding */
-    target = (u64)(uint32_t)(u * 0x1p24f);
+    target = (u64)(uint32_t)(shared->u * 0x1p24f);
     target = (total >> 24) * target + ((total & 0xffffffu) * target >> 24);
-    if (before <= target && target < before + sum) {
-        int32_t sampled = -1;
-
-        rank = k.rank;
-        for (int32_t i = k.begin; i < k.end && sampled < 0; i++) {
-            before += kept_weight(c, &k, i, &rank);
-            if (before > target)
-                sampled = i;
-        }
-        shared->sampled = sampled;
+    if (target < before || target >= before + sum)
+        return -1;
+    rank = k.rank;
+    for (int32_t i = k.begin;; i++) {
+        before += kept_weight(c, &k, i, &rank);
+        if (before > target)
+            return i;
     }
-    __syncthreads();
-    return shared->sampled;
 }
 
 #endif

@@ -69,7 +69,7 @@ static void fill_rows(const cg_step_state *state, const cg_step_batch *batch, cu
  */
 static __global__ void __launch_bounds__(GATHER_THREADS) gather_kernel(cg_step_state s)
 {
-    __shared__ u64 part[33];
+    __shared__ u64 part[2][32];
     __shared__ int32_t first_waiting; /* least rank, among sequence slots, that got no rows */
     __shared__ u64 attended, prompt_rows;
     int32_t first_slot = *s.first_slot, rows = 0, seqs = 0, outs = 0; /* the same in all threads */
@@ -97,7 +97,7 @@ static __global__ void __launch_bounds__(GATHER_THREADS) gather_kernel(cg_step_s
             if (kind == CG_SLOT_FREE || p->seq.done || p->progress.stage != CG_REPAIR_IDLE)
                 pending = 0;
         }
-        before = scan((u64)pending, part, &total);
+        before = scan((u64)pending, part[0], &total);
         room = s.batch.rows - rows;
         if (pending && before < (u64)room)
             take = pending < room - (int32_t)before ? pending : room - (int32_t)before;
@@ -109,7 +109,7 @@ static __global__ void __launch_bounds__(GATHER_THREADS) gather_kernel(cg_step_s
         flags = take ? 1 : 0;
         if (take && take == pending && kind == CG_SLOT_SEQUENCE)
             flags |= (u64)1 << 32;
-        flags = scan(flags, part, &total);
+        flags = scan(flags, part[1], &total);
         if (take) {
             int32_t seq = seqs + (int32_t)(flags & 0xffffffffu), row = (int32_t)before;
 
@@ -191,9 +191,9 @@ extern "C" cg_status cg_step_gather_prompts(const cg_step_state *state,
 /* ---- sample ------------------------------------------------------------------------------- */
 
 /* Writes the completion and the event of a finished sequence to host memory; all threads. */
-static __device__ void publish_completion(const cg_step_state *s, int32_t slot)
+static __device__ void publish_completion(const cg_step_state *s, int32_t slot,
+                                          const cg_slot_state *p)
 {
-    const cg_slot_state *p = &s->slots[slot];
     int64_t base = (int64_t)slot * s->max_len;
 
     for (int32_t i = p->n_prompt + (int32_t)threadIdx.x; i < p->seq.n_tokens; i += blockDim.x)
@@ -207,71 +207,73 @@ static __device__ void publish_completion(const cg_step_state *s, int32_t slot)
     }
 }
 
-/* One block per row of logits. Dynamic shared memory: `cap` probabilities. */
-static __global__ void sample_kernel(cg_step_state s, const float *logits, int64_t stride,
-                                     cg_automaton aut, cg_sampling sampling, int32_t cap)
+/* Appends the token of transition t and the forced tokens after it. One thread. */
+static __device__ void advance_slot(const cg_step_state *s, const cg_automaton *aut, int32_t slot,
+                                    int32_t t, cg_slot_state *p)
 {
+    cg_sequence seq = p->seq;
+    int32_t from_field = seq.field, per_atom = p->program.fields_per_atom;
+
+    cg_sequence_advance(&seq, &p->program, aut, t, s->tokens + (int64_t)slot * s->max_len,
+                        s->marks + (int64_t)slot * s->max_len);
+    if (p->geometry.n_atoms && (seq.done || seq.field / per_atom > from_field / per_atom)) {
+        s->slots[slot].progress.stage = CG_REPAIR_TEST;
+        s->slots[slot].progress.from_field = from_field;
+    }
+    s->slots[slot].seq = p->seq = seq;
+}
+
+/*
+ * One block per row of logits. Dynamic shared memory: `cap` logits. A multiprocessor holds BLOCKS
+ * at a time, since a block waits for memory and barriers most of its time.
+ */
+template <int THREADS, int BLOCKS>
+static __global__ void __launch_bounds__(THREADS, BLOCKS)
+    sample_kernel(cg_step_state s, const float *logits, int64_t stride, cg_automaton aut,
+                  cg_sampling sampling, int32_t cap)
+{
+    static_assert(sizeof(cg_slot_state) % sizeof(int32_t) == 0, "copied by words");
     extern __shared__ float cached[];
     __shared__ struct sampler_shared shared;
-    __shared__ int not_finite;
+    __shared__ cg_slot_state state;
     struct candidates c;
-    cg_slot_state *p;
-    int32_t slot, first, sampled;
+    const cg_slot_state *p;
+    int32_t slot = s.out_slot[blockIdx.x], first, sampled;
 
     if ((int32_t)blockIdx.x >= *s.n_out)
         return;
-    slot = s.out_slot[blockIdx.x];
     p = &s.slots[slot];
     first = aut.row[p->seq.state];
     c.logits = logits + (int64_t)blockIdx.x * stride;
     c.head_row = aut.head_row + first;
     c.n = aut.row[p->seq.state + 1] - first;
+    c.cached = c.n <= cap ? cached : NULL;
     c.p = NULL;
     c.least = 0;
-    if (threadIdx.x == 0)
-        not_finite = 0;
-    __syncthreads();
-    for (int32_t i = threadIdx.x; i < c.n; i += blockDim.x)
-        if (!isfinite(c.logits[c.head_row[i]]))
-            not_finite = 1;
-    sampled = argmax(&c, shared.part); /* its barriers publish `not_finite` */
-    if (not_finite) {
+    c.scale = 1.44269504088896341f / (float)sampling.temperature;
+    for (int32_t i = threadIdx.x; i < (int32_t)(sizeof state / sizeof(int32_t)); i += THREADS)
+        ((int32_t *)&state)[i] = ((const int32_t *)p)[i];
+    sampled = read_logits(&c, &shared); /* its barrier publishes `state` */
+    if (sampled < 0) {
         if (threadIdx.x == 0) {
             *s.failure = FAILURE_NOT_FINITE;
-            p->seq.done = CG_SEQUENCE_UNFINISHED;
+            s.slots[slot].seq.done = CG_SEQUENCE_UNFINISHED;
         }
         return;
     }
-    if (!sampling.greedy) {
-        float u = cg_rng_uniform(&p->key, (uint32_t)(p->seq.n_tokens - p->n_prompt),
-                                 (uint32_t)p->seq.attempt);
-
-        c.max = c.logits[c.head_row[sampled]];
-        c.scale = 1.44269504088896341f / (float)sampling.temperature;
-        if (c.n <= cap) {
-            for (int32_t i = threadIdx.x; i < c.n; i += blockDim.x)
-                cached[i] = probability(&c, i);
-            c.p = cached;
-            __syncthreads();
-        }
-        sampled = sample_candidate(&c, &sampling, u, &shared);
+    if (sampling.greedy) {
+        sampled = threadIdx.x ? -1 : sampled;
+    } else {
+        if (threadIdx.x == THREADS - 1) /* of the warp with the fewest candidates */
+            shared.u = cg_rng_uniform(&state.key, (uint32_t)(state.seq.n_tokens - state.n_prompt),
+                                      (uint32_t)state.seq.attempt);
+        sampled = sample_candidate(&c, &sampling, &shared);
     }
-    if (threadIdx.x == 0) {
-        cg_sequence seq = p->seq;
-        int32_t from_field = seq.field, per_atom = p->program.fields_per_atom;
-
-        cg_sequence_advance(&seq, &p->program, &aut, first + sampled,
-                            s.tokens + (int64_t)slot * s.max_len,
-                            s.marks + (int64_t)slot * s.max_len);
-        if (p->geometry.n_atoms && (seq.done || seq.field / per_atom > from_field / per_atom)) {
-            p->progress.stage = CG_REPAIR_TEST;
-            p->progress.from_field = from_field;
-        }
-        p->seq = seq;
-    }
+    if (sampled >= 0)
+        advance_slot(&s, &aut, slot, first + sampled, &state);
     __syncthreads();
-    if (p->seq.done && !p->geometry.n_atoms)
-        publish_completion(&s, slot);
+    if (state.seq.done && !state.geometry.n_atoms)
+        publish_completion(&s, slot, &state);
 }
 
 /*
@@ -299,7 +301,7 @@ static __global__ void __launch_bounds__(REPAIR_THREADS)
     }
     __syncthreads();
     if (shared.seq.done && shared.progress.stage == CG_REPAIR_IDLE)
-        publish_completion(&s, i);
+        publish_completion(&s, i, slot.state);
 }
 
 extern "C" cg_status cg_step_sample(const cg_step_state *state, const float *logits, int64_t stride,
@@ -307,11 +309,15 @@ extern "C" cg_status cg_step_sample(const cg_step_state *state, const float *log
                                     int32_t n_head_rows, cudaStream_t stream, cg_error *err)
 {
     enum { CAP = 4096 };
-    int threads = n_head_rows > 8192 ? 1024 : 128;
     int32_t cap = n_head_rows < CAP ? n_head_rows : CAP;
+    size_t bytes = (size_t)cap * sizeof(float);
 
-    sample_kernel<<<state->n_slots, threads, (size_t)cap * sizeof(float), stream>>>(
-        *state, logits, stride, *automaton, *sampling, cap);
+    if (n_head_rows > 8192)
+        sample_kernel<1024, 1><<<state->n_slots, 1024, bytes, stream>>>(*state, logits, stride,
+                                                                        *automaton, *sampling, cap);
+    else
+        sample_kernel<128, 12><<<state->n_slots, 128, bytes, stream>>>(*state, logits, stride,
+                                                                       *automaton, *sampling, cap);
     if (state->geometry)
         repair_kernel<<<state->n_slots, REPAIR_THREADS, 0, stream>>>(*state, *automaton);
     return CG_CUDA(cudaGetLastError(), err);
@@ -379,7 +385,7 @@ static __global__ void admit_kernel(cg_step_state s, cg_automaton aut,
     }
     __syncthreads();
     if (s.slots[a.slot].seq.done)
-        publish_completion(&s, a.slot);
+        publish_completion(&s, a.slot, &s.slots[a.slot]);
 }
 
 extern "C" cg_status cg_step_admit(const cg_step_state *state, const cg_automaton *automaton,

@@ -115,10 +115,34 @@ static inline unsigned long long block_up(unsigned long long x, int step, const 
 }
 
 #define __shfl_up_sync(mask, x, step) block_up(x, step, __FILE__, __LINE__)
-
-static inline unsigned long long atomicAdd(unsigned long long *at, unsigned long long x)
+static inline unsigned long long block_lane(unsigned long long x, int lane, const char *file,
+                                            int line)
 {
-    unsigned long long was = *at;
+    return block_shuffle(x, threadIdx.x / 32 * 32 + (unsigned)lane, file, line);
+}
+
+#define __shfl_sync(mask, x, lane) block_lane(x, lane, __FILE__, __LINE__)
+
+static inline uint32_t block_max(uint32_t x, const char *file, int line)
+{
+    for (unsigned step = 16; step; step /= 2) {
+        uint32_t other = (uint32_t)block_shuffle(x, threadIdx.x ^ step, file, line);
+
+        x = x > other ? x : other;
+    }
+    return x;
+}
+
+#define __reduce_max_sync(mask, x) block_max(x, __FILE__, __LINE__)
+
+static inline int __clz(int x)
+{
+    return x ? __builtin_clz((unsigned)x) : 32;
+}
+
+static inline uint32_t atomicAdd(uint32_t *at, uint32_t x)
+{
+    uint32_t was = *at;
 
     *at += x;
     return was;

@@ -8,11 +8,11 @@
 #include "block.h"
 #include "cuda/sampler.cuh"
 
-/* A row of logits for the block; `cached` as the kernel caches probabilities of short rows. */
+/* A row of logits for the block; row.cached as the kernel caches short rows. */
 struct sampler_job {
     const cg_sampling *sampling;
     struct candidates row;
-    float u, *cached;
+    float u;
     double *weights; /* [n] if the distribution is wanted */
     int32_t sampled;
 };
@@ -23,25 +23,22 @@ static void sampler_thread(void *arg)
 {
     struct sampler_job *job = arg;
     struct candidates c = job->row;
-    int32_t sampled = argmax(&c, sampler_shared.part);
+    int32_t sampled;
 
-    c.max = c.logits[c.head_row[sampled]];
     c.scale = 1.44269504088896341f / (float)job->sampling->temperature;
-    if (job->cached) {
-        for (int32_t i = (int32_t)threadIdx.x; i < c.n; i += (int32_t)blockDim.x)
-            job->cached[i] = probability(&c, i);
-        c.p = job->cached;
-        __syncthreads();
-    }
+    if (threadIdx.x == 0)
+        sampler_shared.u = job->u;
+    sampled = read_logits(&c, &sampler_shared);
     if (job->weights) {
         struct kept k = apply_filters(&c, job->sampling, &sampler_shared);
 
         for (int32_t i = k.begin, rank = k.rank; i < k.end; i++)
             job->weights[i] = (double)kept_weight(&c, &k, i, &rank);
     } else if (!job->sampling->greedy) {
-        sampled = sample_candidate(&c, job->sampling, job->u, &sampler_shared);
+        sampled = sample_candidate(&c, job->sampling, &sampler_shared);
     }
-    job->sampled = sampled;
+    if (!job->weights && sampled >= 0)
+        job->sampled = sampled;
 }
 
 /* Head rows 0 to n - 1. */
@@ -62,8 +59,10 @@ static inline int32_t sample_by_block(const cg_sampling *s, const float *logits,
                                       int cache)
 {
     float *cached = cache ? malloc((size_t)n * sizeof *cached) : NULL;
-    struct sampler_job job = { s, { logits, identity(n), NULL, n, 0, 0, 0 }, u, cached, NULL, -1 };
+    struct sampler_job job = { s, { .logits = logits, .n = n }, u, NULL, -1 };
 
+    job.row.head_row = identity(n);
+    job.row.cached = cached;
     block_run(sampler_thread, &job);
     free(cached);
     return job.sampled;
@@ -73,9 +72,9 @@ static inline int32_t sample_by_block(const cg_sampling *s, const float *logits,
 static inline void weights_by_block(const cg_sampling *s, const float *logits, int32_t n,
                                     double *ret_weights)
 {
-    struct sampler_job job = { s, { logits, identity(n), NULL, n, 0, 0, 0 }, 0, NULL, ret_weights,
-                               -1 };
+    struct sampler_job job = { s, { .logits = logits, .n = n }, 0, ret_weights, -1 };
 
+    job.row.head_row = identity(n);
     block_run(sampler_thread, &job);
 }
 
