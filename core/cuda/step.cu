@@ -17,6 +17,7 @@
 
 enum {
     GATHER_THREADS = 1024,
+    GATHER_SLOTS = 4, /* that a thread reads at a time */
     FILL_THREADS = 128,
     REPAIR_THREADS = 256,
     FAILURE_NOT_FINITE = 1,
@@ -62,81 +63,140 @@ static void fill_rows(const cg_step_state *state, const cg_step_batch *batch, cu
     fill_rows_kernel<<<blocks, FILL_THREADS, 0, stream>>>(*batch, state->tokens, state->max_len);
 }
 
+/* A slot in the order of gather. */
+struct gathered_slot {
+    int32_t slot, kind;
+    int32_t n_kv;    /* its tokens in the cache */
+    int32_t pending; /* tokens to be computed */
+    int32_t take;    /* of these, rows of the batch */
+};
+
 /*
- * One block. Prompts come first, since sequences wait for them; then the sequence slots in turn,
- * from *first_slot on. That order defines a slot's rank; thread i of iteration r handles the slot
- * of rank r * blockDim + i.
+ * Prompts come first, since sequences wait for them; then the sequence slots in turn, from
+ * first_slot on. That order defines a slot's rank.
  */
+static __device__ __forceinline__ int32_t slot_of_rank(const cg_step_state *s, int32_t first_slot,
+                                                       int32_t rank)
+{
+    int32_t turn = rank - (s->batch.max_seqs - s->n_slots), slot = first_slot + turn;
+
+    slot = slot < s->n_slots ? slot : slot - s->n_slots;
+    return turn < 0 ? s->n_slots + rank : slot;
+}
+
+/*
+ * Reads the n slots from a rank on, and slot 0 as one without pending tokens in the place of
+ * others: without branches, all loads are in flight at a time. Returns the pending tokens.
+ */
+static __device__ __forceinline__ u64 read_slots(const cg_step_state *s, int32_t first_slot,
+                                                 int32_t rank, int32_t n, struct gathered_slot *g)
+{
+    u64 pending = 0;
+
+    for (int32_t k = 0; k < GATHER_SLOTS; k++)
+        g[k].slot = k < n ? slot_of_rank(s, first_slot, rank + k) : 0;
+    for (int32_t k = 0; k < GATHER_SLOTS; k++) {
+        const cg_slot_state *p = &s->slots[g[k].slot];
+        int32_t kind = p->kind, done = p->seq.done, stage = p->progress.stage;
+        int32_t n_kv = p->seq.n_kv, n_pending = p->seq.n_tokens - n_kv;
+        int is_idle = (k >= n) | (kind == CG_SLOT_FREE) | (done != 0) | (stage != CG_REPAIR_IDLE);
+
+        g[k].kind = kind;
+        g[k].n_kv = n_kv;
+        g[k].pending = is_idle ? 0 : n_pending;
+        pending += (u64)g[k].pending;
+    }
+    return pending;
+}
+
+/* All pending tokens of the slot have rows. */
+static __device__ __forceinline__ int is_complete(const struct gathered_slot *g)
+{
+    return g->take && g->take == g->pending;
+}
+
+/* low half: sequences of the batch; high half: those whose logits are computed */
+static __device__ __forceinline__ u64 places(const struct gathered_slot *g)
+{
+    return (u64)(is_complete(g) && g->kind == CG_SLOT_SEQUENCE) << 32 | (g->take != 0);
+}
+
+/* Writes sequence `seq` of the batch, from `row` on, and its place `out` of those with logits. */
+static __device__ __forceinline__ void write_sequence(const cg_step_state *s,
+                                                      const struct gathered_slot *g, int32_t row,
+                                                      int32_t seq, int32_t out)
+{
+    s->batch.seq_slot[seq] = g->slot;
+    s->batch.kv_len[seq] = g->n_kv + g->take;
+    s->batch.q_start[seq] = row;
+    s->slots[g->slot].seq.n_kv = g->n_kv + g->take;
+    if (!is_complete(g))
+        return;
+    if (g->kind == CG_SLOT_SEQUENCE) {
+        s->out_row[out] = row + g->take - 1;
+        s->out_slot[out] = g->slot;
+    } else {
+        s->events[g->slot].done = 1;
+    }
+}
+
+/* One block. A thread has up to GATHER_SLOTS consecutive ranks at a time. */
 static __global__ void __launch_bounds__(GATHER_THREADS) gather_kernel(cg_step_state s)
 {
     __shared__ u64 part[2][32];
     __shared__ int32_t first_waiting; /* least rank, among sequence slots, that got no rows */
     __shared__ u64 attended, prompt_rows;
-    int32_t first_slot = *s.first_slot, rows = 0, seqs = 0, outs = 0; /* the same in all threads */
-    int32_t n_prompt_slots = s.batch.max_seqs - s.n_slots;
+    const int32_t first_slot = *s.first_slot, n_prompt_slots = s.batch.max_seqs - s.n_slots;
+    cg_step_counters c = *s.counters;
+    int32_t rows = 0, seqs = 0, outs = 0; /* the same in all threads */
+    u64 n_attended = 0, n_prompt_rows = 0;
 
     if (threadIdx.x == 0) {
         first_waiting = INT32_MAX;
         attended = prompt_rows = 0;
     }
-    for (int32_t base = 0; base < s.batch.max_seqs; base += blockDim.x) {
-        int32_t rank = base + (int32_t)threadIdx.x, slot = 0, pending = 0, take = 0, room;
-        int32_t n_kv = 0, kind = CG_SLOT_FREE;
-        u64 before, total, flags;
+    for (int32_t base = 0; base < s.batch.max_seqs; base += GATHER_THREADS * GATHER_SLOTS) {
+        struct gathered_slot g[GATHER_SLOTS];
+        int32_t left = s.batch.max_seqs - base, room = s.batch.rows - rows;
+        int32_t n = min((left + GATHER_THREADS - 1) / GATHER_THREADS, GATHER_SLOTS);
+        int32_t rank = base + (int32_t)threadIdx.x * n, row, waiting = INT32_MAX;
+        u64 before, total, at, flags = 0;
 
-        if (rank < s.batch.max_seqs) {
-            const cg_slot_state *p;
-
-            slot = rank < n_prompt_slots ? s.n_slots + rank : first_slot + rank - n_prompt_slots;
-            if (rank >= n_prompt_slots && slot >= s.n_slots)
-                slot -= s.n_slots;
-            p = &s.slots[slot];
-            kind = p->kind;
-            n_kv = p->seq.n_kv;
-            pending = p->seq.n_tokens - n_kv;
-            if (kind == CG_SLOT_FREE || p->seq.done || p->progress.stage != CG_REPAIR_IDLE)
-                pending = 0;
+        before = scan(read_slots(&s, first_slot, rank, min(n, s.batch.max_seqs - rank), g), part[0],
+                      &total);
+        at = before;
+        for (int32_t k = 0; k < GATHER_SLOTS; k++) {
+            g[k].take = at < (u64)room ? min(g[k].pending, room - (int32_t)at) : 0;
+            at += (u64)g[k].pending;
+            if (g[k].pending && !g[k].take && rank + k >= n_prompt_slots)
+                waiting = min(waiting, rank + k - n_prompt_slots);
+            flags += places(&g[k]);
         }
-        before = scan((u64)pending, part[0], &total);
-        room = s.batch.rows - rows;
-        if (pending && before < (u64)room)
-            take = pending < room - (int32_t)before ? pending : room - (int32_t)before;
-        if (pending && !take && rank >= n_prompt_slots)
-            atomicMin(&first_waiting, rank - n_prompt_slots);
-        before += (u64)rows;
+        if (waiting != INT32_MAX)
+            atomicMin(&first_waiting, waiting);
+        row = rows + (int32_t)before;
         rows += total < (u64)room ? (int32_t)total : room;
-        /* low half: sequences of the batch; high half: those whose logits are computed */
-        flags = take ? 1 : 0;
-        if (take && take == pending && kind == CG_SLOT_SEQUENCE)
-            flags |= (u64)1 << 32;
         flags = scan(flags, part[1], &total);
-        if (take) {
-            int32_t seq = seqs + (int32_t)(flags & 0xffffffffu), row = (int32_t)before;
-
-            s.batch.seq_slot[seq] = slot;
-            s.batch.kv_len[seq] = n_kv + take;
-            s.batch.q_start[seq] = row;
-            s.slots[slot].seq.n_kv = n_kv + take;
-            if (take == pending && kind == CG_SLOT_SEQUENCE) {
-                int32_t out = outs + (int32_t)(flags >> 32);
-
-                s.out_row[out] = row + take - 1;
-                s.out_slot[out] = slot;
-            } else if (take == pending) {
-                s.events[slot].done = 1;
-            }
+        for (int32_t k = 0; k < GATHER_SLOTS; k++) {
+            if (g[k].take)
+                write_sequence(&s, &g[k], row, seqs + (int32_t)(flags & 0xffffffffu),
+                               outs + (int32_t)(flags >> 32));
+            row += g[k].take;
+            flags += places(&g[k]);
+            if (g[k].kind == CG_SLOT_PROMPT)
+                n_prompt_rows += (u64)g[k].take;
+            else if (g[k].take)
+                n_attended += (u64)(g[k].n_kv + g[k].take);
         }
-        add_to(&attended, take && kind == CG_SLOT_SEQUENCE ? (u64)(n_kv + take) : 0);
-        add_to(&prompt_rows, kind == CG_SLOT_PROMPT ? (u64)take : 0);
         seqs += (int32_t)(total & 0xffffffffu);
         outs += (int32_t)(total >> 32);
     }
-    for (int32_t i = seqs + (int32_t)threadIdx.x; i <= s.batch.max_seqs; i += blockDim.x)
+    add_to(&attended, n_attended);
+    add_to(&prompt_rows, n_prompt_rows);
+    for (int32_t i = seqs + (int32_t)threadIdx.x; i <= s.batch.max_seqs; i += GATHER_THREADS)
         s.batch.q_start[i] = rows;
     __syncthreads(); /* of the sums */
     if (threadIdx.x == 0) {
-        cg_step_counters c = *s.counters;
-
         if (first_waiting != INT32_MAX)
             *s.first_slot = (first_slot + first_waiting) % s.n_slots;
         *s.n_out = outs;
