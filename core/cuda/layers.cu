@@ -102,21 +102,26 @@ template <typename T> static __device__ __forceinline__ void store4_16bit(T *p, 
     *(uint2 *)p = make_uint2(pack(v[0], v[1], T()), pack(v[2], v[3], T()));
 }
 
-/*
- * w = x * weight / rms(x); one warp per row, which v holds: element 256 c + 8 lane + j of x is
- * v[c][j] of a lane, 0 beyond `hidden`; likewise w. All weights are loaded before the sum.
- */
+/* Loads a row of one warp: element 256 c + 8 lane + j is v[c][j] of a lane; v stays as it is beyond
+ * `hidden`. */
 template <int CHUNKS>
-static __device__ __forceinline__ void
-normalise_row_of_warp(const float v[CHUNKS][8], const float *weight, float eps, int32_t hidden,
-                      int32_t lane, float w[CHUNKS][8])
+static __device__ __forceinline__ void load_row_of_warp(const float *x, int32_t hidden,
+                                                        int32_t lane, float v[CHUNKS][8])
 {
-    float sum = 0;
-
 #pragma unroll
     for (int c = 0; c < CHUNKS; c++)
         if (256 * c + 8 * lane < hidden)
-            load8_f32(weight + 256 * c + 8 * lane, w[c]);
+            load8_f32(x + 256 * c + 8 * lane, v[c]);
+}
+
+/* w = x * w / rms(x); one warp per row: v holds x and w the weights as load_row_of_warp() leaves
+ * them, 0 beyond `hidden`. */
+template <int CHUNKS>
+static __device__ __forceinline__ void normalise_row_of_warp(const float v[CHUNKS][8], float eps,
+                                                             int32_t hidden, float w[CHUNKS][8])
+{
+    float sum = 0;
+
 #pragma unroll
     for (int c = 0; c < CHUNKS; c++) {
         float squares = 0;
@@ -128,9 +133,8 @@ normalise_row_of_warp(const float v[CHUNKS][8], const float *weight, float eps, 
     sum = rsqrtf(sum / (float)hidden + eps);
 #pragma unroll
     for (int c = 0; c < CHUNKS; c++)
-        if (256 * c + 8 * lane < hidden)
-            for (int j = 0; j < 8; j++)
-                w[c][j] *= v[c][j] * sum;
+        for (int j = 0; j < 8; j++)
+            w[c][j] *= v[c][j] * sum;
 }
 
 /* Bits of the largest magnitude of a row, of which `lanes` neighbouring lanes hold v. All lanes. */
@@ -217,14 +221,12 @@ static __global__ void __launch_bounds__(NORM_THREADS)
     int32_t most_bits = 0;
 
     allow_next_kernel();
+    load_row_of_warp<CHUNKS>(weight, hidden, lane, w);
+    wait_for_earlier_kernels();
     if (t >= rows)
         return;
-    x += (int64_t)t * hidden;
-#pragma unroll
-    for (int c = 0; c < CHUNKS; c++)
-        if (256 * c + 8 * lane < hidden)
-            load8_f32(x + 256 * c + 8 * lane, v[c]);
-    normalise_row_of_warp<CHUNKS>(v, weight, eps, hidden, lane, w);
+    load_row_of_warp<CHUNKS>(x + (int64_t)t * hidden, hidden, lane, v);
+    normalise_row_of_warp<CHUNKS>(v, eps, hidden, w);
 #pragma unroll
     for (int c = 0; c < CHUNKS; c++)
         most_bits = most_of_8(w[c], most_bits);
@@ -297,6 +299,27 @@ static norm_grid grid_of_norm(int32_t rows, int32_t hidden)
     return { 4, rows, row_threads(hidden) };
 }
 
+/* Queues a kernel that calls wait_for_earlier_kernels() in all threads. It may start before those
+ * end where its image is of compute capability 9.0 or newer: the call does nothing in others. */
+template <typename... P, typename... A>
+static cg_status launch_early(void (*kernel)(P...), norm_grid g, cudaStream_t stream, cg_error *err,
+                              A... args)
+{
+    cudaLaunchAttribute overlap = {};
+    cudaLaunchConfig_t config = {};
+    cudaFuncAttributes found;
+
+    CG_TRY(CG_CUDA(cudaFuncGetAttributes(&found, kernel), err));
+    overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    overlap.val.programmaticStreamSerializationAllowed = 1;
+    config.gridDim = dim3(g.blocks);
+    config.blockDim = dim3(g.threads);
+    config.stream = stream;
+    config.attrs = &overlap;
+    config.numAttrs = found.ptxVersion >= 90;
+    return CG_CUDA(cudaLaunchKernelEx(&config, kernel, args...), err);
+}
+
 extern "C" cg_status cg_cuda_embed_norm(const int32_t *token, const void *embed,
                                         const float *weight, float eps, int32_t rows,
                                         int32_t hidden, cg_dtype act, float *x, void *h,
@@ -308,15 +331,13 @@ extern "C" cg_status cg_cuda_embed_norm(const int32_t *token, const void *embed,
     const norm_grid g = grid_of_norm(rows, hidden);
 
     if (act == CG_F32)
-        f32[g.kernel]<<<g.blocks, g.threads, 0, stream>>>(token, (const float *)embed, weight, eps,
-                                                          rows, hidden, x, (float *)h);
-    else if (act == CG_F16)
-        f16[g.kernel]<<<g.blocks, g.threads, 0, stream>>>(token, (const __half *)embed, weight, eps,
-                                                          rows, hidden, x, (__half *)h);
-    else
-        bf16[g.kernel]<<<g.blocks, g.threads, 0, stream>>>(
-            token, (const __nv_bfloat16 *)embed, weight, eps, rows, hidden, x, (__nv_bfloat16 *)h);
-    return CG_CUDA(cudaGetLastError(), err);
+        return launch_early(f32[g.kernel], g, stream, err, token, (const float *)embed, weight, eps,
+                            rows, hidden, x, (float *)h);
+    if (act == CG_F16)
+        return launch_early(f16[g.kernel], g, stream, err, token, (const __half *)embed, weight,
+                            eps, rows, hidden, x, (__half *)h);
+    return launch_early(bf16[g.kernel], g, stream, err, token, (const __nv_bfloat16 *)embed, weight,
+                        eps, rows, hidden, x, (__nv_bfloat16 *)h);
 }
 
 extern "C" cg_status cg_cuda_rms_norm(const float *x, const float *weight, float eps,
@@ -330,15 +351,13 @@ extern "C" cg_status cg_cuda_rms_norm(const float *x, const float *weight, float
     const norm_grid g = grid_of_norm(rows, hidden);
 
     if (act == CG_F32)
-        f32[g.kernel]<<<g.blocks, g.threads, 0, stream>>>(x, weight, eps, row, n, rows, hidden,
-                                                          (float *)h);
-    else if (act == CG_F16)
-        f16[g.kernel]<<<g.blocks, g.threads, 0, stream>>>(x, weight, eps, row, n, rows, hidden,
-                                                          (__half *)h);
-    else
-        bf16[g.kernel]<<<g.blocks, g.threads, 0, stream>>>(x, weight, eps, row, n, rows, hidden,
-                                                           (__nv_bfloat16 *)h);
-    return CG_CUDA(cudaGetLastError(), err);
+        return launch_early(f32[g.kernel], g, stream, err, x, weight, eps, row, n, rows, hidden,
+                            (float *)h);
+    if (act == CG_F16)
+        return launch_early(f16[g.kernel], g, stream, err, x, weight, eps, row, n, rows, hidden,
+                            (__half *)h);
+    return launch_early(bf16[g.kernel], g, stream, err, x, weight, eps, row, n, rows, hidden,
+                        (__nv_bfloat16 *)h);
 }
 
 extern "C" cg_status cg_cuda_rms_norm_i8(const float *x, const float *weight, float eps,
@@ -353,9 +372,8 @@ extern "C" cg_status cg_cuda_rms_norm_i8(const float *x, const float *weight, fl
     };
     const norm_grid g = grid_of_norm(rows, hidden);
 
-    kernels[g.kernel]<<<g.blocks, g.threads, 0, stream>>>(x, weight, eps, rows, hidden, (int8_t *)h,
-                                                          scale);
-    return CG_CUDA(cudaGetLastError(), err);
+    return launch_early(kernels[g.kernel], g, stream, err, x, weight, eps, rows, hidden,
+                        (int8_t *)h, scale);
 }
 
 extern "C" cg_status cg_cuda_quantise_rows(const float *w, int32_t rows, int32_t columns,

@@ -8,6 +8,9 @@
  * (layers.cu), for wider ones a block. The sum of squares has one order in both up to 8192
  * elements, so its bits depend on the row alone: the tree of warp_sum() over the lanes of 256
  * elements, eight of a lane in their order, then the sums of those 256 in their order.
+ *
+ * Norms are launched by launch_early(): before wait_for_earlier_kernels() they load nothing but
+ * their weights, and write nothing.
  */
 
 /*
@@ -34,15 +37,13 @@ static __device__ __forceinline__ void FN(norm_row)(float v[8], const float *x, 
     }
 }
 
-/* The same; one warp per row, which v holds as normalise_row_of_warp() wants it. */
+/* The same; one warp per row, which v and w hold as normalise_row_of_warp() wants them. */
 template <int CHUNKS>
-static __device__ __forceinline__ void FN(norm_row_of_warp)(float v[CHUNKS][8], const float *weight,
+static __device__ __forceinline__ void FN(norm_row_of_warp)(float v[CHUNKS][8], float w[CHUNKS][8],
                                                             float eps, int32_t hidden, int32_t lane,
                                                             ACT *h)
 {
-    float w[CHUNKS][8];
-
-    normalise_row_of_warp<CHUNKS>(v, weight, eps, hidden, lane, w);
+    normalise_row_of_warp<CHUNKS>(v, eps, hidden, w);
 #pragma unroll
     for (int c = 0; c < CHUNKS; c++)
         if (256 * c + 8 * lane < hidden)
@@ -53,10 +54,12 @@ static __device__ __forceinline__ void FN(norm_row_of_warp)(float v[CHUNKS][8], 
 static __global__ void FN(embed_norm)(const int32_t *token, const ACT *embed, const float *weight,
                                       float eps, int32_t rows, int32_t hidden, float *x, ACT *h)
 {
-    int64_t t = blockIdx.x, id = token[t];
+    int64_t t = blockIdx.x, id;
     float sum = 0, v[8], kept[8];
 
     allow_next_kernel();
+    wait_for_earlier_kernels();
+    id = token[t];
     for (int32_t i = threadIdx.x * 8; i < hidden; i += blockDim.x * 8) {
         if (id >= 0)
             LOAD8(embed + id * hidden + i, v);
@@ -80,9 +83,11 @@ static __global__ void __launch_bounds__(NORM_THREADS)
                             int32_t rows, int32_t hidden, float *x, ACT *h)
 {
     const int32_t lane = threadIdx.x % 32, t = blockIdx.x * (NORM_THREADS / 32) + threadIdx.x / 32;
-    float v[CHUNKS][8] = {};
+    float v[CHUNKS][8] = {}, w[CHUNKS][8] = {};
 
     allow_next_kernel();
+    load_row_of_warp<CHUNKS>(weight, hidden, lane, w);
+    wait_for_earlier_kernels();
     if (t >= rows)
         return;
     x += (int64_t)t * hidden;
@@ -97,7 +102,7 @@ static __global__ void __launch_bounds__(NORM_THREADS)
     for (int c = 0; c < CHUNKS; c++)
         if (256 * c + 8 * lane < hidden)
             store8_f32(x + 256 * c + 8 * lane, v[c]);
-    FN(norm_row_of_warp)<CHUNKS>(v, weight, eps, hidden, lane, h + (int64_t)t * hidden);
+    FN(norm_row_of_warp)<CHUNKS>(v, w, eps, hidden, lane, h + (int64_t)t * hidden);
 }
 
 /* One block per row. */
@@ -109,6 +114,7 @@ static __global__ void FN(rms_norm)(const float *x, const float *weight, float e
     float sum = 0, v[8], kept[8];
 
     allow_next_kernel();
+    wait_for_earlier_kernels();
     if (row) {
         if (t >= *n) {
             for (int j = 0; j < 8; j++)
@@ -137,9 +143,11 @@ static __global__ void __launch_bounds__(NORM_THREADS)
                           const int32_t *n, int32_t rows, int32_t hidden, ACT *h)
 {
     const int32_t lane = threadIdx.x % 32, t = blockIdx.x * (NORM_THREADS / 32) + threadIdx.x / 32;
-    float v[CHUNKS][8] = {};
+    float v[CHUNKS][8] = {}, w[CHUNKS][8] = {};
 
     allow_next_kernel();
+    load_row_of_warp<CHUNKS>(weight, hidden, lane, w);
+    wait_for_earlier_kernels();
     if (t >= rows)
         return;
     h += (int64_t)t * hidden;
@@ -148,12 +156,8 @@ static __global__ void __launch_bounds__(NORM_THREADS)
             STORE8(h + i, v[0]);
         return;
     }
-    x += (int64_t)(row ? row[t] : t) * hidden;
-#pragma unroll
-    for (int c = 0; c < CHUNKS; c++)
-        if (256 * c + 8 * lane < hidden)
-            load8_f32(x + 256 * c + 8 * lane, v[c]);
-    FN(norm_row_of_warp)<CHUNKS>(v, weight, eps, hidden, lane, h);
+    load_row_of_warp<CHUNKS>(x + (int64_t)(row ? row[t] : t) * hidden, hidden, lane, v);
+    FN(norm_row_of_warp)<CHUNKS>(v, w, eps, hidden, lane, h);
 }
 
 /* One block per row. */

@@ -165,6 +165,27 @@ static __global__ void beyond_memory(int *x)
     x[threadIdx.x] = 1;
 }
 
+static __global__ void wait_in_first_block(int *x)
+{
+    if (blockIdx.x == 0 || *x < 0)
+        wait_for_earlier_kernels();
+}
+
+static void launch_early(int blocks)
+{
+    cudaLaunchAttribute overlap = {};
+    cudaLaunchConfig_t config = {};
+    static int x = 1;
+
+    overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    overlap.val.programmaticStreamSerializationAllowed = 1;
+    config.gridDim = dim3(blocks);
+    config.blockDim = dim3(64);
+    config.attrs = &overlap;
+    config.numAttrs = 1;
+    cudaLaunchKernelEx(&config, wait_in_first_block, &x);
+}
+
 static int *ints(int n)
 {
     void *x = NULL;
@@ -198,6 +219,9 @@ const emulated_case emulated_cases[] = {
     { "beyond an array", "out of bounds", [] { beyond_array<<<1, 64>>>(ints(1)); } },
     { "a misaligned vector", "misaligned", [] { misaligned<<<1, 1>>>(ints(4)); } },
     { "beyond device memory", "AddressSanitizer", [] { beyond_memory<<<1, 64>>>(ints(63)); } },
+    { "an early kernel that does not wait", "an early kernel does not wait for earlier ones",
+      [] { launch_early(2); } },
+    { "an early kernel that waits", NULL, [] { launch_early(1); } },
     { "within device memory", NULL, [] { beyond_memory<<<1, 64>>>(ints(64)); } },
 };
 const int n_emulated_cases = sizeof emulated_cases / sizeof emulated_cases[0];

@@ -371,7 +371,7 @@ struct emulated_configuration {
 
     emulated_configuration(emulated_place place, dim3 blocks, dim3 threads, size_t shared_bytes = 0,
                            cudaStream_t on = nullptr)
-        : grid { blocks, threads, shared_bytes, place }, stream(on)
+        : grid { blocks, threads, shared_bytes, place, 0 }, stream(on)
     {
     }
 
@@ -393,6 +393,24 @@ static inline void operator<<(void (*kernel)(P...), const emulated_bound<A...> &
 
     emulated_launch(&call, sizeof call, emulated_call<P...>::run, (const void *)kernel,
                     bound.stream);
+}
+
+#define cudaLaunchKernelEx(...) emulated_launch_kernel(EMULATED_HERE, __VA_ARGS__)
+
+template <typename... P, typename... A>
+static inline cudaError_t emulated_launch_kernel(emulated_place place,
+                                                 const cudaLaunchConfig_t *config,
+                                                 void (*kernel)(P...), const A &...args)
+{
+    static_assert((std::is_trivially_copyable<P>::value && ...), "arguments are copied as bytes");
+    emulated_call<P...> call = { { config->gridDim, config->blockDim, config->dynamicSmemBytes,
+                                   place, emulated_is_early(config) },
+                                 kernel,
+                                 std::tuple<P...>(args...) };
+
+    emulated_launch(&call, sizeof call, emulated_call<P...>::run, (const void *)kernel,
+                    config->stream);
+    return cudaGetLastError();
 }
 
 /** A kernel whose template arguments follow from its arguments, for operator<<. */

@@ -171,6 +171,7 @@ DEVICE_INLINE void allow_next_kernel(void)
 
 DEVICE_INLINE void wait_for_earlier_kernels(void)
 {
+    emulated_wait_for_kernels();
 }
 
 DEVICE_INLINE void prefetch_to_l2(const void *p)

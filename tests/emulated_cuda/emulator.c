@@ -59,6 +59,7 @@ static struct {
     uint32_t n_ready;          /* threads */
     uint32_t ready[MAX_WARPS]; /* lanes */
     uint64_t random;
+    int has_waited; /* for earlier kernels, a thread of the block */
     struct {
         uint32_t arrived, n;
         int value;
@@ -348,6 +349,11 @@ uint32_t emulated_ballot(uint32_t mask, int value, emulated_place place)
     return (uint32_t)warp_operation(AT_BALLOT, mask, place);
 }
 
+void emulated_wait_for_kernels(void)
+{
+    block.has_waited = 1;
+}
+
 uint32_t emulated_thread(void)
 {
     return block.self;
@@ -460,6 +466,7 @@ static void run_block(void)
     emulated_fill(block.dynamic_shared, block.grid->shared_bytes);
     memset(block.named, 0, sizeof block.named);
     emulated_block_number++;
+    block.has_waited = 0;
     for (uint32_t i = 0; i < block.n_threads; i++) {
         start_thread(i);
         make_ready(i);
@@ -469,6 +476,8 @@ static void run_block(void)
         return;
     threadIdx = block.threads[block.self].index;
     emulator_switch(&block.caller, block.threads[block.self].stack_pointer);
+    if (block.grid->is_early && !block.has_waited)
+        fail("an early kernel does not wait for earlier ones", 0, block.n_threads - 1);
 }
 
 void emulator_run(const emulated_grid *grid, void (*body)(const void *arg), const void *arg)

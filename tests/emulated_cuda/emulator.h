@@ -9,7 +9,8 @@
  *
  * - a barrier that other threads of the block do not reach, or pass elsewhere;
  * - an operation of a warp whose mask names a thread that does not reach it, or leaves out the
- *   caller; a shuffle from a thread that is not in the mask.
+ *   caller; a shuffle from a thread that is not in the mask;
+ * - a block of a kernel that was launched early, and does not wait for the earlier kernels.
  *
  * Shared memory is filled before each block, with NaN of every float type.
  */
@@ -37,6 +38,7 @@ typedef struct emulated_grid {
     dim3 threads; /* of a block, at most 1024 */
     size_t shared_bytes;
     emulated_place launched;
+    int is_early; /* on a GPU it may start before earlier kernels end */
 } emulated_grid;
 
 /** Seed of the orders; $EMULATED_GPU_SEED, or 1. Set before the first launch. */
@@ -51,6 +53,9 @@ void emulator_run(const emulated_grid *grid, void (*body)(const void *arg), cons
  */
 void emulated_launch(const void *arg, size_t bytes, void (*body)(const void *arg),
                      const void *kernel, cudaStream_t stream);
+
+/** Whether a launch has the attribute that makes it an early one. */
+int emulated_is_early(const cudaLaunchConfig_t *config);
 
 /** Makes a kernel known to cudaLaunchKernel(): the bytes of its parameter, and a function that
  * calls it. */
@@ -71,6 +76,8 @@ void *emulated_dynamic_shared(void);
 uint32_t emulated_lane(void);
 /** Lanes of the running thread's warp that have not returned. */
 uint32_t emulated_active(void);
+/** The running thread waits for earlier kernels, which have ended. */
+void emulated_wait_for_kernels(void);
 
 /** Number of the running thread in its block. */
 uint32_t emulated_thread(void);

@@ -141,10 +141,10 @@ static void run_single(const void *arg)
     registered[s->kernel].call(registered[s->kernel].kernel, s->arg);
 }
 
-cudaError_t cudaLaunchKernel(const void *kernel, dim3 blocks, dim3 threads, void **args,
-                             size_t shared_bytes, cudaStream_t stream)
+static cudaError_t launch_single(const emulated_grid *grid, const void *kernel, void **args,
+                                 cudaStream_t stream)
 {
-    struct single s = { .grid = { blocks, threads, shared_bytes, { __FILE__, __LINE__ } } };
+    struct single s = { .grid = *grid };
     int is_known;
 
     pthread_mutex_lock(&lock);
@@ -159,11 +159,32 @@ cudaError_t cudaLaunchKernel(const void *kernel, dim3 blocks, dim3 threads, void
     return cudaGetLastError();
 }
 
-/* Attributes are not used: they let kernels overlap. */
+cudaError_t cudaLaunchKernel(const void *kernel, dim3 blocks, dim3 threads, void **args,
+                             size_t shared_bytes, cudaStream_t stream)
+{
+    const emulated_grid grid = { blocks, threads, shared_bytes, { __FILE__, __LINE__ }, 0 };
+
+    return launch_single(&grid, kernel, args, stream);
+}
+
+int emulated_is_early(const cudaLaunchConfig_t *config)
+{
+    for (unsigned i = 0; i < config->numAttrs; i++)
+        if (config->attrs[i].id == cudaLaunchAttributeProgrammaticStreamSerialization &&
+            config->attrs[i].val.programmaticStreamSerializationAllowed)
+            return 1;
+    return 0;
+}
+
 cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t *config, const void *kernel, void **args)
 {
-    return cudaLaunchKernel(kernel, config->gridDim, config->blockDim, args,
-                            config->dynamicSmemBytes, config->stream);
+    const emulated_grid grid = { config->gridDim,
+                                 config->blockDim,
+                                 config->dynamicSmemBytes,
+                                 { __FILE__, __LINE__ },
+                                 emulated_is_early(config) };
+
+    return launch_single(&grid, kernel, args, config->stream);
 }
 
 /* Blocks run one after another: no clusters of several. */
@@ -204,6 +225,7 @@ cudaError_t cudaFuncGetAttributes(struct cudaFuncAttributes *ret, const void *ke
     *ret = (struct cudaFuncAttributes) {
         .maxDynamicSharedSizeBytes = (int)shared_limit(kernel),
         .maxThreadsPerBlock = 1024,
+        .ptxVersion = 90,
     };
     return cudaSuccess;
 }
