@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Geometry tests and repair of one slot, by all threads of a block. Counterpart of
- * decode/repair_cpu.c on the device, over the same functions of sequence/.
+ * Geometry tests and repair of a block's slots: a warp tests an atom, all threads repair it.
+ * Counterpart of decode/repair_cpu.c on the device, over the same functions of sequence/.
  */
 #ifndef CG_CUDA_REPAIR_CUH
 #define CG_CUDA_REPAIR_CUH
@@ -27,7 +27,7 @@ struct repair_shared {
     cg_sequence seq;
     cg_repair_progress progress;
     cg_number_path path;
-    int32_t fault, transition, path_state, unsatisfied;
+    int32_t transition, path_state, unsatisfied;
 };
 
 /* A slot and the arrays of its sequence; the same in all threads. */
@@ -60,50 +60,47 @@ static __device__ struct repair_slot repair_slot_of(const cg_step_state *s, cons
     };
 }
 
-/* The sequence's text while this block works on it. */
-static __device__ cg_sequence_text text_of_slot(const struct repair_slot *slot,
-                                                struct repair_shared *shared)
+static __device__ cg_sequence_text text_of_slot(const struct repair_slot *slot, cg_sequence *seq)
 {
     return (cg_sequence_text) { slot->aut,
                                 slot->s->token_numbers,
                                 slot->s->number_format,
                                 &slot->state->program,
-                                &shared->seq,
+                                seq,
                                 slot->tokens,
                                 slot->marks };
 }
 
-/* Tests an atom at positions `xyz`. shared->fault is CG_FAULT_NONE, or a fault found before.
- * Returns the fault in all threads. */
-static __device__ int32_t test_position(const struct repair_slot *slot,
-                                        struct repair_shared *shared, const position *xyz,
-                                        int32_t atom)
+/* Tests an atom at positions `xyz`; one warp. Returns the fault in all lanes.
+ *
+ * @param fault  CG_FAULT_NONE, or a fault that this lane found before */
+static __device__ int32_t test_position(const struct repair_slot *slot, const position *xyz,
+                                        int32_t atom, int32_t fault)
 {
-    int32_t fault;
+    int32_t other =
+        cg_geometry_test_atom(&slot->state->geometry, xyz, atom, (int32_t)threadIdx.x % 32, 32);
 
-    __syncthreads();
-    fault = cg_geometry_test_atom(&slot->state->geometry, xyz, atom, (int32_t)threadIdx.x,
-                                  (int32_t)blockDim.x);
-    if (fault != CG_FAULT_NONE)
-        atomicMin(&shared->fault, fault);
-    __syncthreads();
-    fault = shared->fault;
-    __syncthreads();
+    fault = other < fault ? other : fault;
+    for (int step = 16; step > 0; step /= 2) {
+        other = __shfl_xor_sync(0xffffffffu, fault, step);
+        fault = other < fault ? other : fault;
+    }
     return fault;
 }
 
-/* Reads an atom back from its tokens and tests it. Returns the fault in all threads. */
-static __device__ int32_t test_atom(const struct repair_slot *slot, struct repair_shared *shared,
-                                    int32_t atom)
+/* Reads an atom back from its tokens and tests it; one warp. Returns the fault in all lanes. */
+static __device__ int32_t test_atom(const struct repair_slot *slot, cg_sequence *seq, int32_t atom)
 {
-    if (threadIdx.x == 0) {
-        cg_sequence_text text = text_of_slot(slot, shared);
+    int32_t fault = CG_FAULT_NONE;
 
-        shared->fault = cg_geometry_read_atom(&text, atom, slot->xyz[atom])
-                            ? CG_FAULT_NONE
-                            : CG_FAULT(CG_CAUSE_BOND, 0);
+    if (threadIdx.x % 32 == 0) {
+        cg_sequence_text text = text_of_slot(slot, seq);
+
+        if (!cg_geometry_read_atom(&text, atom, slot->xyz[atom]))
+            fault = CG_FAULT(CG_CAUSE_BOND, 0);
     }
-    return test_position(slot, shared, (const position *)slot->xyz, atom);
+    __syncwarp();
+    return test_position(slot, (const position *)slot->xyz, atom, fault);
 }
 
 /* Sum of the corrections of atom i, by one warp; its lanes are added in a fixed order. */
@@ -164,7 +161,7 @@ static __device__ int append_field(const struct repair_slot *slot, struct repair
 
     __syncthreads(); /* all threads have read the state of the path before */
     if (threadIdx.x == 0) {
-        cg_sequence_text text = text_of_slot(slot, shared);
+        cg_sequence_text text = text_of_slot(slot, &shared->seq);
 
         shared->path_state = !shared->seq.done && cg_number_path_begin(path, &text, xyz)
                                  ? CG_NUMBER_PATH_RUNNING
@@ -184,11 +181,11 @@ static __device__ int append_field(const struct repair_slot *slot, struct repair
                 cg_number_path_step(path, slot->aut, token_numbers, shared->transition);
             shared->transition = INT32_MAX;
             if (shared->path_state == CG_NUMBER_PATH_FOUND) {
-                cg_sequence_text text = text_of_slot(slot, shared);
+                cg_sequence_text text = text_of_slot(slot, &shared->seq);
 
                 cg_number_path_append(path, &text);
             } else if (shared->path_state == CG_NUMBER_PATH_NONE) {
-                cg_sequence_text text = text_of_slot(slot, shared);
+                cg_sequence_text text = text_of_slot(slot, &shared->seq);
 
                 cg_number_path_record_missing(&text, xyz, &slot->state->repair);
             }
@@ -235,9 +232,9 @@ static __device__ int place(const struct repair_slot *slot, struct repair_shared
                                      last, i, slot->relaxed[i]);
     if (!cg_relaxation_is_image(&start))
         return 0;
-    if (threadIdx.x == 0)
-        shared->fault = CG_FAULT_NONE;
-    return test_position(slot, shared, (const position *)slot->relaxed, last) == CG_FAULT_NONE;
+    __syncthreads();
+    return test_position(slot, (const position *)slot->relaxed, last, CG_FAULT_NONE) ==
+           CG_FAULT_NONE;
 }
 
 /* After a relaxation: fits the atoms to cells if numbers are coarse, else rewrites; one thread. */
@@ -299,12 +296,12 @@ static __device__ int32_t continue_fit(const struct repair_slot *slot, struct re
         if (!cg_cell_centre(slot->s->number_format, relaxed, n, centre))
             continue;
         __syncthreads(); /* all threads have read the position before */
-        if (threadIdx.x == 0) {
+        if (threadIdx.x == 0)
             for (int k = 0; k < 3; k++)
                 slot->relaxed[atom][k] = centre[k];
-            shared->fault = CG_FAULT_NONE;
-        }
-        if (test_position(slot, shared, (const position *)slot->relaxed, atom) == CG_FAULT_NONE)
+        __syncthreads();
+        if (test_position(slot, (const position *)slot->relaxed, atom, CG_FAULT_NONE) ==
+            CG_FAULT_NONE)
             break;
     }
     __syncthreads();
@@ -339,8 +336,8 @@ static __device__ int32_t continue_rewrite(const struct repair_slot *slot,
 
     for (int32_t k = 0; k < slot->state->program.fields_per_atom && valid; k++)
         valid = append_field(slot, shared, slot->relaxed[atom]);
-    valid = valid && test_atom(slot, shared, atom) == CG_FAULT_NONE;
-    __syncthreads();
+    if (valid && threadIdx.x < 32)
+        valid = test_atom(slot, &shared->seq, atom) == CG_FAULT_NONE;
     if (threadIdx.x == 0) {
         progress->next++;
         if (!valid || atom == progress->atom)
@@ -355,32 +352,38 @@ static __device__ int32_t continue_rewrite(const struct repair_slot *slot,
     return WORK_PER_REWRITE;
 }
 
-/* Tests the atoms completed since field `from_field`, up to the first that is to be repaired. */
-static __device__ void test_completed_atoms(const struct repair_slot *slot,
-                                            struct repair_shared *shared)
+/* Tests the atoms completed since field `from_field`, up to the first that is to be repaired; one
+ * warp. */
+static __device__ void test_completed_atoms(const struct repair_slot *slot)
 {
-    int32_t per = slot->state->program.fields_per_atom, end = shared->seq.field / per, fault;
+    cg_slot_state *state = slot->state;
+    cg_repair_progress *progress = &state->progress;
+    int32_t per = state->program.fields_per_atom, end = state->seq.field / per;
+    int32_t atom = progress->from_field / per, is_first = threadIdx.x % 32 == 0;
 
-    if (threadIdx.x == 0)
-        shared->progress.stage = CG_REPAIR_IDLE;
-    for (int32_t atom = shared->progress.from_field / per; atom < end; atom++) {
-        fault = test_atom(slot, shared, atom);
-        if (threadIdx.x == 0)
-            slot->state->repair.count[CG_FAULT_CAUSE(fault)]++;
-        if (threadIdx.x == 0 && fault != CG_FAULT_NONE) {
-            slot->state->repair.last_cause = CG_FAULT_CAUSE(fault);
-            slot->state->repair.last_atom = atom;
+    for (; atom < end; atom++) {
+        int32_t fault = test_atom(slot, &state->seq, atom);
+
+        if (is_first)
+            state->repair.count[CG_FAULT_CAUSE(fault)]++;
+        if (fault == CG_FAULT_NONE)
+            continue;
+        if (is_first) {
+            state->repair.last_cause = CG_FAULT_CAUSE(fault);
+            state->repair.last_atom = atom;
         }
-        if (fault != CG_FAULT_NONE && slot->s->geometry == CG_GEOMETRY_REPAIR) {
-            if (threadIdx.x == 0) {
-                shared->progress.stage = CG_REPAIR_RELAX;
-                shared->progress.atom = atom;
-                shared->progress.start = cg_relaxation_find_start(
-                    &slot->state->geometry, (const position *)slot->xyz, atom);
-                shared->progress.iteration = 0;
-            }
+        if (slot->s->geometry == CG_GEOMETRY_REPAIR)
             break;
-        }
+    }
+    if (!is_first)
+        return;
+    progress->stage = CG_REPAIR_IDLE;
+    if (atom < end) {
+        progress->stage = CG_REPAIR_RELAX;
+        progress->atom = atom;
+        progress->start =
+            cg_relaxation_find_start(&state->geometry, (const position *)slot->xyz, atom);
+        progress->iteration = 0;
     }
 }
 
@@ -395,18 +398,18 @@ static __device__ int32_t work_of_step(int32_t n_slots, int32_t n_busy)
                                       : MAX_WORK_PER_STEP;
 }
 
-/*
- * Tests the slot's completed atoms, or continues its repair until about `work` is done: other slots
- * wait for the step. The caller must add a barrier before other threads read the result.
- */
-static __device__ void advance_repair(const struct repair_slot *slot, struct repair_shared *shared,
-                                      int32_t work)
+/* Continues the repair of a slot until about `work` is done: other slots wait for the step. */
+static __device__ void continue_repair(const struct repair_slot *slot, struct repair_shared *shared,
+                                       int32_t work)
 {
-    int32_t stage = shared->progress.stage;
+    int32_t stage;
 
-    __syncthreads(); /* all threads read the stage before it changes */
-    if (stage == CG_REPAIR_TEST)
-        test_completed_atoms(slot, shared);
+    if (threadIdx.x == 0) {
+        shared->seq = slot->state->seq;
+        shared->progress = slot->state->progress;
+    }
+    __syncthreads();
+    stage = shared->progress.stage;
     while (work > 0 && stage >= CG_REPAIR_RELAX) {
         if (stage == CG_REPAIR_RELAX)
             work -= continue_relaxation(slot, shared);
@@ -416,6 +419,51 @@ static __device__ void advance_repair(const struct repair_slot *slot, struct rep
             work -= continue_rewrite(slot, shared);
         stage = shared->progress.stage;
     }
+    __syncthreads(); /* all threads have read the stage */
+    if (threadIdx.x == 0) {
+        slot->state->seq = shared->seq;
+        slot->state->progress = shared->progress;
+    }
+}
+
+/*
+ * Tests completed atoms of the n <= 32 slots from `first` on, a slot per warp, and continues their
+ * repairs one after another. Returns in bit k whether slot first + k had work.
+ */
+static __device__ uint32_t repair_slots(const cg_step_state *s, const cg_automaton *aut,
+                                        struct repair_shared *shared, int32_t first, int32_t n)
+{
+    int32_t warp = (int32_t)threadIdx.x / 32, n_warps = (int32_t)blockDim.x / 32;
+    int32_t lane = (int32_t)threadIdx.x % 32, stage = CG_REPAIR_IDLE;
+    uint32_t busy, tested;
+
+    if (lane < n && first + lane < s->n_slots) {
+        const cg_slot_state *state = &s->slots[first + lane];
+        int32_t kind = state->kind;
+
+        stage = state->progress.stage;
+        if (kind != CG_SLOT_SEQUENCE)
+            stage = CG_REPAIR_IDLE;
+    }
+    busy = __ballot_sync(0xffffffffu, stage != CG_REPAIR_IDLE);
+    tested = __ballot_sync(0xffffffffu, stage == CG_REPAIR_TEST);
+    if (!busy)
+        return 0;
+    __syncthreads(); /* all warps have read the stages */
+    for (int32_t k = warp; k < n; k += n_warps)
+        if (tested >> k & 1) {
+            struct repair_slot slot = repair_slot_of(s, aut, first + k);
+
+            test_completed_atoms(&slot);
+        }
+    for (int32_t k = 0; k < n; k++)
+        if ((busy & ~tested) >> k & 1) {
+            struct repair_slot slot = repair_slot_of(s, aut, first + k);
+
+            continue_repair(&slot, shared, work_of_step(s->n_slots, *s->n_out));
+        }
+    __syncthreads();
+    return busy;
 }
 
 #endif

@@ -20,6 +20,7 @@ enum {
     GATHER_SLOTS = 4, /* that a thread reads at a time */
     FILL_THREADS = 128,
     REPAIR_THREADS = 256,
+    REPAIR_BLOCKS = 1024, /* of more slots than one, at least */
     FAILURE_NOT_FINITE = 1,
 };
 
@@ -337,31 +338,32 @@ static __global__ void __launch_bounds__(THREADS, BLOCKS)
 }
 
 /*
- * Tests the atoms that sequences have completed and continues repairs; one block per slot. Separate
+ * Tests the atoms that sequences have completed and continues repairs; n slots per block. Separate
  * from sampling because it needs more registers than the largest block of that kernel leaves.
  */
 static __global__ void __launch_bounds__(REPAIR_THREADS)
-    repair_kernel(cg_step_state s, cg_automaton aut)
+    repair_kernel(cg_step_state s, cg_automaton aut, int32_t n)
 {
     __shared__ struct repair_shared shared;
-    int32_t i = blockIdx.x;
-    struct repair_slot slot = repair_slot_of(&s, &aut, i);
+    int32_t first = (int32_t)blockIdx.x * n;
+    uint32_t worked = repair_slots(&s, &aut, &shared, first, n);
 
-    if (slot.state->kind != CG_SLOT_SEQUENCE || slot.state->progress.stage == CG_REPAIR_IDLE)
-        return;
-    if (threadIdx.x == 0) {
-        shared.seq = slot.state->seq;
-        shared.progress = slot.state->progress;
+    for (int32_t k = 0; worked >> k; k++) {
+        const cg_slot_state *p = &s.slots[first + k];
+
+        if (worked >> k & 1 && p->seq.done && p->progress.stage == CG_REPAIR_IDLE)
+            publish_completion(&s, first + k, p);
     }
-    __syncthreads();
-    advance_repair(&slot, &shared, work_of_step(s.n_slots, *s.n_out));
-    if (threadIdx.x == 0) {
-        slot.state->seq = shared.seq;
-        slot.state->progress = shared.progress;
-    }
-    __syncthreads();
-    if (shared.seq.done && shared.progress.stage == CG_REPAIR_IDLE)
-        publish_completion(&s, i, slot.state);
+}
+
+/* In most steps most slots have no work: where they are many, a block has a slot for each warp. */
+static void repair(const cg_step_state *state, const cg_automaton *automaton, cudaStream_t stream)
+{
+    int32_t n = state->n_slots / REPAIR_BLOCKS;
+
+    n = n < 1 ? 1 : n < REPAIR_THREADS / 32 ? n : REPAIR_THREADS / 32;
+    repair_kernel<<<(state->n_slots + n - 1) / n, REPAIR_THREADS, 0, stream>>>(*state, *automaton,
+                                                                               n);
 }
 
 extern "C" cg_status cg_step_sample(const cg_step_state *state, const float *logits, int64_t stride,
@@ -379,7 +381,7 @@ extern "C" cg_status cg_step_sample(const cg_step_state *state, const float *log
         sample_kernel<128, 12><<<state->n_slots, 128, bytes, stream>>>(*state, logits, stride,
                                                                        *automaton, *sampling, cap);
     if (state->geometry)
-        repair_kernel<<<state->n_slots, REPAIR_THREADS, 0, stream>>>(*state, *automaton);
+        repair(state, automaton, stream);
     return CG_CUDA(cudaGetLastError(), err);
 }
 

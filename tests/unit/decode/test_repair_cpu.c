@@ -130,22 +130,26 @@ static void write_text(const char *text)
 }
 
 #ifdef BLOCK
-/* Repair by a block of the kernel: the state of one slot, and the block's shared memory. */
-enum { ORDERS = 3, N_SLOTS = 16, CHAINS = 1, CHAIN = 5 };
+/*
+ * Repair by blocks of the kernel, of PER_BLOCK slots each, the last one of fewer. The slots that
+ * hold the sequence start one step after the other, so that some are tested while others are
+ * repaired. The others are free, but for one without work.
+ */
+enum { ORDERS = 3, SLOTS = 17, PER_BLOCK = 4, IDLE_SLOT = 1, CHAINS = 1, CHAIN = 5 };
 
+static const int holders[] = { 0, 2, SLOTS - 1 };
+static int n_holders; /* 1 or all */
 static struct repair_shared shared;
 static cg_step_state step;
-static cg_slot_state device_slot;
-static float device_xyz[3 * LIMIT];
+static struct {
+    cg_slot_state slots[SLOTS];
+    int32_t tokens[SLOTS][LIMIT];
+    cg_atom_mark marks[SLOTS][LIMIT];
+    float xyz[SLOTS][3 * LIMIT];
+} device;
+static float read_xyz[3 * ATOMS]; /* of the sequence, by blocks */
 
-static void repair_by_block(void *n_busy)
-{
-    struct repair_slot slot = repair_slot_of(&step, target.text.automaton, 0);
-
-    advance_repair(&slot, &shared, work_of_step(N_SLOTS, *(int32_t *)n_busy));
-}
-
-/* Everything that a block writes. */
+/* Everything that a block writes for a slot. */
 static struct state {
     cg_sequence seq;
     cg_repair_counts repair;
@@ -154,34 +158,85 @@ static struct state {
     float xyz[3 * ATOMS];
 } state, other;
 
-static void save(struct state *s)
+static void save(int slot, struct state *s)
 {
-    s->seq = seq;
-    s->repair = device_slot.repair;
-    memcpy(s->tokens, tokens, sizeof tokens);
-    memcpy(s->marks, marks, sizeof marks);
-    memcpy(s->xyz, device_xyz, sizeof s->xyz);
+    s->seq = device.slots[slot].seq;
+    s->repair = device.slots[slot].repair;
+    memcpy(s->tokens, device.tokens[slot], sizeof s->tokens);
+    memcpy(s->marks, device.marks[slot], sizeof s->marks);
+    memcpy(s->xyz, device.xyz[slot], sizeof s->xyz);
 }
 
-static void restore(const struct state *s)
+static void take_over(const struct state *s)
 {
     seq = s->seq;
-    device_slot.repair = s->repair;
+    repair_state.counts = s->repair;
     memcpy(tokens, s->tokens, sizeof tokens);
     memcpy(marks, s->marks, sizeof marks);
-    memcpy(device_xyz, s->xyz, sizeof s->xyz);
+    memcpy(read_xyz, s->xyz, sizeof read_xyz);
+    memcpy(repair_state.xyz, s->xyz, (size_t)m.g.n_atoms * sizeof *repair_state.xyz);
 }
 
-/* Steps until the slot is idle. */
-static void run_steps(int32_t atom, int32_t n_busy)
+static void fill_slots(void)
 {
-    shared.seq = seq;
-    shared.progress =
-        (cg_repair_progress) { .stage = CG_REPAIR_TEST,
-                               .from_field = atom * target.text.program->fields_per_atom };
-    while (shared.progress.stage != CG_REPAIR_IDLE)
-        block_run(repair_by_block, &n_busy);
-    seq = shared.seq;
+    for (int i = 0; i < SLOTS; i++) {
+        device.slots[i] = (cg_slot_state) { .seq = seq,
+                                            .kind = CG_SLOT_FREE,
+                                            .program = *target.text.program,
+                                            .geometry = m.g,
+                                            .progress.stage = CG_REPAIR_TEST,
+                                            .repair = repair_state.counts };
+        memcpy(device.tokens[i], tokens, sizeof tokens);
+        memcpy(device.marks[i], marks, sizeof marks);
+        memcpy(device.xyz[i], read_xyz, sizeof read_xyz);
+    }
+    device.slots[IDLE_SLOT].kind = CG_SLOT_SEQUENCE;
+    device.slots[IDLE_SLOT].progress.stage = CG_REPAIR_IDLE;
+}
+
+static void repair_by_block(void *first)
+{
+    (void)repair_slots(&step, target.text.automaton, &shared, *(int32_t *)first, PER_BLOCK);
+}
+
+/* Tests and repairs an atom in the slots of the sequence; the result in *ret. */
+static void run_steps(int32_t atom, int32_t n_busy, struct state *ret)
+{
+    int n_working = 1;
+
+    fill_slots();
+    step.n_out = &n_busy;
+    for (int i = 0; i < n_holders || n_working; i++) {
+        if (i < n_holders) {
+            cg_slot_state *slot = &device.slots[holders[i]];
+
+            slot->kind = CG_SLOT_SEQUENCE;
+            slot->progress.from_field = atom * target.text.program->fields_per_atom;
+        }
+        for (int32_t first = 0; first <= holders[n_holders - 1]; first += PER_BLOCK)
+            block_run(repair_by_block, &first);
+        n_working = 0;
+        for (int k = 0; k < n_holders; k++)
+            n_working += device.slots[holders[k]].progress.stage != CG_REPAIR_IDLE;
+    }
+    save(0, ret);
+}
+
+/* All slots of the sequence have the same result; the others are as they were. */
+static void expect_same_slots(const struct state *want, const struct state *before)
+{
+    static struct state got;
+
+    for (int i = 0; i < SLOTS; i++) {
+        int is_holder = 0;
+
+        for (int k = 0; k < n_holders; k++)
+            is_holder |= i == holders[k];
+        save(i, &got);
+        ck_assert_mem_eq(&got, is_holder ? want : before, sizeof got);
+        ck_assert_int_eq(device.slots[i].progress.stage,
+                         is_holder || i == IDLE_SLOT ? CG_REPAIR_IDLE : CG_REPAIR_TEST);
+    }
 }
 
 /* The results of host and block agree, except for the last digit of coordinates. */
@@ -207,35 +262,41 @@ static int repair_atom(int repair, int32_t atom)
 {
     static struct state before;
 
-    device_slot = (cg_slot_state) { .program = *target.text.program, .geometry = m.g };
-    device_slot.repair = repair_state.counts;
     step = (cg_step_state) {
+        .n_slots = SLOTS,
         .max_len = LIMIT,
-        .slots = &device_slot,
-        .tokens = tokens,
-        .marks = marks,
-        .xyz = device_xyz,
+        .slots = device.slots,
+        .tokens = device.tokens[0],
+        .marks = device.marks[0],
+        .xyz = device.xyz[0],
         .token_numbers = target.text.token_numbers,
         .number_format = target.text.number_format,
         .geometry = repair ? CG_GEOMETRY_REPAIR : CG_GEOMETRY_COUNT,
         .restart_limit = target.restart_limit,
     };
-    save(&before);
-    run_steps(atom, N_SLOTS);
-    save(&state);
+    fill_slots();
+    save(0, &before);
+    run_steps(atom, SLOTS, &state);
+    expect_same_slots(&state, &before);
     for (int i = 0; i < ORDERS; i++) { /* in more or fewer steps, threads in another order */
-        restore(&before);
-        run_steps(atom, i * N_SLOTS / 2);
-        save(&other);
+        run_steps(atom, i * SLOTS / 2, &other);
         ck_assert_mem_eq(&other, &state, sizeof state);
+        expect_same_slots(&state, &before);
     }
-    restore(&before);
     cg_cpu_repair_atom(&repair_state, &target, repair, atom);
     expect_agreement(&state, seq.field / target.text.program->fields_per_atom);
-    restore(&state);
-    repair_state.counts = state.repair;
-    memcpy(repair_state.xyz, device_xyz, (size_t)m.g.n_atoms * sizeof *repair_state.xyz);
+    take_over(&state);
     return state.repair.wasted != before.repair.wasted || seq.done == CG_SEQUENCE_GIVEN_UP;
+}
+
+static void one_slot(void)
+{
+    n_holders = 1;
+}
+
+static void several_slots(void)
+{
+    n_holders = sizeof holders / sizeof *holders;
 }
 #else
 enum { CHAINS = 20, CHAIN = 10 };
@@ -861,6 +922,17 @@ int main(void)
     tcase_add_test(tc, a_neighbouring_cell_is_taken);
     tcase_add_test(tc, numbers_too_coarse_are_given_up);
     suite_add_tcase(s, tc);
+#ifdef BLOCK
+    tcase_add_checked_fixture(tc, one_slot, NULL);
+    tc = tcase_create("several slots");
+    tcase_set_timeout(tc, 120);
+    tcase_add_checked_fixture(tc, several_slots, NULL);
+    tcase_add_test(tc, without_repair_nothing_changes);
+    tcase_add_loop_test(tc, a_failing_atom_is_rewritten, 0, 2);
+    tcase_add_test(tc, a_mirrored_atom_is_relaxed);
+    tcase_add_test(tc, a_position_without_a_text);
+    suite_add_tcase(s, tc);
+#endif
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);
     failed = srunner_ntests_failed(sr);
