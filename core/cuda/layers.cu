@@ -302,8 +302,8 @@ static norm_grid grid_of_norm(int32_t rows, int32_t hidden)
 /* Queues a kernel that calls wait_for_earlier_kernels() in all threads. It may start before those
  * end where its image is of compute capability 9.0 or newer: the call does nothing in others. */
 template <typename... P, typename... A>
-static cg_status launch_early(void (*kernel)(P...), norm_grid g, cudaStream_t stream, cg_error *err,
-                              A... args)
+static cg_status launch_early(void (*kernel)(P...), dim3 blocks, int threads, cudaStream_t stream,
+                              cg_error *err, A... args)
 {
     cudaLaunchAttribute overlap = {};
     cudaLaunchConfig_t config = {};
@@ -312,8 +312,8 @@ static cg_status launch_early(void (*kernel)(P...), norm_grid g, cudaStream_t st
     CG_TRY(CG_CUDA(cudaFuncGetAttributes(&found, kernel), err));
     overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
     overlap.val.programmaticStreamSerializationAllowed = 1;
-    config.gridDim = dim3(g.blocks);
-    config.blockDim = dim3(g.threads);
+    config.gridDim = blocks;
+    config.blockDim = dim3(threads);
     config.stream = stream;
     config.attrs = &overlap;
     config.numAttrs = found.ptxVersion >= 90;
@@ -331,13 +331,14 @@ extern "C" cg_status cg_cuda_embed_norm(const int32_t *token, const void *embed,
     const norm_grid g = grid_of_norm(rows, hidden);
 
     if (act == CG_F32)
-        return launch_early(f32[g.kernel], g, stream, err, token, (const float *)embed, weight, eps,
-                            rows, hidden, x, (float *)h);
+        return launch_early(f32[g.kernel], g.blocks, g.threads, stream, err, token,
+                            (const float *)embed, weight, eps, rows, hidden, x, (float *)h);
     if (act == CG_F16)
-        return launch_early(f16[g.kernel], g, stream, err, token, (const __half *)embed, weight,
-                            eps, rows, hidden, x, (__half *)h);
-    return launch_early(bf16[g.kernel], g, stream, err, token, (const __nv_bfloat16 *)embed, weight,
-                        eps, rows, hidden, x, (__nv_bfloat16 *)h);
+        return launch_early(f16[g.kernel], g.blocks, g.threads, stream, err, token,
+                            (const __half *)embed, weight, eps, rows, hidden, x, (__half *)h);
+    return launch_early(bf16[g.kernel], g.blocks, g.threads, stream, err, token,
+                        (const __nv_bfloat16 *)embed, weight, eps, rows, hidden, x,
+                        (__nv_bfloat16 *)h);
 }
 
 extern "C" cg_status cg_cuda_rms_norm(const float *x, const float *weight, float eps,
@@ -351,13 +352,13 @@ extern "C" cg_status cg_cuda_rms_norm(const float *x, const float *weight, float
     const norm_grid g = grid_of_norm(rows, hidden);
 
     if (act == CG_F32)
-        return launch_early(f32[g.kernel], g, stream, err, x, weight, eps, row, n, rows, hidden,
-                            (float *)h);
+        return launch_early(f32[g.kernel], g.blocks, g.threads, stream, err, x, weight, eps, row, n,
+                            rows, hidden, (float *)h);
     if (act == CG_F16)
-        return launch_early(f16[g.kernel], g, stream, err, x, weight, eps, row, n, rows, hidden,
-                            (__half *)h);
-    return launch_early(bf16[g.kernel], g, stream, err, x, weight, eps, row, n, rows, hidden,
-                        (__nv_bfloat16 *)h);
+        return launch_early(f16[g.kernel], g.blocks, g.threads, stream, err, x, weight, eps, row, n,
+                            rows, hidden, (__half *)h);
+    return launch_early(bf16[g.kernel], g.blocks, g.threads, stream, err, x, weight, eps, row, n,
+                        rows, hidden, (__nv_bfloat16 *)h);
 }
 
 extern "C" cg_status cg_cuda_rms_norm_i8(const float *x, const float *weight, float eps,
@@ -372,8 +373,8 @@ extern "C" cg_status cg_cuda_rms_norm_i8(const float *x, const float *weight, fl
     };
     const norm_grid g = grid_of_norm(rows, hidden);
 
-    return launch_early(kernels[g.kernel], g, stream, err, x, weight, eps, rows, hidden,
-                        (int8_t *)h, scale);
+    return launch_early(kernels[g.kernel], g.blocks, g.threads, stream, err, x, weight, eps, rows,
+                        hidden, (int8_t *)h, scale);
 }
 
 extern "C" cg_status cg_cuda_quantise_rows(const float *w, int32_t rows, int32_t columns,
@@ -486,6 +487,7 @@ extern "C" cg_status cg_cuda_rope_store(const cg_cuda_qkv *args, cudaStream_t st
     const int32_t warps = ROPE_THREADS / 32, n_all = args->n_heads + 2 * args->n_kv_heads;
     const bool has_more = args->bias || args->q_norm || args->k_norm;
     const bool has_scales = args->store && args->view.k_scale;
+    const auto &kernels = args->act == CG_F32 ? f32 : args->act == CG_F16 ? f16 : bf16;
     int32_t log2_lanes = 0, heads;
     dim3 blocks;
 
@@ -493,13 +495,8 @@ extern "C" cg_status cg_cuda_rope_store(const cg_cuda_qkv *args, cudaStream_t st
         log2_lanes++;
     heads = HEADS_IN_FLIGHT * (32 >> log2_lanes);
     blocks = dim3((args->rows + warps - 1) / warps, (n_all + heads - 1) / heads);
-    if (args->act == CG_F32)
-        f32[has_more][has_scales]<<<blocks, ROPE_THREADS, 0, stream>>>(*args, log2_lanes);
-    else if (args->act == CG_F16)
-        f16[has_more][has_scales]<<<blocks, ROPE_THREADS, 0, stream>>>(*args, log2_lanes);
-    else
-        bf16[has_more][has_scales]<<<blocks, ROPE_THREADS, 0, stream>>>(*args, log2_lanes);
-    return CG_CUDA(cudaGetLastError(), err);
+    return launch_early(kernels[has_more][has_scales], blocks, ROPE_THREADS, stream, err, *args,
+                        log2_lanes);
 }
 
 extern "C" cg_status cg_cuda_silu_mul(const void *gate_up, int32_t rows, int32_t intermediate,

@@ -9,8 +9,8 @@
  * elements, so its bits depend on the row alone: the tree of warp_sum() over the lanes of 256
  * elements, eight of a lane in their order, then the sums of those 256 in their order.
  *
- * Norms are launched by launch_early(): before wait_for_earlier_kernels() they load nothing but
- * their weights, and write nothing.
+ * Norms and rope_store() are launched by launch_early(): before wait_for_earlier_kernels() they
+ * load nothing but the weights of a norm, and write nothing.
  */
 
 /*
@@ -288,6 +288,7 @@ static __global__ void __launch_bounds__(ROPE_THREADS, HAS_MORE || sizeof(ACT) >
     kv_place at = {};
 
     allow_next_kernel();
+    wait_for_earlier_kernels();
     if (t >= a.rows)
         return;
     /* Independent loads come first: the chain of dependent loads determines the run time. No branch
