@@ -20,7 +20,7 @@ enum {
     GATHER_SLOTS = 4, /* that a thread reads at a time */
     FILL_THREADS = 128,
     REPAIR_THREADS = 256,
-    REPAIR_BLOCKS = 1024, /* of more slots than one, at least */
+    REPAIR_BLOCKS = 1024, /* at least, where a block has several slots */
     FAILURE_NOT_FINITE = 1,
 };
 
@@ -356,7 +356,7 @@ static __global__ void __launch_bounds__(REPAIR_THREADS)
     }
 }
 
-/* In most steps most slots have no work: where they are many, a block has a slot for each warp. */
+/* Most slots have no work in a step: where they are many, a block has up to one per warp. */
 static void repair(const cg_step_state *state, const cg_automaton *automaton, cudaStream_t stream)
 {
     int32_t n = state->n_slots / REPAIR_BLOCKS;
