@@ -34,19 +34,19 @@ struct candidates {
  * Sums by digit, in halves of 32 bits: on shared memory an atomic addition of 64 bits is a loop.
  * Digit d is at d + d / 8: the lanes of find_bin(), of eight digits each, read different banks.
  */
-struct bins {
+struct digit_sums {
     uint32_t low[DIGITS + DIGITS / 8], high[DIGITS + DIGITS / 8];
 };
 
 /* Shared memory of the block. */
 struct sampler_shared {
-    struct bins bins;    /* 0 between calls of select_key() */
-    u64 rest, size;      /* of find_bin() */
-    u64 part[2][32];     /* of scan(), in turn */
-    u64 best[32];        /* of read_logits(), by warp */
-    uint32_t lowest[32]; /* of read_logits(), by warp */
-    uint32_t digit;      /* of find_bin() */
-    float u;             /* random number, uniform in [0, 1) */
+    struct digit_sums bins; /* 0 between calls of select_key() */
+    u64 rest, size;         /* of find_bin() */
+    u64 part[2][32];        /* of scan(), in turn */
+    u64 best[32];           /* of read_logits(), by warp */
+    uint32_t lowest[32];    /* of read_logits(), by warp */
+    uint32_t digit;         /* of find_bin() */
+    float u;                /* random number, uniform in [0, 1) */
 };
 
 /* A number that is ordered as x is; -0 is 0. */
@@ -158,7 +158,7 @@ static __device__ void compute_probabilities(struct candidates *c)
     c->p = c->cached;
 }
 
-static __device__ __forceinline__ void add_to_bin(struct bins *bins, uint32_t digit, u64 x)
+static __device__ __forceinline__ void add_to_bin(struct digit_sums *bins, uint32_t digit, u64 x)
 {
     uint32_t at = digit + digit / 8, low = (uint32_t)x, high = (uint32_t)(x >> 32);
 
