@@ -10,7 +10,7 @@
  * elements, eight of a lane in their order, then the sums of those 256 in their order.
  *
  * Norms and rope_store() are launched by launch_early(): before wait_for_earlier_kernels() they
- * load nothing but the weights of a norm, and write nothing.
+ * load nothing but the weights of norms, and write nothing.
  */
 
 /*
@@ -219,16 +219,14 @@ static __global__ void FN(layer_norm)(const float *x, const float *weight, const
  * in y, and normalises heads of q and k. All lanes of a warp call it.
  *
  * @param active  the lane has elements; else x and y are 0
+ * @param norms   the lane's weights of the norms of q and of k, in the order of x and y
  */
-static __device__ __forceinline__ void FN(add_bias_and_norm)(const cg_cuda_qkv &a, int32_t head,
-                                                             bool active, int32_t first,
-                                                             int32_t log2_lanes, float x[4],
-                                                             float y[4])
+static __device__ __forceinline__ void
+FN(add_bias_and_norm)(const cg_cuda_qkv &a, int32_t head, bool active, int32_t first,
+                      int32_t log2_lanes, const float norms[2][8], float x[4], float y[4])
 {
     const int32_t half = a.head_dim / 2;
-    const float *norm = head < a.n_heads                  ? a.q_norm
-                        : head < a.n_heads + a.n_kv_heads ? a.k_norm
-                                                          : NULL;
+    const bool is_q = head < a.n_heads, is_v = head >= a.n_heads + a.n_kv_heads;
     float w[4], z[4], sum = 0;
 
     if (a.bias && active) {
@@ -245,14 +243,12 @@ static __device__ __forceinline__ void FN(add_bias_and_norm)(const cg_cuda_qkv &
         sum += x[j] * x[j] + y[j] * y[j];
     for (int32_t step = 1 << log2_lanes >> 1; step > 0; step /= 2)
         sum += __shfl_xor_sync(0xffffffffu, sum, step);
-    if (norm && active) {
+    if (is_q ? a.q_norm : is_v ? NULL : a.k_norm) {
         const float scale = rsqrtf(sum / (float)a.head_dim + a.eps);
 
-        load4_f32(norm + first, w);
-        load4_f32(norm + half + first, z);
         for (int j = 0; j < 4; j++) {
-            x[j] *= scale * w[j];
-            y[j] *= scale * z[j];
+            x[j] *= scale * (is_q ? norms[0][j] : norms[1][j]);
+            y[j] *= scale * (is_q ? norms[0][4 + j] : norms[1][4 + j]);
         }
     }
 }
@@ -283,11 +279,19 @@ static __global__ void __launch_bounds__(ROPE_THREADS, HAS_MORE || sizeof(ACT) >
     char *k = (char *)(q + a.n_heads * a.head_dim), *v = (char *)(q + n_qk * a.head_dim);
     int64_t kv_stride = a.head_dim * sizeof(ACT);
     four_elements<ACT> low[HEADS_IN_FLIGHT] = {}, high[HEADS_IN_FLIGHT] = {};
-    float c[4] = { 1, 1, 1, 1 }, s[4] = { 0, 0, 0, 0 };
+    float c[4] = { 1, 1, 1, 1 }, s[4] = { 0, 0, 0, 0 }, norms[2][8] = {};
     int32_t slot, pos;
     kv_place at = {};
 
     allow_next_kernel();
+    for (int i = 0; HAS_MORE && i < 2; i++) {
+        const float *norm = i ? a.k_norm : a.q_norm;
+
+        if (norm && end) {
+            load4_f32(norm + first, norms[i]);
+            load4_f32(norm + half + first, norms[i] + 4);
+        }
+    }
     wait_for_earlier_kernels();
     if (t >= a.rows)
         return;
@@ -322,7 +326,7 @@ static __global__ void __launch_bounds__(ROPE_THREADS, HAS_MORE || sizeof(ACT) >
         LOAD4((const ACT *)&low[i], x);
         LOAD4((const ACT *)&high[i], y);
         if (HAS_MORE)
-            FN(add_bias_and_norm)(a, head, head < end, first, log2_lanes, x, y);
+            FN(add_bias_and_norm)(a, head, head < end, first, log2_lanes, norms, x, y);
         if (is_q || is_k)
             for (int j = 0; j < 4; j++) {
                 const float x0 = x[j], y0 = y[j];

@@ -60,9 +60,13 @@ struct product_shape {
     static constexpr int VECTORS = PART_GROUPS * MATRICES * 4; /* of 16 bytes, of a thread's part */
     static constexpr int RECEIVED = VECTORS * CONSUMERS * 16;  /* from a block of the cluster */
     static constexpr int RECEIVED_AT = STAGES * STAGE;
-    static constexpr int BARRIERS_AT = RECEIVED_AT + (SPLIT - 1) * RECEIVED;
-    static constexpr int SHARED = BARRIERS_AT + (2 * STAGES + 1) * 8;
+    static constexpr int SCALES_AT = RECEIVED_AT + (SPLIT - 1) * RECEIVED;
+    static constexpr int SCALES = IS_I8 ? MATRICES * N * 4 : 0; /* of the outputs of a tile */
+    static constexpr int BARRIERS_AT = SCALES_AT + 2 * SCALES;  /* of two tiles in turn */
+    static constexpr int SHARED = BARRIERS_AT + (2 * STAGES + 2) * 8;
     static constexpr int BLOCKS = SHARED <= 113 * 1024 ? 2 : 1; /* on a multiprocessor */
+    /* Registers suffice for loading what rows of heads need before their first store. */
+    static constexpr bool LOADS_EARLY = HEAD_DIM == 64 && THREADS * BLOCKS <= 384;
     static_assert(SHARED <= 227 * 1024, "");
     static_assert(!IS_I8 || (SPLIT == 1 && END != CG_PRODUCT_RESIDUAL), "");
 };
@@ -82,6 +86,11 @@ template <typename S> DEVICE_INLINE uint32_t empty_barrier(uint32_t shared, int 
 template <typename S> DEVICE_INLINE uint32_t received_barrier(uint32_t shared)
 {
     return shared + S::BARRIERS_AT + 2 * S::STAGES * 8;
+}
+
+template <typename S> DEVICE_INLINE uint32_t scales_barrier(uint32_t shared)
+{
+    return received_barrier<S>(shared) + 8;
 }
 
 template <typename S>
@@ -135,17 +144,27 @@ template <typename S> DEVICE_INLINE void release_stage(uint32_t shared, int stag
         phase_arrive(empty_barrier<S>(shared, stage));
 }
 
-/* Factors of rows `row` and row + 8: 1 / rms, of which the four lanes of a row share the work; or
- * their scales. */
+/* What rows `row` and row + 8 need behind the product. */
+struct product_rows {
+    float scale[2];
+    int slot[2], pos[2]; /* with LOADS_EARLY */
+};
+
+/* The factors are 1 / rms, of which the four lanes of a row share the work, or the scales of rows
+ * of i8. */
 template <typename S>
-DEVICE_INLINE void load_scales(const product_call *c, int row, int t, float scale[2])
+DEVICE_INLINE void load_rows(const product_call *c, int row, int t, product_rows *ret)
 {
 #pragma unroll
     for (int h = 0; h < 2; h++) {
         const int r = min(row + 8 * h, c->rows - 1);
 
+        if constexpr (S::LOADS_EARLY) {
+            ret->slot[h] = row + 8 * h < c->rows ? c->slot[r] : -1;
+            ret->pos[h] = c->pos[r];
+        }
         if constexpr (S::IS_I8) {
-            scale[h] = c->a_scale[r];
+            ret->scale[h] = c->a_scale[r];
         } else {
             float sum = 0;
 
@@ -153,9 +172,43 @@ DEVICE_INLINE void load_scales(const product_call *c, int row, int t, float scal
                 sum += c->square_sums[(int64_t)i * c->rows + r];
             sum += __shfl_xor_sync(FULL_WARP, sum, 1);
             sum += __shfl_xor_sync(FULL_WARP, sum, 2);
-            scale[h] = rsqrtf(fmaf(sum, c->inverse_width, c->eps));
+            ret->scale[h] = rsqrtf(fmaf(sum, c->inverse_width, c->eps));
         }
     }
+}
+
+/* Shared memory of the scales of the outputs of the block's tile number n. */
+template <typename S> DEVICE_INLINE uint32_t scales_of(uint32_t shared, uint32_t n)
+{
+    return shared + S::SCALES_AT + n % 2 * S::SCALES;
+}
+
+/* Queues the copy of the scales of a tile's outputs; zeros behind the last output. All consumers.
+ */
+template <typename S>
+DEVICE_INLINE void queue_scales(const product_call *c, uint32_t to, int column_tile)
+{
+    constexpr int VECTORS_OF_MATRIX = S::N / 4;
+
+    for (int i = threadIdx.x; i < S::MATRICES * VECTORS_OF_MATRIX; i += S::CONSUMERS) {
+        const int column = column_tile * S::N + i % VECTORS_OF_MATRIX * 4;
+
+        cp_async_16B(to + i * 16,
+                     (const char *)(c->w_scale + i / VECTORS_OF_MATRIX * c->outputs + column),
+                     column < c->outputs);
+    }
+    cp_async_commit();
+}
+
+/* Waits for the scales of tile number n, which the warps of the block copy together. When a warp
+ * passes, all have read those of the tile before: the next copy overwrites these. */
+template <typename S> DEVICE_INLINE void wait_for_scales(uint32_t shared, uint32_t n, int lane)
+{
+    cp_async_wait<0>();
+    __syncwarp();
+    if (lane == 0)
+        phase_arrive(scales_barrier<S>(shared));
+    phase_wait(scales_barrier<S>(shared), n & 1);
 }
 
 DEVICE_INLINE void load_8(const float *p, float v[8])
@@ -346,11 +399,10 @@ DEVICE_INLINE void end_residual(const product_call *c, const float (*sums)[4], i
     }
 }
 
-/* The sums of i8 times the scales of the weights, in the same registers. column: the thread's
- * first */
+/* The sums of i8 times the scales of the weights, in the same registers. scales: shared memory, of
+ * the thread's first column */
 template <typename S>
-DEVICE_INLINE void scale_outputs(const product_call *c, int32_t (*sums)[4], int column,
-                                 float (*ret)[4])
+DEVICE_INLINE void scale_outputs(int32_t (*sums)[4], uint32_t scales, float (*ret)[4])
 {
 #pragma unroll
     for (int m = 0; m < S::MATRICES; m++)
@@ -358,15 +410,14 @@ DEVICE_INLINE void scale_outputs(const product_call *c, int32_t (*sums)[4], int 
         for (int q = 0; q < S::COLUMN_GROUPS; q++) {
             int32_t(*part)[4] = sums + m * S::NN + 4 * q;
 
-            if (column + 32 * q < c->outputs) {
-                float scale[8];
+            uint32_t scale[8];
 
-                load_8(c->w_scale + m * c->outputs + column + 32 * q, scale);
+            load_16B(scale, scales + (m * S::N + 32 * q) * 4);
+            load_16B(scale + 4, scales + (m * S::N + 32 * q + 4) * 4);
 #pragma unroll
-                for (int i = 0; i < 16; i++)
-                    part[i / 4][i % 4] =
-                        __float_as_int((float)part[i / 4][i % 4] * scale[i / 4 * 2 + i % 2]);
-            }
+            for (int i = 0; i < 16; i++)
+                part[i / 4][i % 4] = __float_as_int((float)part[i / 4][i % 4] *
+                                                    __uint_as_float(scale[i / 4 * 2 + i % 2]));
             registers_settle(part, 4); /* else all scales are loaded first */
 #pragma unroll
             for (int i = 0; i < 16; i++)
@@ -401,20 +452,10 @@ DEVICE_INLINE void end_swiglu(const product_call *c, const float (*sums)[4], int
             }
 }
 
-/*
- * Stores the codes of a row of a head and its scale. Four lanes have a row; all lanes of a warp.
- *
- * @param slot  negative: the row is padding and is not stored
- * @param v     the lane's numbers, rounded to bf16: eight neighbours of each group of 32
- */
-template <int QS>
-DEVICE_INLINE void store_scaled(const cg_kv_view *view, bool is_value, int slot, int pos, int head,
-                                int lane_column, const uint32_t (*v)[4])
+/* The scale of a row of a head, of which four lanes have numbers v of bf16. All lanes of a warp. */
+template <int QS> DEVICE_INLINE float scale_of_head(const uint32_t (*v)[4], cg_dtype dtype)
 {
     uint32_t largest = 0;
-    float scale, inverse;
-    kv_place at;
-    char *out;
 
 #pragma unroll
     for (int i = 0; i < 4 * QS; i++) {
@@ -424,12 +465,18 @@ DEVICE_INLINE void store_scaled(const cg_kv_view *view, bool is_value, int slot,
     }
     largest = max(largest, __shfl_xor_sync(FULL_WARP, largest, 1));
     largest = max(largest, __shfl_xor_sync(FULL_WARP, largest, 2));
-    scale = cg_kv_scale(largest, view->dtype);
-    inverse = __frcp_rn(scale);
-    if (slot < 0)
-        return;
-    at = kv_place_of(view, slot, pos);
-    out = (char *)(is_value ? view->v : view->k) + kv_offset(view, at, head);
+    return cg_kv_scale(largest, dtype);
+}
+
+/* Stores the scale and the codes of v, the lane's numbers of bf16: eight neighbours of each group
+ * of 32. */
+template <int QS>
+DEVICE_INLINE void store_scaled(const cg_kv_view *view, bool is_value, kv_place at, int head,
+                                int lane_column, const uint32_t (*v)[4], float scale)
+{
+    char *const out = (char *)(is_value ? view->v : view->k) + kv_offset(view, at, head);
+    const float inverse = __frcp_rn(scale);
+
     if (lane_column == 0)
         *(float *)((char *)(is_value ? view->v_scale : view->k_scale) +
                    kv_scale_offset(view, at, head)) = scale;
@@ -449,15 +496,39 @@ DEVICE_INLINE void store_scaled(const cg_kv_view *view, bool is_value, int slot,
     }
 }
 
+/* The eight pairs of a position from pair `first` on. */
+template <typename S>
+DEVICE_INLINE void load_rotation(const product_call *c, int pos, int first, float cosines[8],
+                                 float sines[8])
+{
+    const int64_t from = (int64_t)pos * (S::HEAD_DIM / 2) + first;
+
+    load_8(c->cosines + from, cosines);
+    load_8(c->sines + from, sines);
+}
+
 /* One row of the heads of the tile. column: the thread's first; a tile begins at a head. */
 template <typename S>
 DEVICE_INLINE void end_heads(const product_call *c, const float (*sums)[4], int rank, int h,
-                             int row, int column, float scale)
+                             int row, int column, const product_rows &rows)
 {
     constexpr int QS = S::HEAD_DIM / 32, HALF = QS / 2; /* groups of a head, of half of one */
-    const int lane_column = column % 32, slot = row < c->rows ? c->slot[row] : -1;
-    const int pos = slot >= 0 ? c->pos[row] : 0;
+    const int lane_column = column % 32;
+    const int slot = S::LOADS_EARLY ? rows.slot[h] : row < c->rows ? c->slot[row] : -1;
+    const int pos = S::LOADS_EARLY ? rows.pos[h] : slot >= 0 ? c->pos[row] : 0;
     const bool has_scales = c->store && c->view.k_scale;
+    const float scale = rows.scale[h];
+    float cosines[HALF][8], sines[HALF][8];
+    kv_place at;
+
+    if (S::LOADS_EARLY && c->cosines)
+#pragma unroll
+        for (int q = 0; q < HALF; q++)
+            load_rotation<S>(c, pos, 32 * q + lane_column, cosines[q], sines[q]);
+    if (S::LOADS_EARLY && c->store)
+        at = kv_place_of(&c->view, max(slot, 0), pos);
+
+    auto place = [&] { return S::LOADS_EARLY ? at : kv_place_of(&c->view, slot, pos); };
 
 #pragma unroll
     for (int i = 0; i < S::N / S::HEAD_DIM; i++) {
@@ -491,8 +562,7 @@ DEVICE_INLINE void end_heads(const product_call *c, const float (*sums)[4], int 
         if (slot < 0 && !is_scaled)
             continue;
         if (!is_q && c->store && !is_scaled)
-            out = (char *)(is_v ? c->view.v : c->view.k) +
-                  kv_offset(&c->view, kv_place_of(&c->view, slot, pos), kv_head);
+            out = (char *)(is_v ? c->view.v : c->view.k) + kv_offset(&c->view, place(), kv_head);
 #pragma unroll
         for (int q = 0; q < HALF; q++) {
             float u[8], v[8], a[8], b[8];
@@ -509,10 +579,13 @@ DEVICE_INLINE void end_heads(const product_call *c, const float (*sums)[4], int 
                 v[e] *= norm ? factor * b[e] : factor;
             }
             if (!is_v && c->cosines) {
-                const int64_t from = (int64_t)pos * (S::HEAD_DIM / 2) + 32 * q + lane_column;
-
-                load_8(c->cosines + from, a);
-                load_8(c->sines + from, b);
+                if (S::LOADS_EARLY) {
+#pragma unroll
+                    for (int e = 0; e < 8; e++)
+                        a[e] = cosines[q][e], b[e] = sines[q][e];
+                } else {
+                    load_rotation<S>(c, pos, 32 * q + lane_column, a, b);
+                }
 #pragma unroll
                 for (int e = 0; e < 8; e++) {
                     const float x = u[e], y = v[e];
@@ -529,8 +602,12 @@ DEVICE_INLINE void end_heads(const product_call *c, const float (*sums)[4], int 
                 store_8_bf16(out + (32 * (q + HALF) + lane_column) * 2, v);
             }
         }
-        if (is_scaled)
-            store_scaled<QS>(&c->view, is_v, slot, pos, kv_head, lane_column, packed);
+        if (is_scaled) {
+            const float kv_scale = scale_of_head<QS>(packed, c->view.dtype);
+
+            if (slot >= 0)
+                store_scaled<QS>(&c->view, is_v, place(), kv_head, lane_column, packed, kv_scale);
+        }
     }
 }
 
@@ -561,16 +638,16 @@ DEVICE_INLINE void queue_product(int32_t (*sums)[4], uint32_t a, uint32_t w, int
 /* What follows the product, for rows row and row + 8. column: the thread's first */
 template <typename S>
 DEVICE_INLINE void end_tile(const product_call *c, const float (*sums)[4], int rank, int row,
-                            int column, int column_tile, int t, const float scale[2])
+                            int column, int column_tile, int t, const product_rows &rows)
 {
     if constexpr (S::END == CG_PRODUCT_RESIDUAL)
         end_residual<S>(c, sums, rank, row, column, column_tile, t);
     else if constexpr (S::END == CG_PRODUCT_HEADS)
 #pragma unroll
         for (int h = 0; h < 2; h++)
-            end_heads<S>(c, sums, rank, h, row + 8 * h, column, scale[h]);
+            end_heads<S>(c, sums, rank, h, row + 8 * h, column, rows);
     else
-        end_swiglu<S>(c, sums, rank, row, column, scale);
+        end_swiglu<S>(c, sums, rank, row, column, rows.scale);
 }
 
 template <typename S>
@@ -580,7 +657,7 @@ DEVICE_INLINE void consume(const product_call *c, uint32_t shared, int first, in
     constexpr bool IS_RESIDUAL = S::END == CG_PRODUCT_RESIDUAL;
     constexpr bool STARTS_WITH_RESIDUAL = IS_RESIDUAL && S::SPLIT == 1;
     const int g = lane / 4, t = lane % 4;
-    uint32_t n = 0;
+    uint32_t n = 0, n_tiles = 0;
 
     wait_for_earlier_kernels();
     for (int tile = first; tile < c->n_tiles; tile += step) {
@@ -588,10 +665,13 @@ DEVICE_INLINE void consume(const product_call *c, uint32_t shared, int first, in
         const int warp_row = tile % c->row_tiles * S::ROWS + warp * 16, row = warp_row + g;
         const int column = column_tile * S::N + 8 * t;
         typename S::Sum sums[S::MATRICES * S::NN][4];
-        float scale[2], residual[S::PART_GROUPS * 4][4];
+        float residual[S::PART_GROUPS * 4][4];
+        product_rows rows;
 
+        if constexpr (S::IS_I8)
+            queue_scales<S>(c, scales_of<S>(shared, n_tiles), column_tile);
         if constexpr (!IS_RESIDUAL)
-            load_scales<S>(c, row, t, scale);
+            load_rows<S>(c, row, t, &rows);
         else if constexpr (STARTS_WITH_RESIDUAL)
             load_residual(c, sums, S::COLUMN_GROUPS, row, column);
         else
@@ -625,16 +705,19 @@ DEVICE_INLINE void consume(const product_call *c, uint32_t shared, int first, in
             add_parts<S>(sums, shared, rank, warp_row < c->rows, threadIdx.x, lane);
         if constexpr (IS_RESIDUAL && S::SPLIT > 1)
             add_residual<S>(sums, residual, rank);
+        if constexpr (S::IS_I8)
+            wait_for_scales<S>(shared, n_tiles, lane);
         if (warp_row < c->rows) {
             if constexpr (S::IS_I8) {
                 float y[S::MATRICES * S::NN][4];
 
-                scale_outputs<S>(c, sums, column, y);
-                end_tile<S>(c, y, rank, row, column, column_tile, t, scale);
+                scale_outputs<S>(sums, scales_of<S>(shared, n_tiles) + 32 * t, y);
+                end_tile<S>(c, y, rank, row, column, column_tile, t, rows);
             } else {
-                end_tile<S>(c, sums, rank, row, column, column_tile, t, scale);
+                end_tile<S>(c, sums, rank, row, column, column_tile, t, rows);
             }
         }
+        n_tiles++;
         if constexpr (S::SPLIT > 1)
             return; /* a cluster has one tile */
     }
@@ -656,6 +739,7 @@ template <typename S> DEVICE_INLINE void run_product(const product_call *c, uint
         }
         phase_barrier_create(received_barrier<S>(shared),
                              S::SPLIT > 1 ? (S::SPLIT - 1) * 4 * S::GROUPS : 1);
+        phase_barrier_create(scales_barrier<S>(shared), 4 * S::GROUPS);
         share_phase_barriers();
     }
     __syncthreads();
