@@ -183,7 +183,8 @@ static cg_status copy_table(struct cuda_executor *c, const void *table, size_t n
     return CG_CUDA(cudaMemcpyAsync(p, table, n * size, cudaMemcpyHostToDevice, c->stream), err);
 }
 
-/* Coordinates of the slots, and the tables of numbers, for geometry tests and repair. */
+/* Coordinates of the slots, the list of repairs and the tables of numbers, for geometry tests and
+ * repair. */
 static cg_status make_geometry(struct cuda_executor *c, cg_error *err)
 {
     cg_step_state *s = &c->state;
@@ -191,6 +192,8 @@ static cg_status make_geometry(struct cuda_executor *c, cg_error *err)
     size_t n_xyz = 3 * (size_t)s->n_slots * (size_t)s->max_len;
 
     CG_TRY(alloc_device(c, n_xyz, sizeof *s->xyz, &s->xyz, err));
+    CG_TRY(alloc_device(c, (size_t)s->n_slots, sizeof *s->repairs, &s->repairs, err));
+    CG_TRY(alloc_device(c, 1, sizeof *s->n_repairs, &s->n_repairs, err));
     CG_TRY(copy_table(c, c->config.token_numbers, vocab, sizeof *s->token_numbers,
                       &s->token_numbers, err));
     CG_TRY(copy_table(c, c->config.number_format, 1, sizeof *s->number_format, &s->number_format,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Geometry tests and repair of a block's slots: a warp tests an atom, all threads repair it.
+ * Geometry tests and repair: a warp tests the atoms of a slot, a block repairs them.
  * Counterpart of decode/repair_cpu.c on the device, over the same functions of sequence/.
  */
 #ifndef CG_CUDA_REPAIR_CUH
@@ -427,43 +427,36 @@ static __device__ void continue_repair(const struct repair_slot *slot, struct re
 }
 
 /*
- * Tests completed atoms of the n <= 32 slots from `first` on, a slot per warp, and continues their
- * repairs one after another. Returns in bit k whether slot first + k had work.
+ * Tests the atoms that a slot has completed, or lists the slot if its repair is in progress; one
+ * warp. Returns whether it has tested.
  */
-static __device__ uint32_t repair_slots(const cg_step_state *s, const cg_automaton *aut,
-                                        struct repair_shared *shared, int32_t first, int32_t n)
+static __device__ int test_or_list(const cg_step_state *s, const cg_automaton *aut, int32_t slot)
 {
-    int32_t warp = (int32_t)threadIdx.x / 32, n_warps = (int32_t)blockDim.x / 32;
-    int32_t lane = (int32_t)threadIdx.x % 32, stage = CG_REPAIR_IDLE;
-    uint32_t busy, tested;
+    int32_t kind = s->slots[slot].kind, stage = s->slots[slot].progress.stage;
 
-    if (lane < n && first + lane < s->n_slots) {
-        const cg_slot_state *state = &s->slots[first + lane];
-        int32_t kind = state->kind;
-
-        stage = state->progress.stage;
-        if (kind != CG_SLOT_SEQUENCE)
-            stage = CG_REPAIR_IDLE;
-    }
-    busy = __ballot_sync(0xffffffffu, stage != CG_REPAIR_IDLE);
-    tested = __ballot_sync(0xffffffffu, stage == CG_REPAIR_TEST);
-    if (!busy)
+    __syncwarp(); /* all lanes have read the stage */
+    if (kind != CG_SLOT_SEQUENCE || stage == CG_REPAIR_IDLE)
         return 0;
-    __syncthreads(); /* all warps have read the stages */
-    for (int32_t k = warp; k < n; k += n_warps)
-        if (tested >> k & 1) {
-            struct repair_slot slot = repair_slot_of(s, aut, first + k);
+    if (stage == CG_REPAIR_TEST) {
+        struct repair_slot tested = repair_slot_of(s, aut, slot);
 
-            test_completed_atoms(&slot);
-        }
-    for (int32_t k = 0; k < n; k++)
-        if ((busy & ~tested) >> k & 1) {
-            struct repair_slot slot = repair_slot_of(s, aut, first + k);
+        test_completed_atoms(&tested);
+        __syncwarp();
+        return 1;
+    }
+    if (threadIdx.x % 32 == 0)
+        s->repairs[atomicAdd(s->n_repairs, 1)] = slot;
+    return 0;
+}
 
-            continue_repair(&slot, shared, work_of_step(s->n_slots, *s->n_out));
-        }
+/* Continues the repair of a listed slot; all threads. */
+static __device__ void repair_listed(const cg_step_state *s, const cg_automaton *aut,
+                                     struct repair_shared *shared, int32_t slot)
+{
+    struct repair_slot repaired = repair_slot_of(s, aut, slot);
+
+    continue_repair(&repaired, shared, work_of_step(s->n_slots, *s->n_out));
     __syncthreads();
-    return busy;
 }
 
 #endif

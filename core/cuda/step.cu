@@ -19,8 +19,9 @@ enum {
     GATHER_THREADS = 1024,
     GATHER_SLOTS = 4, /* that a thread reads at a time */
     FILL_THREADS = 128,
+    TEST_THREADS = 256,
     REPAIR_THREADS = 256,
-    REPAIR_BLOCKS = 1024, /* at least, where a block has several slots */
+    MAX_REPAIR_BLOCKS = 1024,
     FAILURE_NOT_FINITE = 1,
 };
 
@@ -201,6 +202,8 @@ static __global__ void __launch_bounds__(GATHER_THREADS) gather_kernel(cg_step_s
         if (first_waiting != INT32_MAX)
             *s.first_slot = (first_slot + first_waiting) % s.n_slots;
         *s.n_out = outs;
+        if (s.geometry)
+            *s.n_repairs = 0;
         c.steps += rows > 0;
         c.prompt_tokens += (int64_t)prompt_rows;
         c.tokens += rows - (int64_t)prompt_rows;
@@ -251,15 +254,16 @@ extern "C" cg_status cg_step_gather_prompts(const cg_step_state *state,
 
 /* ---- sample ------------------------------------------------------------------------------- */
 
-/* Writes the completion and the event of a finished sequence to host memory; all threads. */
+/* Writes the completion and the event of a finished sequence to host memory; threads 0 to
+ * n_threads - 1. */
 static __device__ void publish_completion(const cg_step_state *s, int32_t slot,
-                                          const cg_slot_state *p)
+                                          const cg_slot_state *p, int32_t thread, int32_t n_threads)
 {
     int64_t base = (int64_t)slot * s->max_len;
 
-    for (int32_t i = p->n_prompt + (int32_t)threadIdx.x; i < p->seq.n_tokens; i += blockDim.x)
+    for (int32_t i = p->n_prompt + thread; i < p->seq.n_tokens; i += n_threads)
         s->completions[base + i - p->n_prompt] = s->tokens[base + i];
-    if (threadIdx.x == 0) {
+    if (thread == 0) {
         cg_slot_event event = { p->seq.done, p->seq.n_tokens - p->n_prompt, p->seq.n_sampled,
                                 p->seq.is_mirrored };
 
@@ -334,36 +338,54 @@ static __global__ void __launch_bounds__(THREADS, BLOCKS)
         advance_slot(&s, &aut, slot, first + sampled, &state);
     __syncthreads();
     if (state.seq.done && !state.geometry.n_atoms)
-        publish_completion(&s, slot, &state);
+        publish_completion(&s, slot, &state, (int32_t)threadIdx.x, (int32_t)blockDim.x);
+}
+
+/* Publishes the completion of a slot that is finished and without geometry work. */
+static __device__ void publish_tested(const cg_step_state *s, int32_t slot, int32_t thread,
+                                      int32_t n_threads)
+{
+    const cg_slot_state *p = &s->slots[slot];
+
+    if (p->seq.done && p->progress.stage == CG_REPAIR_IDLE)
+        publish_completion(s, slot, p, thread, n_threads);
 }
 
 /*
- * Tests the atoms that sequences have completed and continues repairs; n slots per block. Separate
- * from sampling because it needs more registers than the largest block of that kernel leaves.
+ * Tests the atoms that sequences have completed and lists the slots under repair; a warp per slot.
+ * Separate from sampling because it needs more registers than the largest block of that kernel
+ * leaves.
  */
-static __global__ void __launch_bounds__(REPAIR_THREADS)
-    repair_kernel(cg_step_state s, cg_automaton aut, int32_t n)
+static __global__ void __launch_bounds__(TEST_THREADS)
+    test_kernel(cg_step_state s, cg_automaton aut)
+{
+    int32_t slot = (int32_t)(blockIdx.x * (TEST_THREADS / 32) + threadIdx.x / 32);
+
+    if (slot < s.n_slots && test_or_list(&s, &aut, slot))
+        publish_tested(&s, slot, (int32_t)threadIdx.x % 32, 32);
+}
+
+/* Continues the repairs of the listed slots, which are few; a block per slot at a time. A
+ * multiprocessor holds three blocks: a fourth would not leave enough registers. */
+static __global__ void __launch_bounds__(REPAIR_THREADS, 3)
+    repair_kernel(cg_step_state s, cg_automaton aut)
 {
     __shared__ struct repair_shared shared;
-    int32_t first = (int32_t)blockIdx.x * n;
-    uint32_t worked = repair_slots(&s, &aut, &shared, first, n);
 
-    for (int32_t k = 0; worked >> k; k++) {
-        const cg_slot_state *p = &s.slots[first + k];
-
-        if (worked >> k & 1 && p->seq.done && p->progress.stage == CG_REPAIR_IDLE)
-            publish_completion(&s, first + k, p);
+    for (int32_t i = (int32_t)blockIdx.x; i < *s.n_repairs; i += (int32_t)gridDim.x) {
+        repair_listed(&s, &aut, &shared, s.repairs[i]);
+        publish_tested(&s, s.repairs[i], (int32_t)threadIdx.x, REPAIR_THREADS);
     }
 }
 
-/* Most slots have no work in a step: where they are many, a block has up to one per warp. */
-static void repair(const cg_step_state *state, const cg_automaton *automaton, cudaStream_t stream)
+static void test_and_repair(const cg_step_state *state, const cg_automaton *automaton,
+                            cudaStream_t stream)
 {
-    int32_t n = state->n_slots / REPAIR_BLOCKS;
+    int32_t per_block = TEST_THREADS / 32, n = state->n_slots;
+    int32_t n_repair = n < MAX_REPAIR_BLOCKS ? n : MAX_REPAIR_BLOCKS;
 
-    n = n < 1 ? 1 : n < REPAIR_THREADS / 32 ? n : REPAIR_THREADS / 32;
-    repair_kernel<<<(state->n_slots + n - 1) / n, REPAIR_THREADS, 0, stream>>>(*state, *automaton,
-                                                                               n);
+    test_kernel<<<(n + per_block - 1) / per_block, TEST_THREADS, 0, stream>>>(*state, *automaton);
+    repair_kernel<<<n_repair, REPAIR_THREADS, 0, stream>>>(*state, *automaton);
 }
 
 extern "C" cg_status cg_step_sample(const cg_step_state *state, const float *logits, int64_t stride,
@@ -381,7 +403,7 @@ extern "C" cg_status cg_step_sample(const cg_step_state *state, const float *log
         sample_kernel<128, 12><<<state->n_slots, 128, bytes, stream>>>(*state, logits, stride,
                                                                        *automaton, *sampling, cap);
     if (state->geometry)
-        repair(state, automaton, stream);
+        test_and_repair(state, automaton, stream);
     return CG_CUDA(cudaGetLastError(), err);
 }
 
@@ -447,7 +469,7 @@ static __global__ void admit_kernel(cg_step_state s, cg_automaton aut,
     }
     __syncthreads();
     if (s.slots[a.slot].seq.done)
-        publish_completion(&s, a.slot, &s.slots[a.slot]);
+        publish_completion(&s, a.slot, &s.slots[a.slot], (int32_t)threadIdx.x, (int32_t)blockDim.x);
 }
 
 extern "C" cg_status cg_step_admit(const cg_step_state *state, const cg_automaton *automaton,

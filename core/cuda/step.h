@@ -5,9 +5,9 @@
  * A step is  gather -> forward pass -> sample -> repair.  `gather` compacts the pending tokens of
  * all slots into the token budget. `sample` samples a token for each sequence whose tokens are all
  * in the cache and appends it together with the forced tokens after it. `repair` tests the atoms
- * completed by these tokens and does part of each repair in progress. A step needs no host work, so
- * it is captured once and replayed. Results for the host - completed sequences, ready prompts,
- * counters - are written to mapped pinned host memory.
+ * completed by these tokens and does part of each repair that was in progress before. A step needs
+ * no host work, so it is captured once and replayed. Results for the host - completed sequences,
+ * ready prompts, counters - are written to mapped pinned host memory.
  *
  * A *prompt step* is  gather_prompts -> forward pass  over the prompt slots, with a batch of its
  * own. An executor that runs prompt steps leaves the prompt slots out of the other steps.
@@ -113,6 +113,8 @@ typedef struct cg_step_state {
     /* [n_slots, 3, max_len] Å: per slot three arrays of max_len / 3 positions, read back from the
      * text, relaxed, and displacements; repair.cuh */
     float *xyz;
+    int32_t *repairs;   /* [n_slots] slots whose repairs the current step continues, in any order */
+    int32_t *n_repairs; /* of `repairs`; gather sets it to 0 */
     const cg_token_number *token_numbers; /* [vocabulary] */
     const cg_number_format *number_format;
     int32_t geometry;      /* cg_geometry_mode */

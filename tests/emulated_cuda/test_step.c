@@ -63,6 +63,9 @@ static cg_step_state create(const struct gather_case *c)
     s.out_slot = allocate((size_t)n, sizeof *s.out_slot);
     s.n_out = allocate(1, sizeof *s.n_out);
     s.events = allocate((size_t)n, sizeof *s.events);
+    s.geometry = CG_GEOMETRY_REPAIR;
+    s.n_repairs = allocate(1, sizeof *s.n_repairs);
+    *s.n_repairs = 3; /* of the step before */
     *s.first_slot = c->first_slot;
     for (int32_t i = 0; i < n * MAX_LEN; i++)
         s.tokens[i] = i;
@@ -74,7 +77,7 @@ static void destroy(cg_step_state *s)
     void *arrays[] = { s->slots,       s->tokens,    s->first_slot,     s->counters,
                        s->batch.token, s->batch.pos, s->batch.slot,     s->batch.q_start,
                        s->out_row,     s->out_slot,  s->batch.seq_slot, s->batch.kv_len,
-                       s->n_out,       s->events };
+                       s->n_out,       s->events,    s->n_repairs };
 
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         cudaFree(arrays[i]);
@@ -134,7 +137,7 @@ static void gather(cg_step_state *s)
     const int32_t n_prompts = s->n_kv_slots - s->n_slots, first = *s->first_slot;
     int32_t rows = 0, seqs = 0, is_waiting = 0;
 
-    *s->n_out = 0;
+    *s->n_out = *s->n_repairs = 0;
     for (int32_t rank = 0; rank < s->n_kv_slots; rank++) {
         int32_t slot =
             rank < n_prompts ? s->n_slots + rank : (first + rank - n_prompts) % s->n_slots;
@@ -177,6 +180,7 @@ START_TEST(gathered_slots)
         ck_assert(cudaStreamSynchronize(NULL) == cudaSuccess);
         gather(&want);
         SAME(n_out, 1);
+        SAME(n_repairs, 1);
         SAME(first_slot, 1);
         SAME(counters, 1);
         SAME(slots, n);

@@ -157,13 +157,24 @@ static inline int __clz(int x)
     return x ? __builtin_clz((unsigned)x) : 32;
 }
 
-static inline uint32_t atomicAdd(uint32_t *at, uint32_t x)
+static inline uint32_t block_add_unsigned(uint32_t *at, uint32_t x)
 {
     uint32_t was = *at;
 
     *at += x;
     return was;
 }
+
+static inline int32_t block_add_int(int32_t *at, int32_t x)
+{
+    int32_t was = *at;
+
+    *at += x;
+    return was;
+}
+
+#define atomicAdd(at, x)                                                                           \
+    _Generic((at), uint32_t * : block_add_unsigned, int32_t * : block_add_int)(at, x)
 
 static inline int32_t atomicMin(int32_t *at, int32_t x)
 {

@@ -131,13 +131,14 @@ static void write_text(const char *text)
 
 #ifdef BLOCK
 /*
- * Repair by blocks of the kernel, of PER_BLOCK slots each, the last one of fewer. The slots that
- * hold the sequence start one step after the other, so that some are tested while others are
- * repaired. The others are free, but for one without work.
+ * Tests by blocks of PER_BLOCK slots, the last one of fewer, and repair by REPAIR_BLOCKS blocks.
+ * The slots that hold the sequence start one step after the other, so that some are tested while
+ * others are repaired. The others are free, but for one without work.
  */
-enum { ORDERS = 3, SLOTS = 17, PER_BLOCK = 4, IDLE_SLOT = 1, CHAINS = 1, CHAIN = 5 };
+enum { ORDERS = 3, SLOTS = 17, PER_BLOCK = BLOCK_THREADS / 32, REPAIR_BLOCKS = 2 };
+enum { IDLE_SLOT = 2, CHAINS = 1, CHAIN = 5 };
 
-static const int holders[] = { 0, 2, SLOTS - 1 };
+static const int holders[] = { 0, 1, 3, SLOTS - 1 };
 static int n_holders; /* 1 or all */
 static struct repair_shared shared;
 static cg_step_state step;
@@ -146,6 +147,7 @@ static struct {
     int32_t tokens[SLOTS][LIMIT];
     cg_atom_mark marks[SLOTS][LIMIT];
     float xyz[SLOTS][3 * LIMIT];
+    int32_t repairs[SLOTS], n_repairs;
 } device;
 static float read_xyz[3 * ATOMS]; /* of the sequence, by blocks */
 
@@ -194,9 +196,50 @@ static void fill_slots(void)
     device.slots[IDLE_SLOT].progress.stage = CG_REPAIR_IDLE;
 }
 
-static void repair_by_block(void *first)
+/* Body of a block of tests. */
+static void test_by_block(void *block_index)
 {
-    (void)repair_slots(&step, target.text.automaton, &shared, *(int32_t *)first, PER_BLOCK);
+    int32_t slot = *(int32_t *)block_index * PER_BLOCK + (int32_t)threadIdx.x / 32;
+
+    if (slot < SLOTS)
+        (void)test_or_list(&step, target.text.automaton, slot);
+}
+
+/* Body of a block of repairs. */
+static void repair_by_block(void *block_index)
+{
+    for (int32_t i = *(int32_t *)block_index; i < device.n_repairs; i += REPAIR_BLOCKS)
+        repair_listed(&step, target.text.automaton, &shared, device.repairs[i]);
+}
+
+/* The list has the n slots in `want`, in any order. */
+static void expect_list(const int *want, int n)
+{
+    ck_assert_int_eq(device.n_repairs, n);
+    for (int k = 0; k < n; k++) {
+        int n_times = 0;
+
+        for (int i = 0; i < n; i++)
+            n_times += device.repairs[i] == want[k];
+        ck_assert_int_eq(n_times, 1);
+    }
+}
+
+/* Tests and repairs the slots up to the last holder. Those under repair before are listed. */
+static void run_step(void)
+{
+    int under_repair[SLOTS], n = 0;
+
+    for (int i = 0; i < SLOTS; i++)
+        if (device.slots[i].kind == CG_SLOT_SEQUENCE &&
+            device.slots[i].progress.stage >= CG_REPAIR_RELAX)
+            under_repair[n++] = i;
+    device.n_repairs = 0;
+    for (int32_t i = 0; i * PER_BLOCK <= holders[n_holders - 1]; i++)
+        block_run(test_by_block, &i);
+    expect_list(under_repair, n);
+    for (int32_t i = 0; i < REPAIR_BLOCKS; i++)
+        block_run(repair_by_block, &i);
 }
 
 /* Tests and repairs an atom in the slots of the sequence; the result in *ret. */
@@ -213,8 +256,7 @@ static void run_steps(int32_t atom, int32_t n_busy, struct state *ret)
             slot->kind = CG_SLOT_SEQUENCE;
             slot->progress.from_field = atom * target.text.program->fields_per_atom;
         }
-        for (int32_t first = 0; first <= holders[n_holders - 1]; first += PER_BLOCK)
-            block_run(repair_by_block, &first);
+        run_step();
         n_working = 0;
         for (int k = 0; k < n_holders; k++)
             n_working += device.slots[holders[k]].progress.stage != CG_REPAIR_IDLE;
@@ -269,6 +311,8 @@ static int repair_atom(int repair, int32_t atom)
         .tokens = device.tokens[0],
         .marks = device.marks[0],
         .xyz = device.xyz[0],
+        .repairs = device.repairs,
+        .n_repairs = &device.n_repairs,
         .token_numbers = target.text.token_numbers,
         .number_format = target.text.number_format,
         .geometry = repair ? CG_GEOMETRY_REPAIR : CG_GEOMETRY_COUNT,
