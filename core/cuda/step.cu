@@ -17,7 +17,7 @@
 
 enum {
     GATHER_THREADS = 1024,
-    GATHER_SLOTS = 4, /* that a thread reads at a time */
+    GATHER_SLOTS = 8, /* that a thread reads at a time */
     FILL_THREADS = 128,
     TEST_THREADS = 256,
     REPAIR_THREADS = 256,
@@ -65,12 +65,10 @@ static void fill_rows(const cg_step_state *state, const cg_step_batch *batch, cu
     fill_rows_kernel<<<blocks, FILL_THREADS, 0, stream>>>(*batch, state->tokens, state->max_len);
 }
 
-/* A slot in the order of gather. */
+/* What gather keeps of a slot that it has read. */
 struct gathered_slot {
-    int32_t slot, kind;
-    int32_t n_kv;    /* its tokens in the cache */
+    int32_t n_kv;    /* tokens in the cache */
     int32_t pending; /* tokens to be computed */
-    int32_t take;    /* of these, rows of the batch */
 };
 
 /*
@@ -86,6 +84,18 @@ static __device__ __forceinline__ int32_t slot_of_rank(const cg_step_state *s, i
     return turn < 0 ? s->n_slots + rank : slot;
 }
 
+/* Is a member of cg_slot_state in the sector, 32 bytes of memory, that has the stage? */
+static constexpr bool is_beside_stage(size_t offset)
+{
+    return offset / 32 == offsetof(cg_slot_state, progress.stage) / 32;
+}
+
+static_assert(is_beside_stage(offsetof(cg_slot_state, kind)) &&
+                  is_beside_stage(offsetof(cg_slot_state, seq.n_tokens)) &&
+                  is_beside_stage(offsetof(cg_slot_state, seq.n_kv)) &&
+                  is_beside_stage(offsetof(cg_slot_state, seq.done)),
+              "read_slots() reads one sector of a slot");
+
 /*
  * Reads the n slots from a rank on, and slot 0 as one without pending tokens in the place of
  * others: without branches, all loads are in flight at a time. Returns the pending tokens.
@@ -95,15 +105,12 @@ static __device__ __forceinline__ u64 read_slots(const cg_step_state *s, int32_t
 {
     u64 pending = 0;
 
-    for (int32_t k = 0; k < GATHER_SLOTS; k++)
-        g[k].slot = k < n ? slot_of_rank(s, first_slot, rank + k) : 0;
     for (int32_t k = 0; k < GATHER_SLOTS; k++) {
-        const cg_slot_state *p = &s->slots[g[k].slot];
-        int32_t kind = p->kind, done = p->seq.done, stage = p->progress.stage;
+        const cg_slot_state *p = &s->slots[k < n ? slot_of_rank(s, first_slot, rank + k) : 0];
+        int32_t stage = p->progress.stage, kind = p->kind, done = p->seq.done;
         int32_t n_kv = p->seq.n_kv, n_pending = p->seq.n_tokens - n_kv;
         int is_idle = (k >= n) | (kind == CG_SLOT_FREE) | (done != 0) | (stage != CG_REPAIR_IDLE);
 
-        g[k].kind = kind;
         g[k].n_kv = n_kv;
         g[k].pending = is_idle ? 0 : n_pending;
         pending += (u64)g[k].pending;
@@ -111,34 +118,36 @@ static __device__ __forceinline__ u64 read_slots(const cg_step_state *s, int32_t
     return pending;
 }
 
-/* All pending tokens of the slot have rows. */
-static __device__ __forceinline__ int is_complete(const struct gathered_slot *g)
+/* `take` rows are all that the slot's pending tokens need. */
+static __device__ __forceinline__ int is_complete(const struct gathered_slot *g, int32_t take)
 {
-    return g->take && g->take == g->pending;
+    return take && take == g->pending;
 }
 
 /* low half: sequences of the batch; high half: those whose logits are computed */
-static __device__ __forceinline__ u64 places(const struct gathered_slot *g)
+static __device__ __forceinline__ u64 places(const struct gathered_slot *g, int32_t take,
+                                             int is_prompt)
 {
-    return (u64)(is_complete(g) && g->kind == CG_SLOT_SEQUENCE) << 32 | (g->take != 0);
+    return (u64)(is_complete(g, take) && !is_prompt) << 32 | (take != 0);
 }
 
-/* Writes sequence `seq` of the batch, from `row` on, and its place `out` of those with logits. */
-static __device__ __forceinline__ void write_sequence(const cg_step_state *s,
-                                                      const struct gathered_slot *g, int32_t row,
-                                                      int32_t seq, int32_t out)
+/* Writes `take` rows of a slot as sequence `seq` of the batch, from `row` on, and its place `out`
+ * of those with logits. */
+static __device__ __forceinline__ void write_sequence(const cg_step_state *s, int32_t slot,
+                                                      const struct gathered_slot *g, int32_t take,
+                                                      int32_t row, int32_t seq, int32_t out)
 {
-    s->batch.seq_slot[seq] = g->slot;
-    s->batch.kv_len[seq] = g->n_kv + g->take;
+    s->batch.seq_slot[seq] = slot;
+    s->batch.kv_len[seq] = g->n_kv + take;
     s->batch.q_start[seq] = row;
-    s->slots[g->slot].seq.n_kv = g->n_kv + g->take;
-    if (!is_complete(g))
+    s->slots[slot].seq.n_kv = g->n_kv + take;
+    if (!is_complete(g, take))
         return;
-    if (g->kind == CG_SLOT_SEQUENCE) {
-        s->out_row[out] = row + g->take - 1;
-        s->out_slot[out] = g->slot;
+    if (slot < s->n_slots) {
+        s->out_row[out] = row + take - 1;
+        s->out_slot[out] = slot;
     } else {
-        s->events[g->slot].done = 1;
+        s->events[slot].done = 1;
     }
 }
 
@@ -161,34 +170,41 @@ static __global__ void __launch_bounds__(GATHER_THREADS) gather_kernel(cg_step_s
         struct gathered_slot g[GATHER_SLOTS];
         int32_t left = s.batch.max_seqs - base, room = s.batch.rows - rows;
         int32_t n = min((left + GATHER_THREADS - 1) / GATHER_THREADS, GATHER_SLOTS);
-        int32_t rank = base + (int32_t)threadIdx.x * n, row, waiting = INT32_MAX;
-        u64 before, total, at, flags = 0;
+        int32_t rank = base + (int32_t)threadIdx.x * n, waiting = INT32_MAX;
+        int32_t before, used; /* rows of `room` that lesser ranks take */
+        const int32_t first_row = rows;
+        u64 total, flags = 0, pending;
 
-        before = scan(read_slots(&s, first_slot, rank, min(n, s.batch.max_seqs - rank), g), part[0],
-                      &total);
-        at = before;
+        pending = scan(read_slots(&s, first_slot, rank, min(n, s.batch.max_seqs - rank), g),
+                       part[0], &total);
+        used = before = pending < (u64)room ? (int32_t)pending : room;
         for (int32_t k = 0; k < GATHER_SLOTS; k++) {
-            g[k].take = at < (u64)room ? min(g[k].pending, room - (int32_t)at) : 0;
-            at += (u64)g[k].pending;
-            if (g[k].pending && !g[k].take && rank + k >= n_prompt_slots)
+            int32_t take = min(g[k].pending, room - used);
+
+            used += take;
+            if (g[k].pending && !take && rank + k >= n_prompt_slots)
                 waiting = min(waiting, rank + k - n_prompt_slots);
-            flags += places(&g[k]);
+            flags += places(&g[k], take, rank + k < n_prompt_slots);
         }
         if (waiting != INT32_MAX)
             atomicMin(&first_waiting, waiting);
-        row = rows + (int32_t)before;
+        used = before;
         rows += total < (u64)room ? (int32_t)total : room;
         flags = scan(flags, part[1], &total);
         for (int32_t k = 0; k < GATHER_SLOTS; k++) {
-            if (g[k].take)
-                write_sequence(&s, &g[k], row, seqs + (int32_t)(flags & 0xffffffffu),
+            int32_t take = min(g[k].pending, room - used);
+            int is_prompt = rank + k < n_prompt_slots;
+
+            if (take)
+                write_sequence(&s, slot_of_rank(&s, first_slot, rank + k), &g[k], take,
+                               first_row + used, seqs + (int32_t)(flags & 0xffffffffu),
                                outs + (int32_t)(flags >> 32));
-            row += g[k].take;
-            flags += places(&g[k]);
-            if (g[k].kind == CG_SLOT_PROMPT)
-                n_prompt_rows += (u64)g[k].take;
-            else if (g[k].take)
-                n_attended += (u64)(g[k].n_kv + g[k].take);
+            used += take;
+            flags += places(&g[k], take, is_prompt);
+            if (is_prompt)
+                n_prompt_rows += (u64)take;
+            else if (take)
+                n_attended += (u64)(g[k].n_kv + take);
         }
         seqs += (int32_t)(total & 0xffffffffu);
         outs += (int32_t)(total >> 32);

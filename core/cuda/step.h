@@ -21,6 +21,8 @@
 
 #include <confgen/sampling.h>
 
+#include <stdalign.h>
+
 #include "gpu_device.h"
 #include "sequence/relaxation.h"
 #include "sequence/rng.h"
@@ -42,24 +44,27 @@ typedef enum cg_repair_stage {
 
 /** Progress of that work, of which each step's repair kernel does a part. */
 typedef struct cg_repair_progress {
-    int32_t stage; /* CG_REPAIR_* */
     int32_t from_field;
     int32_t atom;
     cg_relaxation_start start;
     int32_t iteration; /* the next one of the relaxation */
     int32_t next;
     int32_t n_tokens, attempt; /* of the sequence before the rewrite rolled it back */
+    int32_t stage;             /* CG_REPAIR_* */
 } cg_repair_progress;
 
-/** State of a KV slot. */
+/**
+ * State of a KV slot. gather reads those of all slots with one multiprocessor: what it reads, from
+ * progress.stage to seq.done, is one aligned sector of 32 bytes.
+ */
 typedef struct cg_slot_state {
+    alignas(32) cg_repair_progress progress;
+    int32_t kind; /* CG_SLOT_* */
     cg_sequence seq;
     cg_rng_key key;
-    int32_t kind;         /* CG_SLOT_* */
     int32_t n_prompt;     /* tokens of the prompt */
     cg_program program;   /* arrays in device memory */
     cg_geometry geometry; /* arrays in device memory; n_atoms 0: atoms are not tested */
-    cg_repair_progress progress;
     cg_repair_counts repair;
 } cg_slot_state;
 

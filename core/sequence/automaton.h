@@ -17,12 +17,12 @@
 typedef struct cg_sequence {
     int32_t n_tokens;    /* in the token array: prompt, then completion */
     int32_t n_kv;        /* tokens in the KV cache */
+    int32_t done;        /* CG_SEQUENCE_* */
     int32_t n_sampled;   /* tokens that were sampled; the others are prompt or forced */
     int32_t field;       /* current field of the program; n_fields when complete */
     int32_t state;       /* automaton state from which the next token is sampled */
     int32_t limit;       /* upper bound of n_tokens */
     int32_t attempt;     /* number of roll-backs so far: part of the RNG counter */
-    int32_t done;        /* CG_SEQUENCE_* */
     int32_t is_mirrored; /* the conformer is the mirror image of the text's, in the plane z = 0 */
 } cg_sequence;
 

@@ -16,10 +16,12 @@ static const struct gather_case {
     { 5, 2, 1, 4 },          /* one row */
     { 1000, 30, 500, 990 },  /* a thread has a slot; rows run out */
     { 1025, 0, 5000, 0 },    /* most threads have two or none */
-    { 4000, 96, 700, 3999 }, /* as many as are read at a time */
-    { 5000, 300, 4000, 17 }, /* more than that */
+    { 4000, 96, 700, 3999 }, /* all threads have four */
     { 5000, 300, 40000, 4500 },
-    { 9000, 0, 8000, 8998 },
+    { 8000, 192, 6000, 7999 }, /* as many as are read at a time */
+    { 9000, 300, 4000, 17 },   /* more than that */
+    { 9000, 300, 80000, 4500 },
+    { 17000, 0, 8000, 16998 },
 };
 enum { N_CASES = sizeof cases / sizeof *cases };
 
