@@ -270,7 +270,8 @@ static __global__ void __launch_bounds__(ROPE_THREADS, HAS_MORE || sizeof(ACT) >
 {
     const int32_t groups = 32 >> log2_lanes, lane = threadIdx.x % 32;
     const int32_t t = blockIdx.x * (ROPE_THREADS / 32) + threadIdx.x / 32;
-    const int32_t head0 = blockIdx.y * (HEADS_IN_FLIGHT * groups) + (lane >> log2_lanes);
+    const int32_t heads0 = blockIdx.y * (HEADS_IN_FLIGHT * groups); /* first of the warp */
+    const int32_t head0 = heads0 + (lane >> log2_lanes);
     const int32_t n_qk = a.n_heads + a.n_kv_heads, n_all = n_qk + a.n_kv_heads;
     const int32_t half = a.head_dim / 2, first = 4 * (lane & ((1 << log2_lanes) - 1));
     const int32_t end = first < half ? n_all : 0; /* of this lane's heads */
@@ -334,7 +335,7 @@ static __global__ void __launch_bounds__(ROPE_THREADS, HAS_MORE || sizeof(ACT) >
                 x[j] = x0 * c[j] - y0 * s[j];
                 y[j] = y0 * c[j] + x0 * s[j];
             }
-        if (HAS_SCALES) {
+        if (HAS_SCALES && heads0 + (i + 1) * groups > a.n_heads) { /* uniform: not all are of q */
             STORE4((ACT *)&low[i], x);
             STORE4((ACT *)&high[i], y);
             LOAD4((const ACT *)&low[i], x);

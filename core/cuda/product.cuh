@@ -65,8 +65,8 @@ struct product_shape {
     static constexpr int BARRIERS_AT = SCALES_AT + 2 * SCALES;  /* of two tiles in turn */
     static constexpr int SHARED = BARRIERS_AT + (2 * STAGES + 2) * 8;
     static constexpr int BLOCKS = SHARED <= 113 * 1024 ? 2 : 1; /* on a multiprocessor */
-    /* Registers suffice for loading what rows of heads need before their first store. */
-    static constexpr bool LOADS_EARLY = HEAD_DIM == 64 && THREADS * BLOCKS <= 384;
+    /* Rows of a thread whose heads end together, where registers suffice. */
+    static constexpr int ROWS_AT_ONCE = HEAD_DIM == 64 && THREADS * BLOCKS <= 384 ? 2 : 1;
     static_assert(SHARED <= 227 * 1024, "");
     static_assert(!IS_I8 || (SPLIT == 1 && END != CG_PRODUCT_RESIDUAL), "");
 };
@@ -147,7 +147,7 @@ template <typename S> DEVICE_INLINE void release_stage(uint32_t shared, int stag
 /* What rows `row` and row + 8 need behind the product. */
 struct product_rows {
     float scale[2];
-    int slot[2], pos[2]; /* with LOADS_EARLY */
+    int slot[2], pos[2]; /* with ROWS_AT_ONCE 2 */
 };
 
 /* The factors are 1 / rms, of which the four lanes of a row share the work, or the scales of rows
@@ -159,7 +159,7 @@ DEVICE_INLINE void load_rows(const product_call *c, int row, int t, product_rows
     for (int h = 0; h < 2; h++) {
         const int r = min(row + 8 * h, c->rows - 1);
 
-        if constexpr (S::LOADS_EARLY) {
+        if constexpr (S::ROWS_AT_ONCE == 2) {
             ret->slot[h] = row + 8 * h < c->rows ? c->slot[r] : -1;
             ret->pos[h] = c->pos[r];
         }
@@ -507,106 +507,133 @@ DEVICE_INLINE void load_rotation(const product_call *c, int pos, int first, floa
     load_8(c->sines + from, sines);
 }
 
-/* One row of the heads of the tile. column: the thread's first; a tile begins at a head. */
+/* The factor of a row of a head, whose first group of columns is `first`: that of the product, and
+ * 1 / rms of the head with a norm. All lanes of a warp. */
 template <typename S>
-DEVICE_INLINE void end_heads(const product_call *c, const float (*sums)[4], int rank, int h,
+DEVICE_INLINE float head_factor(const float (*sums)[4], int first, int h, float scale,
+                                const float *norm, float eps)
+{
+    float sum = 0;
+
+    if (!norm) /* uniform */
+        return scale;
+#pragma unroll
+    for (int q = 0; q < S::HEAD_DIM / 32; q++) {
+        float v[8];
+
+        take_8(sums, first + q, h, v);
+#pragma unroll
+        for (int e = 0; e < 8; e++)
+            sum = fmaf(v[e], v[e], sum);
+    }
+    sum += __shfl_xor_sync(FULL_WARP, sum, 1);
+    sum += __shfl_xor_sync(FULL_WARP, sum, 2);
+    return scale * rsqrtf(fmaf(sum * scale, scale / S::HEAD_DIM, eps));
+}
+
+/*
+ * Rows row + 8 h of the heads of the tile, for h from h0 on: both, whose loads and shuffles then
+ * overlap, or one, where registers are few. column: the thread's first; a tile begins at a head.
+ */
+template <typename S>
+DEVICE_INLINE void end_heads(const product_call *c, const float (*sums)[4], int rank, int h0,
                              int row, int column, const product_rows &rows)
 {
     constexpr int QS = S::HEAD_DIM / 32, HALF = QS / 2; /* groups of a head, of half of one */
+    constexpr int H = S::ROWS_AT_ONCE;
     const int lane_column = column % 32;
-    const int slot = S::LOADS_EARLY ? rows.slot[h] : row < c->rows ? c->slot[row] : -1;
-    const int pos = S::LOADS_EARLY ? rows.pos[h] : slot >= 0 ? c->pos[row] : 0;
-    const bool has_scales = c->store && c->view.k_scale;
-    const float scale = rows.scale[h];
-    float cosines[HALF][8], sines[HALF][8];
-    kv_place at;
+    float cosines[H][8], sines[H][8]; /* of heads of 64 */
+    kv_place at[H];
+    int slot[H], pos[H];
 
-    if (S::LOADS_EARLY && c->cosines)
 #pragma unroll
-        for (int q = 0; q < HALF; q++)
-            load_rotation<S>(c, pos, 32 * q + lane_column, cosines[q], sines[q]);
-    if (S::LOADS_EARLY && c->store)
-        at = kv_place_of(&c->view, max(slot, 0), pos);
+    for (int h = 0; h < H; h++) {
+        const int r = row + 8 * (h0 + h);
 
-    auto place = [&] { return S::LOADS_EARLY ? at : kv_place_of(&c->view, slot, pos); };
-
+        slot[h] = H == 2 ? rows.slot[h] : r < c->rows ? c->slot[r] : -1;
+        pos[h] = H == 2 ? rows.pos[h] : slot[h] >= 0 ? c->pos[r] : 0;
+        if (H == 2 && c->cosines)
+            load_rotation<S>(c, pos[h], lane_column, cosines[h], sines[h]);
+        if (H == 2 && c->store)
+            at[h] = kv_place_of(&c->view, max(slot[h], 0), pos[h]);
+    }
 #pragma unroll
     for (int i = 0; i < S::N / S::HEAD_DIM; i++) {
         const int head = (column + i * S::HEAD_DIM) / S::HEAD_DIM;
         const bool is_q = head < c->n_heads, is_v = head >= c->n_heads + c->n_kv_heads;
         const float *norm = is_q ? c->q_norm : is_v ? NULL : c->k_norm;
-        const bool is_scaled = has_scales && !is_q; /* uniform */
+        const bool is_stored = c->store && !is_q, is_scaled = is_stored && c->view.k_scale;
         const int kv_head = head - c->n_heads - (is_v ? c->n_kv_heads : 0);
-        uint32_t packed[QS][4];
-        float factor = scale;
-        char *out = (char *)c->out + ((int64_t)row * c->outputs + head * S::HEAD_DIM) * 2;
+        uint32_t packed[H][QS][4];
+        float kv_scale[H];
 
         if (!owns<S>(rank, i * QS) || column + i * S::HEAD_DIM >= c->outputs)
             continue;
-        if (norm) { /* uniform */
-            float sum = 0;
+#pragma unroll
+        for (int h = 0; h < H; h++) {
+            const float factor =
+                head_factor<S>(sums, i * QS, h0 + h, rows.scale[h0 + h], norm, c->head_eps);
 
 #pragma unroll
-            for (int q = 0; q < QS; q++) {
-                float v[8];
+            for (int q = 0; q < HALF; q++) {
+                float u[8], v[8], a[8], b[8];
 
-                take_8(sums, i * QS + q, h, v);
-#pragma unroll
-                for (int e = 0; e < 8; e++)
-                    sum = fmaf(v[e], v[e], sum);
-            }
-            sum += __shfl_xor_sync(FULL_WARP, sum, 1);
-            sum += __shfl_xor_sync(FULL_WARP, sum, 2);
-            factor *= rsqrtf(fmaf(sum * scale, scale / S::HEAD_DIM, c->head_eps));
-        }
-        if (slot < 0 && !is_scaled)
-            continue;
-        if (!is_q && c->store && !is_scaled)
-            out = (char *)(is_v ? c->view.v : c->view.k) + kv_offset(&c->view, place(), kv_head);
-#pragma unroll
-        for (int q = 0; q < HALF; q++) {
-            float u[8], v[8], a[8], b[8];
-
-            take_8(sums, i * QS + q, h, u);
-            take_8(sums, i * QS + q + HALF, h, v);
-            if (norm) {
-                load_8(norm + 32 * q + lane_column, a);
-                load_8(norm + 32 * (q + HALF) + lane_column, b);
-            }
-#pragma unroll
-            for (int e = 0; e < 8; e++) {
-                u[e] *= norm ? factor * a[e] : factor;
-                v[e] *= norm ? factor * b[e] : factor;
-            }
-            if (!is_v && c->cosines) {
-                if (S::LOADS_EARLY) {
-#pragma unroll
-                    for (int e = 0; e < 8; e++)
-                        a[e] = cosines[q][e], b[e] = sines[q][e];
-                } else {
-                    load_rotation<S>(c, pos, 32 * q + lane_column, a, b);
+                take_8(sums, i * QS + q, h0 + h, u);
+                take_8(sums, i * QS + q + HALF, h0 + h, v);
+                if (norm) {
+                    load_8(norm + 32 * q + lane_column, a);
+                    load_8(norm + 32 * (q + HALF) + lane_column, b);
                 }
 #pragma unroll
                 for (int e = 0; e < 8; e++) {
-                    const float x = u[e], y = v[e];
-
-                    u[e] = fmaf(x, a[e], -y * b[e]);
-                    v[e] = fmaf(y, a[e], x * b[e]);
+                    u[e] *= norm ? factor * a[e] : factor;
+                    v[e] *= norm ? factor * b[e] : factor;
                 }
-            }
-            if (is_scaled) {
-                pack_8_bf16(packed[q], u);
-                pack_8_bf16(packed[q + HALF], v);
-            } else {
-                store_8_bf16(out + (32 * q + lane_column) * 2, u);
-                store_8_bf16(out + (32 * (q + HALF) + lane_column) * 2, v);
+                if (!is_v && c->cosines) {
+                    if (H == 2) {
+#pragma unroll
+                        for (int e = 0; e < 8; e++)
+                            a[e] = cosines[h][e], b[e] = sines[h][e];
+                    } else {
+                        load_rotation<S>(c, pos[h], 32 * q + lane_column, a, b);
+                    }
+#pragma unroll
+                    for (int e = 0; e < 8; e++) {
+                        const float x = u[e], y = v[e];
+
+                        u[e] = fmaf(x, a[e], -y * b[e]);
+                        v[e] = fmaf(y, a[e], x * b[e]);
+                    }
+                }
+                pack_8_bf16(packed[h][q], u);
+                pack_8_bf16(packed[h][q + HALF], v);
             }
         }
-        if (is_scaled) {
-            const float kv_scale = scale_of_head<QS>(packed, c->view.dtype);
+        if (is_scaled)
+#pragma unroll
+            for (int h = 0; h < H; h++)
+                kv_scale[h] = scale_of_head<QS>(packed[h], c->view.dtype);
+#pragma unroll
+        for (int h = 0; h < H; h++) {
+            char *out = (char *)c->out +
+                        ((int64_t)(row + 8 * (h0 + h)) * c->outputs + head * S::HEAD_DIM) * 2;
 
-            if (slot >= 0)
-                store_scaled<QS>(&c->view, is_v, place(), kv_head, lane_column, packed, kv_scale);
+            if (slot[h] < 0)
+                continue;
+            if (is_stored) {
+                const kv_place to = H == 2 ? at[h] : kv_place_of(&c->view, slot[h], pos[h]);
+
+                if (is_scaled) {
+                    store_scaled<QS>(&c->view, is_v, to, kv_head, lane_column, packed[h],
+                                     kv_scale[h]);
+                    continue;
+                }
+                out = (char *)(is_v ? c->view.v : c->view.k) + kv_offset(&c->view, to, kv_head);
+            }
+#pragma unroll
+            for (int q = 0; q < QS; q++)
+                *(uint4 *)(out + (32 * q + lane_column) * 2) =
+                    make_uint4(packed[h][q][0], packed[h][q][1], packed[h][q][2], packed[h][q][3]);
         }
     }
 }
@@ -644,8 +671,8 @@ DEVICE_INLINE void end_tile(const product_call *c, const float (*sums)[4], int r
         end_residual<S>(c, sums, rank, row, column, column_tile, t);
     else if constexpr (S::END == CG_PRODUCT_HEADS)
 #pragma unroll
-        for (int h = 0; h < 2; h++)
-            end_heads<S>(c, sums, rank, h, row + 8 * h, column, rows);
+        for (int h = 0; h < 2; h += S::ROWS_AT_ONCE)
+            end_heads<S>(c, sums, rank, h, row, column, rows);
     else
         end_swiglu<S>(c, sums, rank, row, column, rows.scale);
 }
