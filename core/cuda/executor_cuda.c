@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The executor on a GPU. run() queues a launch - some steps, captured once - and then waits for the
- * launch before it: while the host empties and fills slots, the device runs the next steps.
+ * launch before it: while the host empties and fills slots, the device runs the next steps. Repairs
+ * are a branch of the captured graph, from gather to the end of the step.
  *
  * A launch of prompt steps is not captured. Its prompts are ready when it has been queued: what
  * sequences do with them follows it on the stream.
@@ -46,6 +47,9 @@ struct cuda_executor {
     cg_executor base;
     cg_executor_config config;
     cudaStream_t stream;
+    /* NULL if geometry is off */
+    cudaStream_t repair_stream;     /* of the branch */
+    cudaEvent_t gathered, repaired; /* its begin and end */
     int32_t compute_capability;
     void *cache_self;                  /* owned KV cache, of config.cache */
     int32_t cache_has_window;          /* it may give up tokens */
@@ -112,10 +116,16 @@ static void cuda_destroy(cg_executor *ex)
         if (c->launches[i].end)
             cudaEventDestroy(c->launches[i].end);
     }
+    if (c->gathered)
+        cudaEventDestroy(c->gathered);
+    if (c->repaired)
+        cudaEventDestroy(c->repaired);
     for (size_t i = 0; i < c->n_device; i++)
         cudaFree(c->device_allocations[i]);
     for (size_t i = 0; i < c->n_host; i++)
         cudaFreeHost(c->host_allocations[i]);
+    if (c->repair_stream)
+        cudaStreamDestroy(c->repair_stream);
     if (c->stream)
         cudaStreamDestroy(c->stream);
     free(c->device_allocations);
@@ -183,16 +193,26 @@ static cg_status copy_table(struct cuda_executor *c, const void *table, size_t n
     return CG_CUDA(cudaMemcpyAsync(p, table, n * size, cudaMemcpyHostToDevice, c->stream), err);
 }
 
-/* Coordinates of the slots, the list of repairs and the tables of numbers, for geometry tests and
- * repair. */
+static cg_status make_repair_stream(struct cuda_executor *c, cg_error *err)
+{
+    CG_TRY(CG_CUDA(cudaStreamCreateWithFlags(&c->repair_stream, cudaStreamNonBlocking), err));
+    CG_TRY(CG_CUDA(cudaEventCreateWithFlags(&c->gathered, cudaEventDisableTiming), err));
+    return CG_CUDA(cudaEventCreateWithFlags(&c->repaired, cudaEventDisableTiming), err);
+}
+
+/* Coordinates of the slots, the lists of tests and repairs, the tables of numbers and the stream,
+ * for geometry tests and repair. */
 static cg_status make_geometry(struct cuda_executor *c, cg_error *err)
 {
     cg_step_state *s = &c->state;
     size_t vocab = (size_t)c->config.model->config.vocab;
-    size_t n_xyz = 3 * (size_t)s->n_slots * (size_t)s->max_len;
+    size_t slots = (size_t)s->n_slots, n_xyz = 3 * slots * (size_t)s->max_len;
 
+    CG_TRY(make_repair_stream(c, err));
     CG_TRY(alloc_device(c, n_xyz, sizeof *s->xyz, &s->xyz, err));
-    CG_TRY(alloc_device(c, (size_t)s->n_slots, sizeof *s->repairs, &s->repairs, err));
+    CG_TRY(alloc_device(c, slots, sizeof *s->tests, &s->tests, err));
+    CG_TRY(alloc_device(c, 1, sizeof *s->n_tests, &s->n_tests, err));
+    CG_TRY(alloc_device(c, slots, sizeof *s->repairs, &s->repairs, err));
     CG_TRY(alloc_device(c, 1, sizeof *s->n_repairs, &s->n_repairs, err));
     CG_TRY(copy_table(c, c->config.token_numbers, vocab, sizeof *s->token_numbers,
                       &s->token_numbers, err));
@@ -624,20 +644,35 @@ static cg_status flush_cache(struct cuda_executor *c, cg_error *err)
                            : CG_OK;
 }
 
-/* step: its number, for error texts */
-static cg_status queue_step(struct cuda_executor *c, int64_t step, cg_error *err)
+/* Queues the repairs of a step, after its gather, beside what follows on the stream. */
+static cg_status queue_repair(struct cuda_executor *c, cg_error *err)
+{
+    CG_TRY(CG_CUDA(cudaEventRecord(c->gathered, c->stream), err));
+    CG_TRY(CG_CUDA(cudaStreamWaitEvent(c->repair_stream, c->gathered, 0), err));
+    CG_TRY(cg_step_repair(&c->state, cg_device_tables_automaton(c->tables), c->repair_stream, err));
+    return CG_CUDA(cudaEventRecord(c->repaired, c->repair_stream), err);
+}
+
+static cg_status queue_sample(struct cuda_executor *c, cg_error *err)
 {
     int64_t stride;
     int32_t n_head_rows;
-    const float *logits;
+    const float *logits = cg_forward_logits(c->forward, &stride, &n_head_rows);
 
-    CG_TRY(cg_step_gather(&c->state, c->stream, err));
-    CG_TRY(cg_forward_run(c->forward, step, err));
-    if (!c->n_head_rows) /* no program yet, only prompts */
-        return CG_OK;
-    logits = cg_forward_logits(c->forward, &stride, &n_head_rows);
     return cg_step_sample(&c->state, logits, stride, cg_device_tables_automaton(c->tables),
                           &c->config.sampling, n_head_rows, c->stream, err);
+}
+
+/* Queues a step in a capture. step: its number, for error texts */
+static cg_status queue_step(struct cuda_executor *c, int64_t step, cg_error *err)
+{
+    CG_TRY(cg_step_gather(&c->state, c->stream, err));
+    if (c->repair_stream)
+        CG_TRY(queue_repair(c, err));
+    CG_TRY(cg_forward_run(c->forward, step, err));
+    if (c->n_head_rows) /* else no program yet, only prompts */
+        CG_TRY(queue_sample(c, err));
+    return c->repair_stream ? CG_CUDA(cudaStreamWaitEvent(c->stream, c->repaired, 0), err) : CG_OK;
 }
 
 static cg_status copy_counters(struct cuda_executor *c, cg_error *err)

@@ -426,27 +426,13 @@ static __device__ void continue_repair(const struct repair_slot *slot, struct re
     }
 }
 
-/*
- * Tests the atoms that a slot has completed, or lists the slot if its repair is in progress; one
- * warp. Returns whether it has tested.
- */
-static __device__ int test_or_list(const cg_step_state *s, const cg_automaton *aut, int32_t slot)
+/* Tests the atoms that a listed slot has completed; one warp. */
+static __device__ void test_listed(const cg_step_state *s, const cg_automaton *aut, int32_t slot)
 {
-    int32_t kind = s->slots[slot].kind, stage = s->slots[slot].progress.stage;
+    struct repair_slot tested = repair_slot_of(s, aut, slot);
 
-    __syncwarp(); /* all lanes have read the stage */
-    if (kind != CG_SLOT_SEQUENCE || stage == CG_REPAIR_IDLE)
-        return 0;
-    if (stage == CG_REPAIR_TEST) {
-        struct repair_slot tested = repair_slot_of(s, aut, slot);
-
-        test_completed_atoms(&tested);
-        __syncwarp();
-        return 1;
-    }
-    if (threadIdx.x % 32 == 0)
-        s->repairs[atomicAdd(s->n_repairs, 1)] = slot;
-    return 0;
+    test_completed_atoms(&tested);
+    __syncwarp();
 }
 
 /* Continues the repair of a listed slot; all threads. */

@@ -67,7 +67,7 @@ static void fill_rows(const cg_step_state *state, const cg_step_batch *batch, cu
 
 /* What gather keeps of a slot that it has read. */
 struct gathered_slot {
-    int32_t n_kv;    /* tokens in the cache */
+    int32_t n_kv;    /* tokens in the cache; -stage if the slot has geometry work */
     int32_t pending; /* tokens to be computed */
 };
 
@@ -110,12 +110,23 @@ static __device__ __forceinline__ u64 read_slots(const cg_step_state *s, int32_t
         int32_t stage = p->progress.stage, kind = p->kind, done = p->seq.done;
         int32_t n_kv = p->seq.n_kv, n_pending = p->seq.n_tokens - n_kv;
         int is_idle = (k >= n) | (kind == CG_SLOT_FREE) | (done != 0) | (stage != CG_REPAIR_IDLE);
+        int has_work = (k < n) & (kind == CG_SLOT_SEQUENCE) & (stage != CG_REPAIR_IDLE);
 
-        g[k].n_kv = n_kv;
+        g[k].n_kv = has_work ? -stage : n_kv;
         g[k].pending = is_idle ? 0 : n_pending;
         pending += (u64)g[k].pending;
     }
     return pending;
+}
+
+/* Lists a slot that has geometry work; the counters are in shared memory. */
+static __device__ __forceinline__ void
+list_slot(const cg_step_state *s, int32_t slot, int32_t stage, int32_t *n_tests, int32_t *n_repairs)
+{
+    if (stage == CG_REPAIR_TEST)
+        s->tests[atomicAdd(n_tests, 1)] = slot;
+    else
+        s->repairs[atomicAdd(n_repairs, 1)] = slot;
 }
 
 /* `take` rows are all that the slot's pending tokens need. */
@@ -157,6 +168,7 @@ static __global__ void __launch_bounds__(GATHER_THREADS) gather_kernel(cg_step_s
     __shared__ u64 part[2][32];
     __shared__ int32_t first_waiting; /* least rank, among sequence slots, that got no rows */
     __shared__ u64 attended, prompt_rows;
+    __shared__ int32_t n_tests, n_repairs;
     const int32_t first_slot = *s.first_slot, n_prompt_slots = s.batch.max_seqs - s.n_slots;
     cg_step_counters c = *s.counters;
     int32_t rows = 0, seqs = 0, outs = 0; /* the same in all threads */
@@ -165,6 +177,7 @@ static __global__ void __launch_bounds__(GATHER_THREADS) gather_kernel(cg_step_s
     if (threadIdx.x == 0) {
         first_waiting = INT32_MAX;
         attended = prompt_rows = 0;
+        n_tests = n_repairs = 0;
     }
     for (int32_t base = 0; base < s.batch.max_seqs; base += GATHER_THREADS * GATHER_SLOTS) {
         struct gathered_slot g[GATHER_SLOTS];
@@ -182,6 +195,9 @@ static __global__ void __launch_bounds__(GATHER_THREADS) gather_kernel(cg_step_s
             int32_t take = min(g[k].pending, room - used);
 
             used += take;
+            if (g[k].n_kv < 0)
+                list_slot(&s, slot_of_rank(&s, first_slot, rank + k), -g[k].n_kv, &n_tests,
+                          &n_repairs);
             if (g[k].pending && !take && rank + k >= n_prompt_slots)
                 waiting = min(waiting, rank + k - n_prompt_slots);
             flags += places(&g[k], take, rank + k < n_prompt_slots);
@@ -218,8 +234,10 @@ static __global__ void __launch_bounds__(GATHER_THREADS) gather_kernel(cg_step_s
         if (first_waiting != INT32_MAX)
             *s.first_slot = (first_slot + first_waiting) % s.n_slots;
         *s.n_out = outs;
-        if (s.geometry)
-            *s.n_repairs = 0;
+        if (s.geometry) {
+            *s.n_tests = n_tests;
+            *s.n_repairs = n_repairs;
+        }
         c.steps += rows > 0;
         c.prompt_tokens += (int64_t)prompt_rows;
         c.tokens += rows - (int64_t)prompt_rows;
@@ -288,7 +306,8 @@ static __device__ void publish_completion(const cg_step_state *s, int32_t slot,
     }
 }
 
-/* Appends the token of transition t and the forced tokens after it. One thread. */
+/* Appends the token of transition t and the forced tokens after it. Lists the slot if they complete
+ * atoms to test. One thread. */
 static __device__ void advance_slot(const cg_step_state *s, const cg_automaton *aut, int32_t slot,
                                     int32_t t, cg_slot_state *p)
 {
@@ -300,6 +319,7 @@ static __device__ void advance_slot(const cg_step_state *s, const cg_automaton *
     if (p->geometry.n_atoms && (seq.done || seq.field / per_atom > from_field / per_atom)) {
         s->slots[slot].progress.stage = CG_REPAIR_TEST;
         s->slots[slot].progress.from_field = from_field;
+        s->tests[atomicAdd(s->n_tests, 1)] = slot;
     }
     s->slots[slot].seq = p->seq = seq;
 }
@@ -368,17 +388,18 @@ static __device__ void publish_tested(const cg_step_state *s, int32_t slot, int3
 }
 
 /*
- * Tests the atoms that sequences have completed and lists the slots under repair; a warp per slot.
- * Separate from sampling because it needs more registers than the largest block of that kernel
- * leaves.
+ * Tests the atoms of the listed slots; a warp per slot. Separate from sampling because it needs
+ * more registers than the largest block of that kernel leaves.
  */
 static __global__ void __launch_bounds__(TEST_THREADS)
     test_kernel(cg_step_state s, cg_automaton aut)
 {
-    int32_t slot = (int32_t)(blockIdx.x * (TEST_THREADS / 32) + threadIdx.x / 32);
+    int32_t i = (int32_t)(blockIdx.x * (TEST_THREADS / 32) + threadIdx.x / 32);
 
-    if (slot < s.n_slots && test_or_list(&s, &aut, slot))
-        publish_tested(&s, slot, (int32_t)threadIdx.x % 32, 32);
+    if (i < *s.n_tests) {
+        test_listed(&s, &aut, s.tests[i]);
+        publish_tested(&s, s.tests[i], (int32_t)threadIdx.x % 32, 32);
+    }
 }
 
 /* Continues the repairs of the listed slots, which are few; a block per slot at a time. A
@@ -394,21 +415,21 @@ static __global__ void __launch_bounds__(REPAIR_THREADS, 3)
     }
 }
 
-static void test_and_repair(const cg_step_state *state, const cg_automaton *automaton,
-                            cudaStream_t stream)
+extern "C" cg_status cg_step_repair(const cg_step_state *state, const cg_automaton *automaton,
+                                    cudaStream_t stream, cg_error *err)
 {
-    int32_t per_block = TEST_THREADS / 32, n = state->n_slots;
-    int32_t n_repair = n < MAX_REPAIR_BLOCKS ? n : MAX_REPAIR_BLOCKS;
+    int32_t n = state->n_slots < MAX_REPAIR_BLOCKS ? state->n_slots : MAX_REPAIR_BLOCKS;
 
-    test_kernel<<<(n + per_block - 1) / per_block, TEST_THREADS, 0, stream>>>(*state, *automaton);
-    repair_kernel<<<n_repair, REPAIR_THREADS, 0, stream>>>(*state, *automaton);
+    repair_kernel<<<n, REPAIR_THREADS, 0, stream>>>(*state, *automaton);
+    return CG_CUDA(cudaGetLastError(), err);
 }
 
 extern "C" cg_status cg_step_sample(const cg_step_state *state, const float *logits, int64_t stride,
                                     const cg_automaton *automaton, const cg_sampling *sampling,
                                     int32_t n_head_rows, cudaStream_t stream, cg_error *err)
 {
-    enum { CAP = 4096 };
+    enum { CAP = 4096, TESTS = TEST_THREADS / 32 /* of a block */ };
+    int32_t test_blocks = (state->n_slots + TESTS - 1) / TESTS;
     int32_t cap = n_head_rows < CAP ? n_head_rows : CAP;
     size_t bytes = (size_t)cap * sizeof(float);
 
@@ -419,7 +440,7 @@ extern "C" cg_status cg_step_sample(const cg_step_state *state, const float *log
         sample_kernel<128, 12><<<state->n_slots, 128, bytes, stream>>>(*state, logits, stride,
                                                                        *automaton, *sampling, cap);
     if (state->geometry)
-        test_and_repair(state, automaton, stream);
+        test_kernel<<<test_blocks, TEST_THREADS, 0, stream>>>(*state, *automaton);
     return CG_CUDA(cudaGetLastError(), err);
 }
 

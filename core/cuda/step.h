@@ -2,12 +2,13 @@
 /**
  * @file step.h  The decoding step on the device: slots, automaton, sampling; no host in the loop.
  *
- * A step is  gather -> forward pass -> sample -> repair.  `gather` compacts the pending tokens of
- * all slots into the token budget. `sample` samples a token for each sequence whose tokens are all
- * in the cache and appends it together with the forced tokens after it. `repair` tests the atoms
- * completed by these tokens and does part of each repair that was in progress before. A step needs
- * no host work, so it is captured once and replayed. Results for the host - completed sequences,
- * ready prompts, counters - are written to mapped pinned host memory.
+ * A step is  gather -> forward pass -> sample,  and beside the last two  gather -> repair. `gather`
+ * compacts the pending tokens of all slots into the token budget. `sample` samples a token for each
+ * sequence whose tokens are all in the cache, appends it together with the forced tokens after it
+ * and tests the atoms completed by these tokens. `repair` does part of each repair that was in
+ * progress before; the slots of these have no rows in the batch. The next step waits for both. A
+ * step needs no host work, so it is captured once and replayed. Results for the host - completed
+ * sequences, ready prompts, counters - are written to mapped pinned host memory.
  *
  * A *prompt step* is  gather_prompts -> forward pass  over the prompt slots, with a batch of its
  * own. An executor that runs prompt steps leaves the prompt slots out of the other steps.
@@ -118,8 +119,12 @@ typedef struct cg_step_state {
     /* [n_slots, 3, max_len] Å: per slot three arrays of max_len / 3 positions, read back from the
      * text, relaxed, and displacements; repair.cuh */
     float *xyz;
-    int32_t *repairs;   /* [n_slots] slots whose repairs the current step continues, in any order */
-    int32_t *n_repairs; /* of `repairs`; gather sets it to 0 */
+    /* [n_slots] slots whose atoms the current step tests, in any order: gather lists those that the
+     * repair of an earlier step leaves to be tested, sampling those that complete atoms */
+    int32_t *tests;
+    int32_t *n_tests;
+    int32_t *repairs; /* [n_slots] slots whose repairs the current step continues, in any order */
+    int32_t *n_repairs;
     const cg_token_number *token_numbers; /* [vocabulary] */
     const cg_number_format *number_format;
     int32_t geometry;      /* cg_geometry_mode */
@@ -138,7 +143,10 @@ typedef struct cg_step_state {
     int32_t *failure;      /* nonzero: logits are not finite */
 } cg_step_state;
 
-/** Fills the batch, up to the token budget: prompts first, then sequences in turn. */
+/**
+ * Fills the batch, up to the token budget: prompts first, then sequences in turn. Unless geometry
+ * is off, lists the slots to test and those under repair.
+ */
 cg_status cg_step_gather(const cg_step_state *state, cudaStream_t stream, cg_error *err);
 
 /**
@@ -151,8 +159,8 @@ cg_status cg_step_gather_prompts(const cg_step_state *state, const cg_step_batch
 
 /**
  * Samples one token for each sequence of `out_slot` and appends it and the forced tokens after it.
- * Unless geometry is off, then tests the atoms completed by these tokens and continues the repairs
- * in progress.
+ * Unless geometry is off, then tests the atoms completed by these tokens, and those that an earlier
+ * repair leaves to be tested.
  *
  * Probabilities are summed as integers (units of 2^-40 of the largest), so the sampled token does
  * not depend on the order of summation.
@@ -164,6 +172,14 @@ cg_status cg_step_gather_prompts(const cg_step_state *state, const cg_step_batch
 cg_status cg_step_sample(const cg_step_state *state, const float *logits, int64_t stride,
                          const cg_automaton *automaton, const cg_sampling *sampling,
                          int32_t n_head_rows, cudaStream_t stream, cg_error *err);
+
+/**
+ * Continues the repairs that cg_step_gather() has listed; geometry is not off. `stream` has to wait
+ * for gather, and the next step or change of slots for `stream`. The forward pass and
+ * cg_step_sample() may run meanwhile: they use other slots.
+ */
+cg_status cg_step_repair(const cg_step_state *state, const cg_automaton *automaton,
+                         cudaStream_t stream, cg_error *err);
 
 /** Starts a prompt in a prompt slot. `tokens`: [n] pinned, borrowed until the call has run. */
 cg_status cg_step_begin_prompt(const cg_step_state *state, int32_t kv_slot, const int32_t *tokens,

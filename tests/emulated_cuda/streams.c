@@ -23,8 +23,13 @@ typedef struct list {
     operation *first, **end;
 } list;
 
+/* What a stream captures. A stream that waits for an event of a capture joins it as a branch, whose
+ * operations follow those of the origin at its end, or at random in the order of the calls. */
 struct CUgraph_st {
     list operations;
+    struct CUgraph_st *origin; /* of a branch; NULL: not a branch */
+    int is_early;              /* the branch, in the order of the calls */
+    int is_open;               /* the origin does not wait for the branch's last operation yet */
 };
 
 struct CUgraphExec_st {
@@ -39,8 +44,9 @@ struct CUstream_st {
 
 struct CUevent_st {
     struct CUstream_st *stream;
-    int n_pending; /* recorded, not reached by the stream */
-    int is_recorded;
+    struct CUgraph_st *captured;    /* recorded in this capture; NULL: outside of captures */
+    uint64_t n_recorded, n_reached; /* n_reached: by the stream */
+    int is_timed;
     double time; /* s */
 };
 
@@ -130,13 +136,18 @@ static void run_all_locked(struct CUstream_st *s)
         run_first_locked(s);
 }
 
-/* Runs what is queued, at random. */
-static void run_early_locked(struct CUstream_st *s)
+static int draw_locked(unsigned n)
 {
     if (!random_state)
         random_state = emulator_seed * 0x9e3779b97f4a7c15u + 1;
     random_state = random_state * 6364136223846793005u + 1442695040888963407u;
-    if ((random_state >> 33) % EARLY)
+    return (int)((random_state >> 33) % n);
+}
+
+/* Runs what is queued, at random. */
+static void run_early_locked(struct CUstream_st *s)
+{
+    if (draw_locked(EARLY))
         return;
     while (s->queued.first && !s->queued.first->is_host_function)
         run_first_locked(s);
@@ -146,7 +157,9 @@ static void queue_operation(struct CUstream_st *s, operation *o)
 {
     pthread_mutex_lock(&lock);
     if (s->captured) {
-        append(&s->captured->operations, o);
+        s->captured->is_open = 1;
+        append(s->captured->is_early ? &s->captured->origin->operations : &s->captured->operations,
+               o);
     } else {
         append(&s->queued, o);
         run_early_locked(s);
@@ -252,10 +265,18 @@ cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void 
 
 /* ---- events --------------------------------------------------------------------------------- */
 
-cudaError_t cudaEventCreate(cudaEvent_t *ret_event)
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *ret_event, unsigned flags)
 {
     *ret_event = calloc(1, sizeof **ret_event);
-    return *ret_event ? cudaSuccess : emulated_result(cudaErrorMemoryAllocation);
+    if (!*ret_event)
+        return emulated_result(cudaErrorMemoryAllocation);
+    (*ret_event)->is_timed = !(flags & cudaEventDisableTiming);
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventCreate(cudaEvent_t *ret_event)
+{
+    return cudaEventCreateWithFlags(ret_event, cudaEventDefault);
 }
 
 static void run_record(const void *arg)
@@ -266,20 +287,79 @@ static void run_record(const void *arg)
     memcpy(&event, arg, sizeof event);
     clock_gettime(CLOCK_MONOTONIC, &now);
     event->time = (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-    event->n_pending--;
+    event->n_reached++;
 }
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 {
-    cudaError_t code = emulated_outside_of_captures();
+    cudaError_t code = cudaSuccess;
 
-    if (code != cudaSuccess)
-        return code;
     pthread_mutex_lock(&lock);
-    event->stream = stream;
-    event->is_recorded = 1;
-    event->n_pending++;
-    emulated_queue(stream, run_record, &event, sizeof event);
+    event->captured = stream ? stream->captured : NULL;
+    if (!event->captured && (code = emulated_outside_of_captures()) == cudaSuccess) {
+        event->stream = stream;
+        event->n_recorded++;
+        emulated_queue(stream, run_record, &event, sizeof event);
+    }
+    pthread_mutex_unlock(&lock);
+    return code;
+}
+
+struct wait {
+    cudaEvent_t event;
+    uint64_t n; /* that the event is to have reached */
+};
+
+static void run_wait(const void *arg)
+{
+    const struct wait *w = arg;
+
+    while (w->event->n_reached < w->n)
+        run_first_locked(w->event->stream);
+}
+
+static void append_branch(struct CUgraph_st *branch)
+{
+    list *l = &branch->operations;
+
+    while (l->first) {
+        operation *o = l->first;
+
+        l->first = o->next;
+        o->next = NULL;
+        append(&branch->origin->operations, o);
+    }
+    branch->is_open = 0;
+}
+
+/* Begins a branch of a capture, or ends it. Branches of branches are not emulated. */
+static void wait_captured(struct CUstream_st *stream, struct CUgraph_st *recorded)
+{
+    if (!stream->captured) {
+        stream->captured = calloc(1, sizeof *stream->captured);
+        if (!stream->captured || recorded->origin)
+            abort();
+        stream->captured->origin = recorded;
+        stream->captured->is_early = draw_locked(2);
+    }
+    stream->captured->is_open = 1;
+    if (recorded->origin == stream->captured)
+        append_branch(recorded);
+    else if (stream->captured->origin != recorded)
+        abort();
+}
+
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags)
+{
+    struct wait w = { event, event->n_recorded };
+
+    if (!stream || flags)
+        abort();
+    pthread_mutex_lock(&lock);
+    if (event->captured)
+        wait_captured(stream, event->captured);
+    else
+        emulated_queue(stream, run_wait, &w, sizeof w);
     pthread_mutex_unlock(&lock);
     return cudaSuccess;
 }
@@ -291,7 +371,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event)
     if (code != cudaSuccess)
         return code;
     pthread_mutex_lock(&lock);
-    while (event->n_pending)
+    while (event->n_reached < event->n_recorded)
         run_first_locked(event->stream);
     pthread_mutex_unlock(&lock);
     return cudaSuccess;
@@ -302,9 +382,9 @@ cudaError_t cudaEventElapsedTime(float *ret_ms, cudaEvent_t begin, cudaEvent_t e
     cudaError_t code = cudaSuccess;
 
     pthread_mutex_lock(&lock);
-    if (!begin->is_recorded || !end->is_recorded)
+    if (!begin->n_recorded || !end->n_recorded || !begin->is_timed || !end->is_timed)
         code = cudaErrorInvalidResourceHandle;
-    else if (begin->n_pending || end->n_pending)
+    else if (begin->n_reached < begin->n_recorded || end->n_reached < end->n_recorded)
         code = cudaErrorNotReady;
     else
         *ret_ms = (float)((end->time - begin->time) * 1e3);
@@ -340,15 +420,36 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMo
     return emulated_result(code);
 }
 
+/* Ends the branches of a capture. Returns whether the origin waits for all of them. */
+static int end_branches(const struct CUgraph_st *origin)
+{
+    int are_joined = 1;
+
+    for (struct CUstream_st *s = streams; s; s = s->next) {
+        if (!s->captured || s->captured->origin != origin)
+            continue;
+        are_joined &= !s->captured->is_open;
+        clear(&s->captured->operations);
+        free(s->captured);
+        s->captured = NULL;
+    }
+    return are_joined;
+}
+
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *ret_graph)
 {
     cudaError_t code = cudaSuccess;
 
     pthread_mutex_lock(&lock);
-    if (stream->captured) {
+    if (stream->captured && !stream->captured->origin) {
         *ret_graph = stream->captured;
         stream->captured = NULL;
         n_captures--;
+        if (!end_branches(*ret_graph)) {
+            cudaGraphDestroy(*ret_graph);
+            *ret_graph = NULL;
+            code = cudaErrorStreamCaptureUnjoined;
+        }
     } else {
         code = cudaErrorIllegalState;
     }

@@ -196,6 +196,76 @@ START_TEST(events_are_reached_in_order)
 }
 END_TEST
 
+static void CUDART_CB add_one(void *at)
+{
+    ++*(int *)at;
+}
+
+START_TEST(streams_wait_for_events)
+{
+    cudaStream_t stream, other;
+    cudaEvent_t event;
+    int number = 0, sum = 0;
+
+    ck_assert(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking) == cudaSuccess);
+    ck_assert(cudaStreamCreateWithFlags(&other, cudaStreamNonBlocking) == cudaSuccess);
+    ck_assert(cudaEventCreateWithFlags(&event, cudaEventDisableTiming) == cudaSuccess);
+    cudaLaunchHostFunc(stream, set_to_two, &number);
+    cudaEventRecord(event, stream);
+    cudaLaunchHostFunc(stream, add_one, &sum);
+    ck_assert(cudaStreamWaitEvent(other, event, 0) == cudaSuccess);
+    cudaLaunchHostFunc(other, add_one, &number);
+    cudaEventRecord(event, stream); /* the wait is for the record before it */
+    ck_assert(cudaStreamSynchronize(other) == cudaSuccess && number == 3 && sum == 0);
+    cudaStreamDestroy(stream);
+    ck_assert(sum == 1);
+    cudaStreamDestroy(other);
+    cudaEventDestroy(event);
+}
+END_TEST
+
+/* Each launch of the graph sets a number to two and adds one in a branch, twice, then adds one. */
+START_TEST(captures_have_branches)
+{
+    cudaStream_t stream, branch;
+    cudaEvent_t begin, end;
+    cudaGraphExec_t exec = NULL;
+    cudaGraph_t graph = NULL;
+    int number = 0, n = 0;
+
+    ck_assert(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking) == cudaSuccess);
+    ck_assert(cudaStreamCreateWithFlags(&branch, cudaStreamNonBlocking) == cudaSuccess);
+    ck_assert(cudaEventCreateWithFlags(&begin, cudaEventDisableTiming) == cudaSuccess);
+    ck_assert(cudaEventCreateWithFlags(&end, cudaEventDisableTiming) == cudaSuccess);
+    for (int joins = 0; joins < 2; joins++) {
+        cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal);
+        for (int i = 0; i < 2; i++) {
+            cudaLaunchHostFunc(stream, set_to_two, &number);
+            ck_assert(cudaEventRecord(begin, stream) == cudaSuccess);
+            ck_assert(cudaStreamWaitEvent(branch, begin, 0) == cudaSuccess);
+            cudaLaunchHostFunc(branch, add_one, &number);
+            ck_assert(cudaEventRecord(end, branch) == cudaSuccess);
+            cudaLaunchHostFunc(stream, add_one, &n);
+            if (joins)
+                ck_assert(cudaStreamWaitEvent(stream, end, 0) == cudaSuccess);
+        }
+        cudaLaunchHostFunc(stream, add_one, &number);
+        ck_assert(cudaStreamEndCapture(stream, &graph) ==
+                  (joins ? cudaSuccess : cudaErrorStreamCaptureUnjoined));
+    }
+    ck_assert(cudaGetLastError() == cudaErrorStreamCaptureUnjoined && !number && !n);
+    ck_assert(cudaGraphInstantiate(&exec, graph, 0) == cudaSuccess);
+    cudaGraphDestroy(graph);
+    ck_assert(cudaGraphLaunch(exec, stream) == cudaSuccess);
+    ck_assert(cudaStreamSynchronize(stream) == cudaSuccess && number == 4 && n == 2);
+    cudaGraphExecDestroy(exec);
+    cudaEventDestroy(begin);
+    cudaEventDestroy(end);
+    cudaStreamDestroy(branch);
+    cudaStreamDestroy(stream);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("CUDA emulator");
@@ -213,6 +283,8 @@ int main(void)
     tcase_add_test(tc, launches_wait_for_their_stream);
     tcase_add_test(tc, copies_read_pinned_memory_late);
     tcase_add_test(tc, events_are_reached_in_order);
+    tcase_add_test(tc, streams_wait_for_events);
+    tcase_add_test(tc, captures_have_branches);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);

@@ -66,8 +66,11 @@ static cg_step_state create(const struct gather_case *c)
     s.n_out = allocate(1, sizeof *s.n_out);
     s.events = allocate((size_t)n, sizeof *s.events);
     s.geometry = CG_GEOMETRY_REPAIR;
+    s.tests = allocate((size_t)n, sizeof *s.tests);
+    s.n_tests = allocate(1, sizeof *s.n_tests);
+    s.repairs = allocate((size_t)n, sizeof *s.repairs);
     s.n_repairs = allocate(1, sizeof *s.n_repairs);
-    *s.n_repairs = 3; /* of the step before */
+    *s.n_tests = *s.n_repairs = 3; /* of the step before */
     *s.first_slot = c->first_slot;
     for (int32_t i = 0; i < n * MAX_LEN; i++)
         s.tokens[i] = i;
@@ -79,7 +82,8 @@ static void destroy(cg_step_state *s)
     void *arrays[] = { s->slots,       s->tokens,    s->first_slot,     s->counters,
                        s->batch.token, s->batch.pos, s->batch.slot,     s->batch.q_start,
                        s->out_row,     s->out_slot,  s->batch.seq_slot, s->batch.kv_len,
-                       s->n_out,       s->events,    s->n_repairs };
+                       s->n_out,       s->events,    s->tests,          s->n_tests,
+                       s->repairs,     s->n_repairs };
 
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         cudaFree(arrays[i]);
@@ -96,7 +100,7 @@ static void draw_slots(cg_step_state *s)
         p->seq.n_kv = draw(MAX_LEN / 2);
         p->seq.n_tokens = p->seq.n_kv + (draw(4) ? 1 : draw(MAX_LEN / 2));
         p->seq.done = draw(10) ? CG_SEQUENCE_RUNNING : CG_SEQUENCE_COMPLETE;
-        p->progress.stage = draw(10) ? CG_REPAIR_IDLE : CG_REPAIR_FIT;
+        p->progress.stage = draw(10) ? CG_REPAIR_IDLE : CG_REPAIR_TEST + draw(4);
     }
 }
 
@@ -134,12 +138,26 @@ static int32_t gather_slot(cg_step_state *s, int32_t slot, int32_t rows, int32_t
     return take;
 }
 
+/* Lists the slots with geometry work. */
+static void list(cg_step_state *s)
+{
+    *s->n_tests = *s->n_repairs = 0;
+    for (int32_t i = 0; i < s->n_slots; i++) {
+        if (s->slots[i].kind != CG_SLOT_SEQUENCE)
+            continue;
+        if (s->slots[i].progress.stage == CG_REPAIR_TEST)
+            s->tests[(*s->n_tests)++] = i;
+        if (s->slots[i].progress.stage >= CG_REPAIR_RELAX)
+            s->repairs[(*s->n_repairs)++] = i;
+    }
+}
+
 static void gather(cg_step_state *s)
 {
     const int32_t n_prompts = s->n_kv_slots - s->n_slots, first = *s->first_slot;
     int32_t rows = 0, seqs = 0, is_waiting = 0;
 
-    *s->n_out = *s->n_repairs = 0;
+    *s->n_out = 0;
     for (int32_t rank = 0; rank < s->n_kv_slots; rank++) {
         int32_t slot =
             rank < n_prompts ? s->n_slots + rank : (first + rank - n_prompts) % s->n_slots;
@@ -165,6 +183,11 @@ static void gather(cg_step_state *s)
     s->counters->sampled += *s->n_out;
 }
 
+static int compare(const void *a, const void *b)
+{
+    return *(const int32_t *)a - *(const int32_t *)b;
+}
+
 #define SAME(member, n)                                                                            \
     ck_assert_msg(!memcmp(got.member, want.member, (size_t)(n) * sizeof *got.member),              \
                   "case %d, step %d: " #member, _i, step)
@@ -181,8 +204,14 @@ START_TEST(gathered_slots)
         ck_assert_int_eq(cg_step_gather(&got, NULL, &err), CG_OK);
         ck_assert(cudaStreamSynchronize(NULL) == cudaSuccess);
         gather(&want);
+        list(&want);
         SAME(n_out, 1);
+        SAME(n_tests, 1);
         SAME(n_repairs, 1);
+        qsort(got.tests, (size_t)*got.n_tests, sizeof *got.tests, compare);
+        qsort(got.repairs, (size_t)*got.n_repairs, sizeof *got.repairs, compare);
+        SAME(tests, *want.n_tests);
+        SAME(repairs, *want.n_repairs);
         SAME(first_slot, 1);
         SAME(counters, 1);
         SAME(slots, n);

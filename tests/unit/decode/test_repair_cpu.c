@@ -131,9 +131,9 @@ static void write_text(const char *text)
 
 #ifdef BLOCK
 /*
- * Tests by blocks of PER_BLOCK slots, the last one of fewer, and repair by REPAIR_BLOCKS blocks.
- * The slots that hold the sequence start one step after the other, so that some are tested while
- * others are repaired. The others are free, but for one without work.
+ * Tests by blocks of PER_BLOCK listed slots, the last one of fewer, and repair by REPAIR_BLOCKS
+ * blocks. The slots that hold the sequence start one step after the other, so that some are tested
+ * while others are repaired. The others are free, but for one without work.
  */
 enum { ORDERS = 3, SLOTS = 17, PER_BLOCK = BLOCK_THREADS / 32, REPAIR_BLOCKS = 2 };
 enum { IDLE_SLOT = 2, CHAINS = 1, CHAIN = 5 };
@@ -147,6 +147,7 @@ static struct {
     int32_t tokens[SLOTS][LIMIT];
     cg_atom_mark marks[SLOTS][LIMIT];
     float xyz[SLOTS][3 * LIMIT];
+    int32_t tests[SLOTS], n_tests;
     int32_t repairs[SLOTS], n_repairs;
 } device;
 static float read_xyz[3 * ATOMS]; /* of the sequence, by blocks */
@@ -199,10 +200,10 @@ static void fill_slots(void)
 /* Body of a block of tests. */
 static void test_by_block(void *block_index)
 {
-    int32_t slot = *(int32_t *)block_index * PER_BLOCK + (int32_t)threadIdx.x / 32;
+    int32_t i = *(int32_t *)block_index * PER_BLOCK + (int32_t)threadIdx.x / 32;
 
-    if (slot < SLOTS)
-        (void)test_or_list(&step, target.text.automaton, slot);
+    if (i < device.n_tests)
+        test_listed(&step, target.text.automaton, device.tests[i]);
 }
 
 /* Body of a block of repairs. */
@@ -212,34 +213,28 @@ static void repair_by_block(void *block_index)
         repair_listed(&step, target.text.automaton, &shared, device.repairs[i]);
 }
 
-/* The list has the n slots in `want`, in any order. */
-static void expect_list(const int *want, int n)
+/* Lists the slots with work, as gather does. */
+static void list_slots(void)
 {
-    ck_assert_int_eq(device.n_repairs, n);
-    for (int k = 0; k < n; k++) {
-        int n_times = 0;
-
-        for (int i = 0; i < n; i++)
-            n_times += device.repairs[i] == want[k];
-        ck_assert_int_eq(n_times, 1);
+    device.n_tests = device.n_repairs = 0;
+    for (int i = 0; i < SLOTS; i++) {
+        if (device.slots[i].kind != CG_SLOT_SEQUENCE)
+            continue;
+        if (device.slots[i].progress.stage == CG_REPAIR_TEST)
+            device.tests[device.n_tests++] = i;
+        if (device.slots[i].progress.stage >= CG_REPAIR_RELAX)
+            device.repairs[device.n_repairs++] = i;
     }
 }
 
-/* Tests and repairs the slots up to the last holder. Those under repair before are listed. */
+/* Repairs the slots that are under repair before, and tests. */
 static void run_step(void)
 {
-    int under_repair[SLOTS], n = 0;
-
-    for (int i = 0; i < SLOTS; i++)
-        if (device.slots[i].kind == CG_SLOT_SEQUENCE &&
-            device.slots[i].progress.stage >= CG_REPAIR_RELAX)
-            under_repair[n++] = i;
-    device.n_repairs = 0;
-    for (int32_t i = 0; i * PER_BLOCK <= holders[n_holders - 1]; i++)
-        block_run(test_by_block, &i);
-    expect_list(under_repair, n);
+    list_slots();
     for (int32_t i = 0; i < REPAIR_BLOCKS; i++)
         block_run(repair_by_block, &i);
+    for (int32_t i = 0; i * PER_BLOCK < device.n_tests; i++)
+        block_run(test_by_block, &i);
 }
 
 /* Tests and repairs an atom in the slots of the sequence; the result in *ret. */
