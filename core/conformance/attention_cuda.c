@@ -853,6 +853,8 @@ static void run_split(attention_suite *s, attention_case *ac, case_device *d, en
         compare_plan(s, ac, d, more < MAX_SEQS ? more : MAX_SEQS, 3 * d->problem.max_tokens + 200,
                      &all, where);
         compare_plan(s, ac, d, ac->n_seqs, rows ? rows : 1, &all, where);
+        /* as few rows for each sequence as can be: kernels may be selected by them */
+        compare_plan(s, ac, d, MAX_SEQS, rows < MAX_SEQS ? MAX_SEQS : rows, &all, where);
     }
     case_out_destroy(&all);
 }
@@ -897,16 +899,19 @@ static void run_nan(attention_suite *s, attention_case *ac, case_device *d, cons
 static void run_of_8_bits(attention_suite *s, attention_case *ac, case_device *d, enum kind kind,
                           const char *where)
 {
+    const int is_invariant = (ac->problem.flags & CG_ATTENTION_BATCH_INVARIANT) != 0;
     char with_codes[128];
 
     snprintf(with_codes, sizeof with_codes, "%s, all codes", where);
     run_features(s, ac, d, kind, where);
+    if (is_invariant && !s->rec.gpu_lost) /* with wide scales one key may outweigh all others */
+        run_split(s, ac, d, kind, where);
     if (s->rec.gpu_lost)
         return;
     attention_case_fill_codes(&s->rec, ac);
     case_device_load(d, ac);
     run_features(s, ac, d, kind, with_codes);
-    if (ac->problem.flags & CG_ATTENTION_BATCH_INVARIANT && !s->rec.gpu_lost)
+    if (is_invariant && !s->rec.gpu_lost)
         run_split(s, ac, d, kind, with_codes);
     if (!s->rec.gpu_lost)
         run_nan(s, ac, d, where);

@@ -162,12 +162,14 @@ static void select_decode(cuda_plan *plan, int32_t multiprocessors)
     int64_t rows = (int64_t)divide_up(p->max_tokens, p->max_seqs) * plan->group;
 
     if (is_of_8_bits(p)) {
-        /* As if it did, where the bits must not depend on max_seqs. */
-        int fills_gpu = p->flags & CG_ATTENTION_BATCH_INVARIANT ||
-                        (int64_t)p->max_seqs * p->n_kv_heads >=
-                            (int64_t)FULL_GPU * BLOCKS_PER_MULTIPROCESSOR * multiprocessors;
-        flash_decode8_variant variant =
-            flash_select_decode8(p->head_dim, p->kv_dtype, rows, fills_gpu);
+        /* The number of warps determines the bits. Where these must not depend on the bounds of the
+         * plan, the variant is that of one token a sequence on a full GPU. */
+        int is_invariant = (p->flags & CG_ATTENTION_BATCH_INVARIANT) != 0;
+        int fills_gpu =
+            is_invariant || (int64_t)p->max_seqs * p->n_kv_heads >=
+                                (int64_t)FULL_GPU * BLOCKS_PER_MULTIPROCESSOR * multiprocessors;
+        flash_decode8_variant variant = flash_select_decode8(
+            p->head_dim, p->kv_dtype, is_invariant ? plan->group : rows, fills_gpu);
 
         plan->kernel = variant.kernel;
         plan->tile_rows = variant.tile_rows;
