@@ -899,20 +899,18 @@ static void run_nan(attention_suite *s, attention_case *ac, case_device *d, cons
 static void run_of_8_bits(attention_suite *s, attention_case *ac, case_device *d, enum kind kind,
                           const char *where)
 {
-    const int is_invariant = (ac->problem.flags & CG_ATTENTION_BATCH_INVARIANT) != 0;
     char with_codes[128];
 
     snprintf(with_codes, sizeof with_codes, "%s, all codes", where);
     run_features(s, ac, d, kind, where);
-    if (is_invariant && !s->rec.gpu_lost) /* with wide scales one key may outweigh all others */
+    /* of ordinary numbers: with wide scales one key may outweigh all others */
+    if (ac->problem.flags & CG_ATTENTION_BATCH_INVARIANT && !s->rec.gpu_lost)
         run_split(s, ac, d, kind, where);
     if (s->rec.gpu_lost)
         return;
     attention_case_fill_codes(&s->rec, ac);
     case_device_load(d, ac);
     run_features(s, ac, d, kind, with_codes);
-    if (is_invariant && !s->rec.gpu_lost)
-        run_split(s, ac, d, kind, with_codes);
     if (!s->rec.gpu_lost)
         run_nan(s, ac, d, where);
 }

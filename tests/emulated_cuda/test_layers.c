@@ -521,7 +521,7 @@ END_TEST
 START_TEST(rotation_and_scaled_store)
 {
     static float before[ROWS * MAX_WIDTH], in_place[ROWS * MAX_WIDTH];
-    const cg_dtype kv = scaled_types[_i % N_SCALED_TYPES], t = types[_i % N_TYPES];
+    const cg_dtype kv = scaled_types[(_i + _i / N_TYPES) % N_SCALED_TYPES], t = types[_i % N_TYPES];
     const int32_t head_dim = head_dims[_i / N_TYPES % N_HEAD_DIMS];
     const struct rope_case *c = &rope_cases[_i / N_TYPES % N_ROPE_CASES];
     const int32_t n_heads = 12, n_kv = 3, n_all = n_heads + 2 * n_kv, width = n_all * head_dim;
