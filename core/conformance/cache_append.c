@@ -346,11 +346,11 @@ void cache_append_all(cache_suite *s, const int32_t *n)
     cache_flush(s);
     cache_rows_random(s, n, random_in(&s->rec, 0, CACHE_N_ORDERS - 1), 0, &r);
     s->table_copied = NULL;
-    is_ready =
-        !s->gpu || by_view || cache_device_rows_create(s, &r, r.n + random_in(&s->rec, 1, 9), &d);
+    is_ready = !s->gpu || (by_view && !s->window) ||
+               cache_device_rows_create(s, &r, r.n + random_in(&s->rec, 1, 9), &d);
     for (int32_t layer = 0; layer < s->shape.n_layers && is_ready && !s->rec.gpu_lost; layer++) {
         cache_rows_fill(s, &r, layer);
-        if (by_view) {
+        if (by_view && !(s->window && layer == 0)) { /* as cache.h says of the flags */
             store_by_view(s, layer, &r);
         } else if (!s->gpu) {
             cache_append(s, layer, &r, NULL);

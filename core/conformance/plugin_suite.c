@@ -106,7 +106,7 @@ static void check_cache_bits(test_recorder *rec, const cg_cache_ops *ops)
 {
     if (CG_HAS_SIZE(ops, flags))
         expect_known_bits(rec, "cg_cache_ops.flags", (uint32_t)ops->flags,
-                          2 * CG_CACHE_STORE_SCALED - 1);
+                          CG_CACHE_STORE_BY_VIEW | CG_CACHE_STORE_SCALED);
     if (CG_HAS_SIZE(ops, kv_layout))
         expect(rec, ops->kv_layout == CG_KV_HND || ops->kv_layout == CG_KV_NHD,
                "cg_cache_ops.kv_layout is %d, wanted %d (CG_KV_HND) or %d (CG_KV_NHD)",

@@ -47,7 +47,7 @@ struct cuda_executor {
     cg_executor base;
     cg_executor_config config;
     cudaStream_t stream;
-    /* NULL if geometry is off */
+    /* NULL unless atoms are repaired */
     cudaStream_t repair_stream;     /* of the branch */
     cudaEvent_t gathered, repaired; /* its begin and end */
     int32_t compute_capability;
@@ -208,7 +208,8 @@ static cg_status make_geometry(struct cuda_executor *c, cg_error *err)
     size_t vocab = (size_t)c->config.model->config.vocab;
     size_t slots = (size_t)s->n_slots, n_xyz = 3 * slots * (size_t)s->max_len;
 
-    CG_TRY(make_repair_stream(c, err));
+    if (c->config.geometry == CG_GEOMETRY_REPAIR)
+        CG_TRY(make_repair_stream(c, err));
     CG_TRY(alloc_device(c, n_xyz, sizeof *s->xyz, &s->xyz, err));
     CG_TRY(alloc_device(c, slots, sizeof *s->tests, &s->tests, err));
     CG_TRY(alloc_device(c, 1, sizeof *s->n_tests, &s->n_tests, err));

@@ -604,13 +604,14 @@ static int stores_by_view(const cg_forward_config *c, int32_t layer, const cg_kv
     int same_strides = !own || (view->v_block_stride == view->block_stride &&
                                 view->v_head_stride == view->head_stride &&
                                 view->v_token_stride == view->token_stride);
-
     int has_scales = cg_kv_is_scaled(view->dtype);
     int32_t flag = has_scales ? CG_CACHE_STORE_SCALED : CG_CACHE_STORE_BY_VIEW;
 
     return CG_HAS_SIZE(c->cache, flags) && (c->cache->flags & flag) &&
            (has_scales || view->dtype == c->dtype) && has_scales == (view->k_scale != NULL) &&
            has_scales == (view->v_scale != NULL) && same_strides &&
+           (!has_scales ||
+            (view->scale_block_stride && view->scale_head_stride && view->scale_token_stride)) &&
            !(c->cache_has_window && layer == 0);
 }
 

@@ -299,8 +299,9 @@ static norm_grid grid_of_norm(int32_t rows, int32_t hidden)
     return { 4, rows, row_threads(hidden) };
 }
 
-/* Queues a kernel that calls wait_for_earlier_kernels() in all threads. It may start before those
- * end where its image is of compute capability 9.0 or newer: the call does nothing in others. */
+/* Queues a kernel that calls wait_for_earlier_kernels() in all threads. It may start before earlier
+ * kernels of the stream end where its image is of compute capability 9.0 or newer: the call does
+ * nothing in others. */
 template <typename... P, typename... A>
 static cg_status launch_early(void (*kernel)(P...), dim3 blocks, int threads, cudaStream_t stream,
                               cg_error *err, A... args)

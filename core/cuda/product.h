@@ -43,7 +43,7 @@ typedef struct cg_product_shape {
                            * rows */
 } cg_product_shape;
 
-/** Arguments of a product. Device memory; pointers to bf16 are multiples of 16. */
+/** Arguments of a product. Device memory; pointers to bf16 and float are multiples of 16. */
 typedef struct cg_product_args {
     const void *a; /* [rows, inputs] */
     const void *w; /* [outputs, inputs], with CG_PRODUCT_SWIGLU [2 outputs, inputs]: gate, up */
@@ -67,7 +67,7 @@ typedef struct cg_product_args {
     /* CG_PRODUCT_HEADS, as in cg_cuda_qkv */
     const float *q_norm, *k_norm;
     const float *cosines, *sines;
-    const int32_t *slot, *pos;
+    const int32_t *slot, *pos; /* padding has pos 0, which is read */
     int32_t n_heads, n_kv_heads;
     float head_eps;
     int32_t store;

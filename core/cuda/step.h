@@ -43,7 +43,7 @@ typedef enum cg_repair_stage {
     CG_REPAIR_REWRITE, /* rewrite the text of atoms `next` to `atom` */
 } cg_repair_stage;
 
-/** Progress of that work, of which each step's repair kernel does a part. */
+/** Progress of that work, of which each step does a part. */
 typedef struct cg_repair_progress {
     int32_t from_field;
     int32_t atom;

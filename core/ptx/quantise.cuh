@@ -9,8 +9,8 @@
 
 /*
  * Four numbers divided by their scale, as codes of a type of 8 bits. The first is in the lowest
- * byte. The residue of the first quotient corrects it: it is rounded as that of a division is, but
- * for numbers below 2^-100, whose residue may underflow.
+ * byte. The residue of the first quotient corrects it. For numbers of bf16 and f16 from 2^-100 on
+ * the result is that of a division; of f32 its last bit may differ, and so a code at a tie.
  *
  * @param inverse  1 / scale
  */

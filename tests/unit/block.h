@@ -64,22 +64,6 @@ static uint64_t block_shuffle(uint64_t word, unsigned x, const char *file, int l
     return other;
 }
 
-/* The lanes of the warp whose x is not 0. */
-static inline uint32_t block_ballot(int x, const char *file, int line)
-{
-    unsigned first = threadIdx.x / 32 * 32;
-    uint32_t ballot = 0;
-
-    block.word[threadIdx.x] = x != 0;
-    block_wait(32, file, line);
-    for (unsigned k = 0; k < 32; k++)
-        ballot |= (uint32_t)block.word[first + k] << k;
-    block_wait(32, file, line);
-    return ballot;
-}
-
-#define __ballot_sync(mask, x) block_ballot(x, __FILE__, __LINE__)
-
 static inline uint32_t __float_as_uint(float x)
 {
     union {

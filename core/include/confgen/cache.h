@@ -81,10 +81,13 @@ typedef struct cg_cache_stats {
 /** cg_cache_ops.flags */
 enum {
     /* CUDA: instead of calling append(), a kernel of the host may store new keys and values at the
-     * addresses of view(), converted to the view's dtype; but not in a view with scales */
+     * addresses of view(), converted to the view's dtype; but not in a view with scales. With
+     * CG_CACHE_WINDOW, layer 0 gets its append() all the same. */
     CG_CACHE_STORE_BY_VIEW = 1 << 0,
-    /* Since 1.2. CUDA: the same for a view with scales, of types of 8 bits. Each head of each token
-     * then has a scale of its own; kernels of the host compute it and the elements by quantise.h */
+    /* Since 1.2. CUDA: the same for a view with scales, of types of 8 bits, whose values have the
+     * strides of keys. Each head of each token then has a scale of its own: the kernels write
+     * through k_scale and v_scale, and no stride of the scales is 0. They compute scales and
+     * elements by quantise.h */
     CG_CACHE_STORE_SCALED = 1 << 1,
 };
 

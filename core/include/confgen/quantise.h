@@ -30,8 +30,8 @@ static inline CG_HOST_DEVICE int cg_kv_is_scaled(cg_dtype dtype)
  *   f8_e5m2  max(|x| 2^-3, m / 57344 * 2^-17)    of 2 bits; of 2^-16
  *
  * times (1 + 4 u). s is at least the smallest normal float, so that x / s is finite: where m is
- * less than L times that, the bounds hold for this m. A head with an element that is NaN or
- * infinite has the scale NaN, so all of its elements are.
+ * less than L FLT_MIN, the bounds hold with L FLT_MIN in its place. A head with an element that is
+ * NaN or infinite has the scale NaN, so all of its elements are; its codes may be any.
  *
  * @param largest  bits of the largest magnitude as a float; NaN is above infinity
  * @param dtype    one with scales
