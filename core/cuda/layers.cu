@@ -137,17 +137,20 @@ static __device__ __forceinline__ void normalise_row_of_warp(const float v[CHUNK
             w[c][j] *= v[c][j] * sum;
 }
 
-/* Bits of the largest magnitude of a row, of which `lanes` neighbouring lanes hold v. All lanes. */
-template <int N>
-static __device__ __forceinline__ uint32_t largest_of_row(const float v[N], int32_t lanes)
+/* The bits of magnitudes are ordered as these; those of NaN are the largest. */
+static __device__ __forceinline__ uint32_t most_of_8(const float v[8], uint32_t most)
 {
-    uint32_t largest = 0;
+    for (int j = 0; j < 8; j++)
+        most = max(most, __float_as_uint(fabsf(v[j])));
+    return most;
+}
 
-    for (int j = 0; j < N; j++)
-        largest = max(largest, __float_as_uint(fabsf(v[j])));
+/* The greatest of each group of `lanes` neighbouring lanes. All lanes of a warp. */
+static __device__ __forceinline__ uint32_t most_of_lanes(uint32_t most, int32_t lanes)
+{
     for (int32_t step = lanes >> 1; step > 0; step /= 2)
-        largest = max(largest, __shfl_xor_sync(0xffffffffu, largest, step));
-    return largest;
+        most = max(most, __shfl_xor_sync(0xffffffffu, most, step));
+    return most;
 }
 
 #define LOAD8    load8_16bit
@@ -180,21 +183,6 @@ static __device__ __forceinline__ uint32_t largest_of_row(const float v[N], int3
 
 /* ---- rows of i8 with a scale ------------------------------------------------------------- */
 
-/* The bits of magnitudes are ordered as these; those of NaN are the largest. */
-static __device__ __forceinline__ int32_t most_of_8(const float v[8], int32_t most)
-{
-    for (int j = 0; j < 8; j++)
-        most = max(most, __float_as_int(fabsf(v[j])));
-    return most;
-}
-
-static __device__ __forceinline__ float most_of_warp(int32_t most)
-{
-    for (int step = 16; step > 0; step /= 2)
-        most = max(most, __shfl_xor_sync(0xffffffffu, most, step));
-    return __int_as_float(most);
-}
-
 /* 1 / scale of a row whose largest magnitude is `most`; 0, so zeros, if it is negligible. */
 static __device__ __forceinline__ float inverse_scale(float most)
 {
@@ -218,7 +206,7 @@ static __global__ void __launch_bounds__(NORM_THREADS)
 {
     const int32_t lane = threadIdx.x % 32, t = blockIdx.x * (NORM_THREADS / 32) + threadIdx.x / 32;
     float v[CHUNKS][8] = {}, w[CHUNKS][8] = {}, most;
-    int32_t most_bits = 0;
+    uint32_t most_bits = 0;
 
     allow_next_kernel();
     load_row_of_warp<CHUNKS>(weight, hidden, lane, w);
@@ -230,7 +218,7 @@ static __global__ void __launch_bounds__(NORM_THREADS)
 #pragma unroll
     for (int c = 0; c < CHUNKS; c++)
         most_bits = most_of_8(w[c], most_bits);
-    most = most_of_warp(most_bits);
+    most = __uint_as_float(most_of_lanes(most_bits, 32));
 #pragma unroll
     for (int c = 0; c < CHUNKS; c++)
         if (256 * c + 8 * lane < hidden)
@@ -246,7 +234,7 @@ static __global__ void __launch_bounds__(NORM_THREADS)
 {
     const int32_t lane = threadIdx.x % 32, r = blockIdx.x * (NORM_THREADS / 32) + threadIdx.x / 32;
     float v[8], most;
-    int32_t most_bits = 0;
+    uint32_t most_bits = 0;
 
     if (r >= rows)
         return;
@@ -256,7 +244,7 @@ static __global__ void __launch_bounds__(NORM_THREADS)
         load8_f32(w + i, v);
         most_bits = most_of_8(v, most_bits);
     }
-    most = most_of_warp(most_bits);
+    most = __uint_as_float(most_of_lanes(most_bits, 32));
     for (int32_t i = 8 * lane; i < columns; i += 256) {
         load8_f32(w + i, v);
         store8_i8(numbers + i, v, inverse_scale(most));

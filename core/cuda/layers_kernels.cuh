@@ -340,7 +340,7 @@ static __global__ void __launch_bounds__(ROPE_THREADS, HAS_MORE || sizeof(ACT) >
             STORE4((ACT *)&high[i], y);
             LOAD4((const ACT *)&low[i], x);
             LOAD4((const ACT *)&high[i], y);
-            scale = cg_kv_scale(largest_of_row<8>(x, 1 << log2_lanes), a.view.dtype);
+            scale = cg_kv_scale(most_of_lanes(most_of_8(x, 0), 1 << log2_lanes), a.view.dtype);
             inverse = __frcp_rn(scale);
         }
         if (head < end && slot >= 0) {

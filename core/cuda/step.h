@@ -55,8 +55,8 @@ typedef struct cg_repair_progress {
 } cg_repair_progress;
 
 /**
- * State of a KV slot. gather reads those of all slots with one multiprocessor: what it reads, from
- * progress.stage to seq.done, is one aligned sector of 32 bytes.
+ * State of a KV slot. gather runs on one multiprocessor and reads every slot. The members that it
+ * reads, progress.stage to seq.done, lie in one aligned sector of 32 bytes.
  */
 typedef struct cg_slot_state {
     alignas(32) cg_repair_progress progress;

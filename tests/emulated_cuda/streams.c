@@ -144,7 +144,7 @@ static int draw_locked(unsigned n)
     return (int)((random_state >> 33) % n);
 }
 
-/* Runs what is queued, at random. */
+/* Runs the queued operations now or leaves them, at random. */
 static void run_early_locked(struct CUstream_st *s)
 {
     if (draw_locked(EARLY))
