@@ -26,7 +26,7 @@ for a in json.load(open(sys.argv[1]))["engine"]["tuning"]["figures"]:
 PY
 }
 # selected FILE: what the jobs among these lines select: the smallest batch within 3 % of the best, the best pair at it
-# or one before it in order of preference that is less than 1 % slower
+# or one before it in order of preference within 3 % of it
 selected() {
   python3 - "$1" <<'PY'
 import sys
@@ -36,7 +36,7 @@ jobs = [(l[0], l[1], int(l[2]), float(l[4])) for l in lines if l[3] != "refused"
 best = max(j[3] for j in jobs)
 batch = min(j[2] for j in jobs if j[3] >= 0.97 * best)
 at = [j for j in jobs if j[2] == batch]
-good = [j for j in at if 1.01 * j[3] >= max(k[3] for k in at)]
+good = [j for j in at if 1.03 * j[3] >= max(k[3] for k in at)]
 print(*min(good, key=lambda j: pairs.index(j[:2]))[:3])
 PY
 }
