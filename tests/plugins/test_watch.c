@@ -154,7 +154,7 @@ static void check_table(int32_t kind, const void *ops, const char *want)
 START_TEST(bits_without_a_meaning_are_found)
 {
     cg_attention_ops attention = { CG_SIZED(cg_attention_ops), .caps = 7, .features = 0x3ff };
-    cg_cache_ops cache = { CG_SIZED(cg_cache_ops), .flags = 1, .features = 7, .kv_layout = 1 };
+    cg_cache_ops cache = { CG_SIZED(cg_cache_ops), .flags = 3, .features = 7, .kv_layout = 1 };
     cg_constraint_ops constraint = { CG_SIZED(cg_constraint_ops), .features = 15 };
 
     check_table(CG_PLUGIN_ATTENTION, &attention, NULL);
@@ -178,8 +178,8 @@ START_TEST(bits_without_a_meaning_are_found)
     cache.kv_layout = 5;
     check_table(CG_PLUGIN_CACHE, &cache, "kv_layout is 5, wanted 0 (CG_KV_HND) or 1 (CG_KV_NHD)");
     cache.kv_layout = 0;
-    cache.flags = 2;
-    check_table(CG_PLUGIN_CACHE, &cache, "cg_cache_ops.flags is 0x2: bit 1 ");
+    cache.flags = 4;
+    check_table(CG_PLUGIN_CACHE, &cache, "cg_cache_ops.flags is 0x4: bit 2 ");
     cache.struct_size = offsetof(cg_cache_ops, block_tokens); /* of ABI 1.0 */
     check_table(CG_PLUGIN_CACHE, &cache, NULL);
 
