@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "../coroutine.h"
+
 enum {
     WARP = 32,
     MAX_THREADS = 1024,
@@ -19,18 +21,26 @@ enum {
 
 enum state { READY, AT_BARRIER, AT_SHUFFLE, AT_BALLOT, AT_PHASE, AT_NAMED, RETURNED };
 
+/* One line of a processor's cache: a kernel switches threads at every shuffle. */
 typedef struct thread {
-    void *stack_pointer;
+    coroutine coroutine;
+    uint3 index;
     enum state state;
     emulated_place place; /* at which it waits */
-    uint32_t mask;        /* of an operation of the warp */
-    uint32_t from;        /* lane that a shuffle reads */
-    uint64_t value, result;
-    const emulated_phase *phase; /* whose phase of `parity` it waits for */
-    uint32_t parity;
-    uint32_t id; /* of the named barrier that it waits at */
-    uint3 index;
+    union {
+        uint64_t value;              /* given to an operation of the warp */
+        const emulated_phase *phase; /* whose phase of `parity` it waits for */
+    };
+    uint64_t result;
+    union {
+        uint32_t mask; /* of an operation of the warp */
+        uint32_t parity;
+        uint32_t id; /* of the named barrier that it waits at */
+    };
+    uint32_t from; /* lane that a shuffle reads */
 } thread;
+
+_Static_assert(sizeof(thread) == 64, "one line of a processor's cache");
 
 uint64_t emulator_seed = 1;
 
@@ -53,8 +63,8 @@ static struct {
     const void *arg;
     char *stacks;
     char *dynamic_shared;
-    void *caller; /* stack pointer of emulator_run() */
-    thread threads[MAX_THREADS];
+    coroutine caller; /* of emulator_run() */
+    _Alignas(sizeof(thread)) thread threads[MAX_THREADS];
     uint32_t n_threads, n_warps;
     uint32_t n_ready;          /* threads */
     uint32_t ready[MAX_WARPS]; /* lanes */
@@ -64,8 +74,8 @@ static struct {
         uint32_t arrived, n;
         int value;
     } named[NAMED_BARRIERS];
-    uint32_t self;                    /* the running thread */
-    uint32_t warp, step, lane, turns; /* the running warp, and what is left of its turn */
+    uint32_t self;             /* the running thread */
+    uint32_t warp, step, lane; /* of the turn */
 } block;
 
 static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
@@ -81,56 +91,16 @@ static uint32_t random_word(void)
     return (uint32_t)(x >> 32);
 }
 
-/* ---- switching stacks ---------------------------------------------------------------------- */
-
-/*
- * Saves the registers that a call preserves on the running stack and its pointer in *ret_from;
- * continues on the stack `to`, which this function, or start_thread(), left. Unlike swapcontext()
- * it makes no system call: kernels switch at every shuffle.
- */
-void emulator_switch(void **ret_from, void *to);
-#ifndef __x86_64__
-#error "the emulator switches stacks on x86-64 only"
-#endif
-__asm__(".text\n"
-        ".type emulator_switch, @function\n"
-        "emulator_switch:\n"
-        "    endbr64\n"
-        "    pushq %rbp\n"
-        "    pushq %rbx\n"
-        "    pushq %r12\n"
-        "    pushq %r13\n"
-        "    pushq %r14\n"
-        "    pushq %r15\n"
-        "    movq %rsp, (%rdi)\n"
-        "    movq %rsi, %rsp\n"
-        "    popq %r15\n"
-        "    popq %r14\n"
-        "    popq %r13\n"
-        "    popq %r12\n"
-        "    popq %rbx\n"
-        "    popq %rbp\n"
-        "    ret\n"
-        ".size emulator_switch, . - emulator_switch\n");
-
 static void run_thread(void);
 
-/* The thread begins in run_thread() when it is switched to. */
-static void start_thread(uint32_t i)
+/* Thread i begins in run_thread() when it is switched to. */
+static void start_thread(uint32_t i, uint3 index)
 {
     thread *t = &block.threads[i];
-    void **top =
-        (void **)(block.stacks + (size_t)(i + 1) * (STACK + GUARD) - (size_t)(i % WARP) * STAGGER);
 
-    *--top = NULL; /* a function starts with its return address on a stack aligned to 16 */
-    *--top = (void *)(uintptr_t)run_thread;
-    for (int k = 0; k < 6; k++)
-        *--top = NULL; /* registers */
-    t->stack_pointer = top;
-    t->state = READY;
-    t->index.x = i % blockDim.x;
-    t->index.y = i / blockDim.x % blockDim.y;
-    t->index.z = i / (blockDim.x * blockDim.y);
+    coroutine_create(&t->coroutine, block.stacks + (size_t)i * (STACK + GUARD) + GUARD,
+                     STACK - (size_t)(i % WARP) * STAGGER, run_thread);
+    t->index = index;
 }
 
 /* ---- faults -------------------------------------------------------------------------------- */
@@ -253,34 +223,47 @@ static int end_barrier(void)
     return 1;
 }
 
-/* Selects the next thread to run. Returns 0 if all have returned. */
+/* Begins the turn of a warp with a ready lane. */
+static void begin_turn(void)
+{
+    block.warp = random_word() % block.n_warps;
+    while (!block.ready[block.warp])
+        block.warp = (block.warp + 1) % block.n_warps;
+    block.lane = random_word() % WARP;
+    block.step = random_word() | 1; /* odd: steps reach all lanes */
+}
+
+/* Selects the next thread of the turn. Returns 0 at its end. */
+static inline int next_lane(void)
+{
+    uint32_t ready = block.ready[block.warp], lane = block.lane;
+
+    if (!ready)
+        return 0;
+    do
+        lane = (lane + block.step) % WARP;
+    while (!(ready >> lane & 1));
+    block.lane = lane;
+    block.ready[block.warp] = ready & ~(1u << lane);
+    block.n_ready--;
+    block.self = block.warp * WARP + lane;
+    return 1;
+}
+
+/* Selects the next thread of the block. Returns 0 if all have returned. */
 static int next_thread(void)
 {
-    for (;;) {
+    while (!next_lane()) {
         uint32_t first = block.warp * WARP;
 
-        for (; block.turns; block.turns--) {
-            block.lane = (block.lane + block.step) % WARP;
-            if (block.ready[block.warp] >> block.lane & 1) {
-                block.turns--;
-                block.ready[block.warp] &= ~(1u << block.lane);
-                block.n_ready--;
-                block.self = first + block.lane;
-                return 1;
-            }
-        }
         for (uint32_t i = first; i < first + WARP && i < block.n_threads; i++)
             if (block.threads[i].state == AT_SHUFFLE || block.threads[i].state == AT_BALLOT)
                 resolve(i);
         if (!block.n_ready && !end_barrier())
             return 0;
-        block.warp = random_word() % block.n_warps;
-        while (!block.ready[block.warp])
-            block.warp = (block.warp + 1) % block.n_warps;
-        block.turns = WARP;
-        block.lane = random_word();
-        block.step = random_word() | 1; /* odd: all lanes have a turn */
+        begin_turn();
     }
+    return 1;
 }
 
 /* Leaves the running thread, which waits or has returned, until it has a turn again. */
@@ -289,13 +272,13 @@ static void leave(void)
     thread *from = &block.threads[block.self];
 
     if (!next_thread()) {
-        emulator_switch(&from->stack_pointer, block.caller);
+        coroutine_switch(&from->coroutine, &block.caller);
         return;
     }
     if (&block.threads[block.self] == from)
         return;
     threadIdx = block.threads[block.self].index;
-    emulator_switch(&from->stack_pointer, block.threads[block.self].stack_pointer);
+    coroutine_switch(&from->coroutine, &block.threads[block.self].coroutine);
 }
 
 static void run_thread(void)
@@ -463,19 +446,22 @@ static void create_stacks(void)
 
 static void run_block(void)
 {
+    uint32_t i = 0;
+
     emulated_fill(block.dynamic_shared, block.grid->shared_bytes);
     memset(block.named, 0, sizeof block.named);
     emulated_block_number++;
     block.has_waited = 0;
-    for (uint32_t i = 0; i < block.n_threads; i++) {
-        start_thread(i);
-        make_ready(i);
-    }
-    block.turns = 0;
-    if (!next_thread())
-        return;
+    for (uint3 at = { 0, 0, 0 }; at.z < blockDim.z; at.z++)
+        for (at.y = 0; at.y < blockDim.y; at.y++)
+            for (at.x = 0; at.x < blockDim.x; at.x++) {
+                start_thread(i, at);
+                make_ready(i++);
+            }
+    begin_turn();
+    (void)next_lane();
     threadIdx = block.threads[block.self].index;
-    emulator_switch(&block.caller, block.threads[block.self].stack_pointer);
+    coroutine_switch(&block.caller, &block.threads[block.self].coroutine);
     if (block.grid->is_early && !block.has_waited)
         fail("an early kernel does not wait for earlier ones", 0, block.n_threads - 1);
 }

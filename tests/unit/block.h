@@ -11,7 +11,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <ucontext.h>
+
+#include "../coroutine.h"
 
 #define CG_CUDA_GPU_DEVICE_H /* replaces cuda/gpu_device.h */
 #define __device__
@@ -27,7 +28,7 @@ static struct {
 
 /* The threads and the barrier at which each waits: a source line, for the block or for its warp. */
 static struct {
-    ucontext_t main, thread[BLOCK_THREADS];
+    coroutine main, thread[BLOCK_THREADS];
     char *stacks;
     const char *file[BLOCK_THREADS];
     int line[BLOCK_THREADS];      /* 0: the thread has returned */
@@ -45,7 +46,7 @@ static void block_wait(int scope, const char *file, int line)
     block.scope[x] = scope;
     block.file[x] = file;
     block.line[x] = line;
-    swapcontext(&block.thread[x], &block.main);
+    coroutine_switch(&block.thread[x], &block.main);
     threadIdx.x = x;
 }
 
@@ -182,7 +183,7 @@ static void block_thread(void)
 
     block.body(block.arg);
     block.line[x] = 0;
-    swapcontext(&block.thread[x], &block.main);
+    coroutine_switch(&block.thread[x], &block.main);
 }
 
 /* Continues n threads from `first` on, which must wait at the same barrier, in some order. */
@@ -204,7 +205,7 @@ static void block_turn(unsigned first, unsigned n)
     x = block.seed >> 8;
     for (unsigned k = 0; k < n; k++, x += step) {
         threadIdx.x = first + x % n;
-        swapcontext(&block.main, &block.thread[threadIdx.x]);
+        coroutine_switch(&block.main, &block.thread[threadIdx.x]);
     }
 }
 
@@ -216,10 +217,8 @@ static void block_run(void (*body)(void *arg), void *arg)
     if (!block.stacks)
         block.stacks = malloc((size_t)BLOCK_THREADS * BLOCK_STACK);
     for (unsigned x = 0; x < BLOCK_THREADS; x++) {
-        getcontext(&block.thread[x]);
-        block.thread[x].uc_stack.ss_sp = block.stacks + (size_t)x * BLOCK_STACK;
-        block.thread[x].uc_stack.ss_size = BLOCK_STACK;
-        makecontext(&block.thread[x], block_thread, 0);
+        coroutine_create(&block.thread[x], block.stacks + (size_t)x * BLOCK_STACK, BLOCK_STACK,
+                         block_thread);
         block.line[x] = -1;
         block.file[x] = "the start";
         block.scope[x] = BLOCK_THREADS;
