@@ -464,6 +464,31 @@ int case_may_round_to_f8(const cg_attention_problem *p)
     return p->device == CG_DEVICE_CUDA && p->kv_dtype == CG_F8_E4M3 && p->dtype != CG_F32;
 }
 
+/* q k, and the sum of the magnitudes of its terms. Sums of their own let a processor add several
+ * terms at a time. */
+static double multiply(const float *q, const float *k, int32_t n, double *ret_magnitude)
+{
+    enum { SUMS = 8 };
+    double dot[SUMS] = { 0 }, magnitude[SUMS] = { 0 };
+    int32_t d = 0;
+
+    for (; d + SUMS <= n; d += SUMS)
+        for (int32_t i = 0; i < SUMS; i++) {
+            dot[i] += (double)q[d + i] * k[d + i];
+            magnitude[i] += fabs((double)q[d + i] * k[d + i]);
+        }
+    for (; d < n; d++) {
+        dot[0] += (double)q[d] * k[d];
+        magnitude[0] += fabs((double)q[d] * k[d]);
+    }
+    for (int32_t i = 1; i < SUMS; i++) {
+        dot[0] += dot[i];
+        magnitude[0] += magnitude[i];
+    }
+    *ret_magnitude = magnitude[0];
+    return dot[0];
+}
+
 /* Sets the score of token j, and size. */
 static void score_token(struct solved_row *r, int32_t j)
 {
@@ -472,16 +497,12 @@ static void score_token(struct solved_row *r, int32_t j)
     const float *q = ac->q + q_index(ac, r->row, r->head);
     const float *k = attention_case_kv(ac, 0, r->seq, j, r->kv_head);
     double scale = (double)p->scale * (double)attention_case_scale(ac, 0, r->seq, j, r->kv_head);
-    double dot = 0, magnitude = 0, squares = 0, s, term;
+    double squares = 0, magnitude, s, term;
 
-    for (int32_t d = 0; d < p->head_dim; d++) {
-        dot += (double)q[d] * k[d];
-        magnitude += fabs((double)q[d] * k[d]);
-    }
+    s = scale * multiply(q, k, p->head_dim, &magnitude);
     for (int32_t d = 0; d < p->head_dim && r->f8; d++)
         squares += (double)q[d] * k[d] * q[d] * k[d];
     r->norm = fmax(r->norm, fabs(scale) * sqrt(squares));
-    s = dot * scale;
     magnitude *= fabs(scale);
     if (case_uses(p, CG_ATTENTION_SOFTCAP)) {
         s = (double)p->softcap * tanh(s / (double)p->softcap);

@@ -155,18 +155,31 @@ void cache_rows_random(cache_suite *s, const int32_t *n, int32_t order, int32_t 
     }
 }
 
+/* Stores a head of row i. Returns the end of it. */
+static char *store_head(const cache_suite *s, const cache_rows *r, int32_t i, int32_t layer,
+                        int32_t head, int32_t value, char *to)
+{
+    int32_t dim = cache_dim(s, value);
+    float x[CACHE_SOME_ELEMENTS];
+
+    for (int32_t d = 0; d < dim; d += CACHE_SOME_ELEMENTS) {
+        int32_t n = dim - d < CACHE_SOME_ELEMENTS ? dim - d : CACHE_SOME_ELEMENTS;
+
+        cache_elements(s, r->token[i], layer, head, value, d, n, x);
+        for (int32_t k = 0; k < n; k++, to += cg_dtype_size(r->dtype))
+            element_store(to, r->dtype, x[k]);
+    }
+    return to;
+}
+
 void cache_rows_fill(const cache_suite *s, cache_rows *r, int32_t layer)
 {
-    size_t size = cg_dtype_size(r->dtype);
-
     for (int32_t i = 0; i < r->n; i++)
         for (int32_t value = 0; value < 2 && r->slot[i] >= 0; value++) {
             char *row = r->data[value] + (size_t)i * r->stride[value];
 
             for (int32_t head = 0; head < s->shape.n_kv_heads; head++)
-                for (int32_t d = 0; d < cache_dim(s, value); d++, row += size)
-                    element_store(row, r->dtype,
-                                  cache_element(s, r->token[i], layer, head, d, value));
+                row = store_head(s, r, i, layer, head, value, row);
         }
 }
 

@@ -289,12 +289,53 @@ static float error_bound(const cache_suite *s, float x)
     return 0;
 }
 
+/* A head of a token in memory, and what the model has for it. */
+struct stored_head {
+    const char *data;
+    float scale;
+    uint32_t token;
+    int32_t slot, pos, layer, head, value;
+};
+
+static int fail_element(cache_suite *s, const struct stored_head *h, int32_t d, float found,
+                        float wanted, const char *after)
+{
+    return expect(&s->rec, 0,
+                  "after %s: layer %d of %d, slot %d of %d, head %d of %d, token %d of %d "
+                  "(appended as %s), element %d of %d of the %s is %.9g, stored was %.9g",
+                  after, h->layer, s->shape.n_layers, h->slot, s->shape.n_slots, h->head,
+                  s->shape.n_kv_heads, h->pos, s->slots[h->slot].valid,
+                  cg_dtype_name(cache_source_type(h->token)), d, cache_dim(s, h->value),
+                  h->value ? "values" : "keys", (double)found, (double)wanted);
+}
+
+/* Compares the elements of a head with the model. */
+static int check_head(cache_suite *s, const struct stored_head *h, const char *after)
+{
+    int32_t dim = cache_dim(s, h->value), size = (int32_t)cg_dtype_size(s->dtype);
+    float wanted[CACHE_SOME_ELEMENTS], found[CACHE_SOME_ELEMENTS];
+
+    for (int32_t d = 0; d < dim; d += CACHE_SOME_ELEMENTS) {
+        int32_t n = dim - d < CACHE_SOME_ELEMENTS ? dim - d : CACHE_SOME_ELEMENTS;
+
+        cache_elements(s, h->token, h->layer, h->head, h->value, d, n, wanted);
+        if (!(s->features & CG_CACHE_SCALES))
+            elements_round(wanted, n, s->dtype);
+        elements_load(h->data + d * size, s->dtype, n, found);
+        for (int32_t i = 0; i < n; i++) {
+            float x = h->scale * found[i];
+
+            if (!(fabsf(x - wanted[i]) <= error_bound(s, wanted[i]))) /* also if it is NaN */
+                return fail_element(s, h, d + i, x, wanted[i], after);
+        }
+    }
+    return 1;
+}
+
 /* Compares tokens [from, from + n) of a slot, all in one block, with the model. */
 static int check_block(cache_suite *s, const cg_kv_view *v, int32_t layer, int32_t slot,
                        int64_t block, int32_t from, int32_t n, const char *after)
 {
-    int64_t size = cg_dtype_size(s->dtype);
-
     for (int32_t value = 0; value < 2; value++) {
         int scaled = (s->features & CG_CACHE_SCALES) != 0;
         cache_plane p = cache_plane_of(s, v, value), q = scales_of(v, value);
@@ -306,31 +347,20 @@ static int check_block(cache_suite *s, const cg_kv_view *v, int32_t layer, int32
             return 0;
         for (int32_t t = 0; t < n; t++)
             for (int32_t head = 0; head < s->shape.n_kv_heads; head++) {
-                float scale = 1;
+                struct stored_head h = { data + head * p.head_stride + t * p.token_stride,
+                                         1,
+                                         s->slots[slot].token[from + t],
+                                         slot,
+                                         from + t,
+                                         layer,
+                                         head,
+                                         value };
 
                 if (scaled)
-                    memcpy(&scale, scales + head * q.head_stride + t * q.token_stride,
-                           sizeof scale);
-                for (int32_t d = 0; d < cache_dim(s, value); d++) {
-                    uint32_t token = s->slots[slot].token[from + t];
-                    float x = cache_element(s, token, layer, head, d, value);
-                    float expected = s->features & CG_CACHE_SCALES ? x : element_round(x, s->dtype);
-                    float got = scale * element_load(data + head * p.head_stride +
-                                                         t * p.token_stride + d * size,
-                                                     s->dtype);
-
-                    /* also if it is NaN */
-                    if (!(fabsf(got - expected) <= error_bound(s, expected)))
-                        return expect(
-                            &s->rec, 0,
-                            "after %s: layer %d of %d, slot %d of %d, head %d of %d, token %d of "
-                            "%d (appended as %s), element %d of %d of the %s is %.9g, stored was "
-                            "%.9g",
-                            after, layer, s->shape.n_layers, slot, s->shape.n_slots, head,
-                            s->shape.n_kv_heads, from + t, s->slots[slot].valid,
-                            cg_dtype_name(cache_source_type(token)), d, cache_dim(s, value),
-                            value ? "values" : "keys", (double)got, (double)expected);
-                }
+                    memcpy(&h.scale, scales + head * q.head_stride + t * q.token_stride,
+                           sizeof h.scale);
+                if (!check_head(s, &h, after))
+                    return 0;
             }
     }
     return 1;

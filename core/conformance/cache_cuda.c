@@ -85,7 +85,7 @@ static int holds_no_row(cache_suite *s, int32_t layer, const cache_rows *r)
     for (int32_t i = 0; i < r->n && !found && !s->rec.gpu_lost; i++) {
         cache_plane keys = cache_plane_of(s, &v, 0);
         size_t row = (size_t)keys.row;
-        float first;
+        float first, wanted;
 
         if (r->slot[i] < 0)
             continue;
@@ -94,7 +94,8 @@ static int holds_no_row(cache_suite *s, int32_t layer, const cache_rows *r)
                                keys.base + cg_kv_offset(&v, r->slot[i], 0, r->pos[i]), row, &err),
                &err, "a read of keys");
         first = element_load(stored, s->dtype);
-        found = first == element_round(cache_element(s, r->token[i], layer, 0, 0, 0), s->dtype);
+        cache_elements(s, r->token[i], layer, 0, 0, 0, 1, &wanted);
+        found = first == element_round(wanted, s->dtype);
     }
     free(stored);
     return !found;

@@ -46,20 +46,23 @@ cg_dtype cache_source_type(uint32_t token)
  * 24 significant bits: 16-bit types must round. With scales, tokens and heads are of different
  * size, so that the scale of another one is wrong.
  */
-float cache_element(const cache_suite *s, uint32_t token, int32_t layer, int32_t head, int32_t d,
-                    int32_t value)
+void cache_elements(const cache_suite *s, uint32_t token, int32_t layer, int32_t head,
+                    int32_t value, int32_t d, int32_t n, float *ret)
 {
-    uint32_t h = token * 2654435761u +
-                 (uint32_t)(((layer * s->shape.n_kv_heads + head) * MAX_DIM + d) * 2 + value);
+    uint32_t first = token * 2654435761u +
+                     (uint32_t)(((layer * s->shape.n_kv_heads + head) * MAX_DIM + d) * 2 + value);
+    float unit = CACHE_MAX_ELEMENT * 0x1p-23f;
 
-    float x;
-
-    h ^= h >> 15;
-    h *= 2246822519u;
-    x = (float)(int32_t)((h >> 8) - (1u << 23)) * 0x1p-23f * CACHE_MAX_ELEMENT;
     if (s->features & CG_CACHE_SCALES)
-        x = ldexpf(x, -(int)((token >> 2) + (uint32_t)(head + value)) % 4);
-    return element_round(x, cache_source_type(token));
+        unit /= (float)(1 << ((token >> 2) + (uint32_t)(head + value)) % 4);
+    for (int32_t i = 0; i < n; i++) {
+        uint32_t h = first + 2 * (uint32_t)i;
+
+        h ^= h >> 15;
+        h *= 2246822519u;
+        ret[i] = (float)(int32_t)((h >> 8) - (1u << 23)) * unit;
+    }
+    elements_round(ret, n, cache_source_type(token));
 }
 
 /* ---- model --------------------------------------------------------------------------------- */

@@ -78,9 +78,11 @@ cg_cache_config cache_config(const cache_suite *s);
 int32_t cache_dim(const cache_suite *s, int32_t value);
 /** Element type in which a token is appended: the lowest bits of its number. */
 cg_dtype cache_source_type(uint32_t token);
-/** Element of a token's key (0) or value (1), as passed to append(). */
-float cache_element(const cache_suite *s, uint32_t token, int32_t layer, int32_t head, int32_t d,
-                    int32_t value);
+/** Elements [d, d + n) of a head of a token's key (0) or value (1), as passed to append(). */
+void cache_elements(const cache_suite *s, uint32_t token, int32_t layer, int32_t head,
+                    int32_t value, int32_t d, int32_t n, float *ret);
+/** Elements that callers of cache_elements() take at a time. */
+enum { CACHE_SOME_ELEMENTS = 64 };
 /**
  * Finds a head size and number of heads that a plugin supports, common ones first. Returns 0 if
  * there are none, with the first refusal in *ret_reason.

@@ -152,4 +152,36 @@ static inline float element_round(float x, cg_dtype t)
     return element_load(at, t);
 }
 
+/** As element_load(), of n elements. */
+static inline void elements_load(const void *at, cg_dtype t, int32_t n, float *ret)
+{
+    uint16_t h;
+
+    if (t == CG_F32) {
+        memcpy(ret, at, (size_t)n * sizeof *ret);
+        return;
+    }
+    for (int32_t i = 0; i < n && t == CG_BF16; i++) {
+        memcpy(&h, (const char *)at + (size_t)i * sizeof h, sizeof h);
+        ret[i] = float_of_bf16(h);
+    }
+    for (int32_t i = 0; i < n && t == CG_F16; i++) {
+        memcpy(&h, (const char *)at + (size_t)i * sizeof h, sizeof h);
+        ret[i] = float_of_f16(h);
+    }
+    for (int32_t i = 0; i < n && cg_dtype_size(t) == 1; i++)
+        ret[i] = element_load((const char *)at + i, t);
+}
+
+/** As element_round(), in place. */
+static inline void elements_round(float *x, int32_t n, cg_dtype t)
+{
+    for (int32_t i = 0; i < n && t == CG_BF16; i++)
+        x[i] = float_of_bf16(bf16_of_float(x[i]));
+    for (int32_t i = 0; i < n && t == CG_F16; i++)
+        x[i] = float_of_f16(f16_of_float(x[i]));
+    for (int32_t i = 0; i < n && cg_dtype_size(t) == 1; i++)
+        x[i] = element_round(x[i], t);
+}
+
 #endif
