@@ -134,48 +134,17 @@ cudaError_t cg_cache_set_entries_cuda(int32_t *table, const int32_t *entries, in
 
 /* ---- append -------------------------------------------------------------------------------- */
 
-struct append {
-    const int32_t *slot;
-    const int32_t *pos;
-    const char *k;
-    const char *v;
-    int64_t k_stride;
-    int64_t v_stride;
-    char *to_k;
-    char *to_v;
-    const int32_t *page_table;
-    int64_t block_stride;
-    int64_t head_stride;
-    int64_t token_stride;
-    int32_t n_slots;
-    int32_t n_blocks;
-    int32_t block_tokens;
-    int32_t table_stride;
-    int32_t capacity; /* positions per slot */
-    int32_t row;      /* elements per token: n_kv_heads * head_dim */
-    int32_t head_dim;
-    cg_dtype from;
-    cg_dtype to;
-};
-
-/* Byte offset of head 0 of the token in the cache; -1: skip the token. */
-static __device__ __forceinline__ int64_t token_offset(const struct append &a, int32_t token)
+/* Whether a view over n_blocks blocks has a place for a position of a slot. */
+static __device__ __forceinline__ bool has_place(const cg_kv_view &view, int32_t slot, int32_t pos,
+                                                 int32_t n_blocks)
 {
-    int32_t slot = a.slot[token], pos, block;
+    int64_t capacity = (int64_t)view.block_tokens * (view.page_table ? view.table_stride : 1);
+    int64_t block;
 
-    if (slot < 0 || slot >= a.n_slots)
-        return -1;
-    pos = a.pos[token];
-    if (pos < 0 || pos >= a.capacity)
-        return -1;
-    block = slot;
-    if (a.page_table) {
-        block = a.page_table[(int64_t)slot * a.table_stride + pos / a.block_tokens];
-        pos %= a.block_tokens;
-    }
-    if (block < 0 || block >= a.n_blocks)
-        return -1;
-    return block * a.block_stride + pos * a.token_stride;
+    if (slot < 0 || slot >= view.n_slots || pos < 0 || pos >= capacity)
+        return false;
+    block = cg_kv_block(&view, slot, pos);
+    return block >= 0 && block < n_blocks;
 }
 
 static __device__ __forceinline__ float load_1(const char *from, cg_dtype dtype)
@@ -252,58 +221,66 @@ static __host__ __device__ __forceinline__ int32_t element_size(cg_dtype dtype)
 }
 
 /*
+ * Views without scales whose values have the size and strides of keys.
+ *
  * Index map. Block x: token x. Its units are numbered over K, then V: unit u is elements
  * [e, e + width) of K if u < n, else of V, with n = row / width and e = u % n * width; element e is
  * element d = e % head_dim of head e / head_dim. `width` divides head_dim.
  *
  *   from = k + token * k_stride + e * element
- *   to   = to_k + offset(token) + head * head_stride + d * element
+ *   to   = view.k + offset(slot, head, pos) + d * element
  *
  * The element types are uniform over threads: their branches do not diverge.
  */
-static __device__ __forceinline__ void append_token(const struct append &a, int32_t width)
+static __device__ __forceinline__ void
+append_token(const cg_kv_view &view, const cg_cache_append &a, int32_t n_blocks, int32_t width)
 {
     int64_t token = blockIdx.x;
-    int64_t offset = token_offset(a, (int32_t)token);
-    int32_t n = a.row / width;
+    int32_t slot = a.slot[token], pos = a.pos[token];
+    int32_t n = view.n_kv_heads * view.head_dim / width;
+    int64_t offset;
 
-    if (offset < 0)
+    if (!has_place(view, slot, pos, n_blocks))
         return;
+    offset = cg_kv_offset(&view, slot, 0, pos);
     for (int32_t u = (int32_t)threadIdx.x; u < 2 * n; u += THREADS) {
         int32_t e = (u < n ? u : u - n) * width;
-        int32_t head = e / a.head_dim, d = e - head * a.head_dim;
-        const char *from = u < n ? a.k + token * a.k_stride : a.v + token * a.v_stride;
-        char *to = (u < n ? a.to_k : a.to_v) + offset + head * a.head_stride +
-                   (int64_t)d * element_size(a.to);
+        int32_t head = e / view.head_dim, d = e - head * view.head_dim;
+        const char *from =
+            u < n ? (const char *)a.k + token * a.k_stride : (const char *)a.v + token * a.v_stride;
+        char *to = (char *)(u < n ? view.k : view.v) + offset + head * view.head_stride +
+                   (int64_t)d * element_size(view.dtype);
 
-        from += (int64_t)e * element_size(a.from);
+        from += (int64_t)e * element_size(a.dtype);
         if (width == VECTOR) {
             float x[VECTOR];
 
-            if (a.from == a.to && a.to != CG_F32) { /* copy the bits, NaN included */
+            if (a.dtype == view.dtype && a.dtype != CG_F32) { /* copy the bits, NaN included */
                 *(uint4 *)to = *(const uint4 *)from;
                 continue;
             }
-            load_8(from, a.from, x);
-            store_8(to, x, a.to);
-        } else if (a.from == a.to && a.to != CG_F32) {
+            load_8(from, a.dtype, x);
+            store_8(to, x, view.dtype);
+        } else if (a.dtype == view.dtype && a.dtype != CG_F32) {
             *(uint16_t *)to = *(const uint16_t *)from;
         } else {
-            store_1(to, load_1(from, a.from), a.to);
+            store_1(to, load_1(from, a.dtype), view.dtype);
         }
     }
 }
 
 static __global__ void __launch_bounds__(THREADS)
-    append_8_kernel(const __grid_constant__ struct append a)
+    append_8_kernel(const __grid_constant__ cg_kv_view view,
+                    const __grid_constant__ cg_cache_append a, int32_t n_blocks)
 {
-    append_token(a, VECTOR);
+    append_token(view, a, n_blocks, VECTOR);
 }
 
 static __global__ void __launch_bounds__(THREADS)
-    append_1_kernel(const __grid_constant__ struct append a)
+    append_1_kernel(const __grid_constant__ cg_kv_view view,
+                    const __grid_constant__ cg_cache_append a, int32_t n_blocks)
 {
-    append_token(a, 1);
+    append_token(view, a, n_blocks, 1);
 }
 
 /* Bits of the largest magnitude of n elements, for all lanes of a warp. */
@@ -318,19 +295,6 @@ static __device__ __forceinline__ uint32_t largest_magnitude(const char *from, c
     for (int32_t i = WARP / 2; i > 0; i /= 2)
         largest = max(largest, __shfl_xor_sync(0xffffffff, largest, i));
     return largest;
-}
-
-/* Whether a view over n_blocks blocks has a place for a position of a slot. */
-static __device__ __forceinline__ bool has_place(const cg_kv_view &view, int32_t slot, int32_t pos,
-                                                 int32_t n_blocks)
-{
-    int64_t capacity = (int64_t)view.block_tokens * (view.page_table ? view.table_stride : 1);
-    int64_t block;
-
-    if (slot < 0 || slot >= view.n_slots || pos < 0 || pos >= capacity)
-        return false;
-    block = cg_kv_block(&view, slot, pos);
-    return block >= 0 && block < n_blocks;
 }
 
 /*
@@ -459,43 +423,18 @@ cudaError_t cg_cache_append_cuda(const cg_kv_view *view, int32_t n_blocks,
         (uint64_t)args->k | (uint64_t)args->v | (uint64_t)args->k_stride | (uint64_t)args->v_stride;
     uint64_t targets = (uint64_t)view->k | (uint64_t)view->v | (uint64_t)view->block_stride |
                        (uint64_t)view->head_stride | (uint64_t)view->token_stride;
-    int64_t capacity = (int64_t)view->block_tokens * (view->page_table ? view->table_stride : 1);
-    struct append a = {};
+    cudaStream_t stream = (cudaStream_t)args->stream;
 
     if (args->n_tokens < 1)
         return cudaSuccess;
     if (append_scaled_8(view, n_blocks, args))
         return cudaGetLastError();
-    if (view->k_scale || view->v_head_stride) {
-        append_heads_kernel<<<args->n_tokens, THREADS, 0, (cudaStream_t)args->stream>>>(
-            *view, *args, n_blocks);
-        return cudaGetLastError();
-    }
-    a.slot = args->slot;
-    a.pos = args->pos;
-    a.k = (const char *)args->k;
-    a.v = (const char *)args->v;
-    a.k_stride = args->k_stride;
-    a.v_stride = args->v_stride;
-    a.to_k = (char *)view->k;
-    a.to_v = (char *)view->v;
-    a.page_table = view->page_table;
-    a.block_stride = view->block_stride;
-    a.head_stride = view->head_stride;
-    a.token_stride = view->token_stride;
-    a.n_slots = view->n_slots;
-    a.n_blocks = n_blocks;
-    a.block_tokens = view->block_tokens;
-    a.table_stride = view->table_stride;
-    a.capacity = capacity < INT32_MAX ? (int32_t)capacity : INT32_MAX;
-    a.row = view->n_kv_heads * view->head_dim;
-    a.head_dim = view->head_dim;
-    a.from = args->dtype;
-    a.to = view->dtype;
-    if (view->head_dim % VECTOR == 0 && ((sources | targets) & 15) == 0)
-        append_8_kernel<<<args->n_tokens, THREADS, 0, (cudaStream_t)args->stream>>>(a);
+    if (view->k_scale || view->v_head_stride)
+        append_heads_kernel<<<args->n_tokens, THREADS, 0, stream>>>(*view, *args, n_blocks);
+    else if (view->head_dim % VECTOR == 0 && ((sources | targets) & 15) == 0)
+        append_8_kernel<<<args->n_tokens, THREADS, 0, stream>>>(*view, *args, n_blocks);
     else
-        append_1_kernel<<<args->n_tokens, THREADS, 0, (cudaStream_t)args->stream>>>(a);
+        append_1_kernel<<<args->n_tokens, THREADS, 0, stream>>>(*view, *args, n_blocks);
     return cudaGetLastError();
 }
 
