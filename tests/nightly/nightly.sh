@@ -121,7 +121,7 @@ if submit a100; then
   wait_judged 'the second night'
   line_says '.restarts >= 1' 'a task was restarted'
   verdict 'its log reports the signal' grep -q 'interrupted by signal 15' "$run"/log/shard-*.log
-  verdict 'and the resumption' grep -Eq '[1-9][0-9]* conformers of [1-9] molecules from an earlier run' "$run"/log/shard-*.log
+  verdict 'and the resumption' grep -Eq 'an earlier run processed [1-9] molecules? and wrote [1-9][0-9]* conformers' "$run"/log/shard-*.log
   verdict 'the joined shards are the undisturbed run, byte for byte' cmp want.sdf.zst "$run/gen.sdf.zst"
   verdict 'the judging job completes' test "$(job_state "$judge")" = COMPLETED
   line_says '.gate.verdict == "pass"' 'the second night passes'

@@ -767,8 +767,9 @@ static void print_totals(const cg_report *r, const char *path)
         fprintf(stderr, " (%.1f conformers/s, %.0f tokens/s)", (double)r->conformers / r->seconds,
                 (double)r->tokens / r->seconds);
     if (r->molecules_resumed)
-        fprintf(stderr, "; %lld conformers of %lld molecules from an earlier run",
-                (long long)r->conformers_resumed, (long long)r->molecules_resumed);
+        fprintf(stderr, "; an earlier run processed %lld molecule%s and wrote %lld conformer%s",
+                (long long)r->molecules_resumed, r->molecules_resumed == 1 ? "" : "s",
+                (long long)r->conformers_resumed, r->conformers_resumed == 1 ? "" : "s");
     fputc('\n', stderr);
 }
 
