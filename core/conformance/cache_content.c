@@ -289,7 +289,7 @@ static float error_bound(const cache_suite *s, float x)
     return 0;
 }
 
-/* A head of a token in memory, and what the model has for it. */
+/* One head of the key (value 0) or value (1) of a token, in host memory. */
 struct stored_head {
     const char *data;
     float scale;
@@ -347,14 +347,16 @@ static int check_block(cache_suite *s, const cg_kv_view *v, int32_t layer, int32
             return 0;
         for (int32_t t = 0; t < n; t++)
             for (int32_t head = 0; head < s->shape.n_kv_heads; head++) {
-                struct stored_head h = { data + head * p.head_stride + t * p.token_stride,
-                                         1,
-                                         s->slots[slot].token[from + t],
-                                         slot,
-                                         from + t,
-                                         layer,
-                                         head,
-                                         value };
+                struct stored_head h = {
+                    .data = data + head * p.head_stride + t * p.token_stride,
+                    .scale = 1,
+                    .token = s->slots[slot].token[from + t],
+                    .slot = slot,
+                    .pos = from + t,
+                    .layer = layer,
+                    .head = head,
+                    .value = value,
+                };
 
                 if (scaled)
                     memcpy(&h.scale, scales + head * q.head_stride + t * q.token_stride,

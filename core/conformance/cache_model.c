@@ -2,7 +2,6 @@
 /* The model of a cache's contents, and the life of the cache. */
 #include "cache_suite.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
